@@ -1,0 +1,58 @@
+# Everything a fresh machine with python3 and make needs; `make help` lists the targets.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Output of pip that a user can act on, and nothing else.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+CORE := $(VENV)/.installed-core
+DEV := $(VENV)/.installed-dev
+CRASHES ?= 200
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-crash check format bench postgres clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(CORE) ## Install, then run the whole path on real records and generated images
+	@$(BIN)/lepton demo
+
+test: $(DEV) postgres ## Install what the tests need, then run them all, with coverage
+	@$(BIN)/python -m coverage erase
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(ARGS)
+
+test-crash: $(DEV) ## Kill -9 at CRASHES random moments (200 unless set) of each part of the path
+	LEPTON_CRASHES=$(CRASHES) $(BIN)/python -m pytest tests/crash --timeout=0 -s $(ARGS)
+
+check: $(DEV) ## Style, types and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(DEV) ## Format the code and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(DEV) ## Run the benchmarks; each prints a table of ratios from one run
+	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+postgres: # PostgreSQL's programs, for the tests that run on a real server
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || sh tests/install-postgres.sh
+
+clean: ## Remove what the targets made
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* build *.egg-info
+
+$(VENV)/bin/python:
+	@echo "Creating $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(CORE): pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Installing Lepton AI (the first time takes a minute or two)"
+	@$(PIP) --editable .
+	@touch $@
+
+$(DEV): pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Installing Lepton AI and what its tests need (the first time takes a few minutes)"
+	@$(PIP) --editable '.[dev]'
+	@touch $@ $(CORE)
