@@ -13,7 +13,7 @@ from typing import Any, Generic, Self, TypeVar
 
 from msgspec import Struct
 
-from lepton_ai.compute.limits import limited
+from lepton_ai.compute.worker import Call, Reference
 from lepton_ai.core.errors import InvalidInput, LeptonError
 
 __all__ = ["Engine", "Node", "Reference", "Resources", "TaskLost"]
@@ -45,14 +45,6 @@ class Node(Struct, frozen=True):
     gpus: float
 
 
-class Reference(ABC, Generic[T]):
-    """A handle on data shared once; as an argument of a task it arrives as the data."""
-
-    @abstractmethod
-    def get(self) -> T:
-        """Return the shared data, read-only."""
-
-
 class Engine(ABC):
     """Runs functions elsewhere; the same program runs on every engine.
 
@@ -63,10 +55,8 @@ class Engine(ABC):
     workers: int
 
     @abstractmethod
-    def _start(
-        self, function: Callable[..., T], arguments: tuple[Any, ...], resources: Resources
-    ) -> "Future[T]":
-        """Begin one attempt at ``function(*arguments)``; `TaskLost` tells of a dead worker."""
+    def _start(self, call: Call[T], resources: Resources) -> "Future[T]":
+        """Begin one attempt at a task; `TaskLost` tells of a dead worker."""
 
     @abstractmethod
     def put(self, value: T) -> Reference[T]:
@@ -109,11 +99,11 @@ class Engine(ABC):
         needed = resources or Resources()
         self._check(needed)
         outcome: Future[T] = Future()
-        call = (function, timeout, arguments)
+        call = Call(function, arguments, timeout)
 
         def attempt(left: int, losses: int) -> None:
             try:
-                started = self._start(limited, call, needed)
+                started = self._start(call, needed)
             except RuntimeError as error:  # the pool is closed
                 outcome.set_exception(error)
                 return

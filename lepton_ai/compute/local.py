@@ -7,7 +7,6 @@ import tempfile
 import threading
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import cache, partial
@@ -19,6 +18,7 @@ import psutil
 from loky import ProcessPoolExecutor, cpu_count
 
 from lepton_ai.compute.engine import Engine, Node, Reference, Resources, TaskLost
+from lepton_ai.compute.worker import Call
 
 __all__ = ["ProcessEngine", "ThreadEngine", "shared_threads"]
 
@@ -46,13 +46,6 @@ class _Mapped(Reference[np.ndarray[Any, Any]]):
         return array
 
 
-def _resolved(function: Callable[..., T], arguments: tuple[Any, ...]) -> T:
-    """Call a function as `limited` is called, with references replaced by their data."""
-    inner, timeout, given = arguments
-    values = tuple(item.get() if isinstance(item, Reference) else item for item in given)
-    return function(inner, timeout, values)
-
-
 class _LocalEngine(Engine):
     """Admits a task to the pool once its processors and memory are free, first come first."""
 
@@ -67,22 +60,19 @@ class _LocalEngine(Engine):
         self._lock = threading.RLock()
         self._free_cpus = float(self.workers)
         self._free_memory = self._node.memory
-        self._waiting: deque[tuple[Future[Any], Callable[..., Any], tuple[Any, ...], Resources]]
-        self._waiting = deque()
+        self._waiting: deque[tuple[Future[Any], Call[Any], Resources]] = deque()
         self._closed = False
 
     @abstractmethod
-    def _send(self, function: Callable[..., T], arguments: tuple[Any, ...]) -> "Future[T]":
+    def _send(self, call: Call[T]) -> "Future[T]":
         """Hand one task to the pool."""
 
-    def _start(
-        self, function: Callable[..., T], arguments: tuple[Any, ...], resources: Resources
-    ) -> "Future[T]":
+    def _start(self, call: Call[T], resources: Resources) -> "Future[T]":
         outcome: Future[T] = Future()
         with self._lock:
             if self._closed:
                 raise RuntimeError("the engine is closed; open a new one")
-            self._waiting.append((outcome, function, arguments, resources))
+            self._waiting.append((outcome, call, resources))
         self._admit()
         return outcome
 
@@ -91,7 +81,7 @@ class _LocalEngine(Engine):
             with self._lock:
                 if not self._waiting:
                     return
-                outcome, function, arguments, needs = self._waiting[0]
+                outcome, call, needs = self._waiting[0]
                 # A task wider than the pool runs when the pool is empty.
                 cpus = min(needs.cpus, float(self.workers))
                 if cpus > self._free_cpus + 1e-9 or needs.memory > self._free_memory:
@@ -101,7 +91,7 @@ class _LocalEngine(Engine):
                     continue
                 self._free_cpus -= cpus
                 self._free_memory -= needs.memory
-                running = self._send(function, arguments)
+                running = self._send(call)
             running.add_done_callback(partial(self._settle, outcome, cpus, needs.memory))
 
     def _settle(
@@ -149,8 +139,8 @@ class ThreadEngine(_LocalEngine):
         super().__init__(workers)
         self._threads = ThreadPoolExecutor(self.workers, thread_name_prefix="lepton-engine")
 
-    def _send(self, function: Callable[..., T], arguments: tuple[Any, ...]) -> "Future[T]":
-        return self._threads.submit(_resolved, function, arguments)
+    def _send(self, call: Call[T]) -> "Future[T]":
+        return self._threads.submit(call)
 
     def put(self, value: T) -> Reference[T]:
         """Hold the value; threads share memory."""
@@ -174,12 +164,12 @@ class ProcessEngine(_LocalEngine):
         self._executor: ProcessPoolExecutor | None = None
         self._shared: Path | None = None
 
-    def _send(self, function: Callable[..., T], arguments: tuple[Any, ...]) -> "Future[T]":
+    def _send(self, call: Call[T]) -> "Future[T]":
         for _ in range(2):
             if self._executor is None:
                 self._executor = ProcessPoolExecutor(self.workers, timeout=60)
             try:
-                sent: Future[T] = self._executor.submit(_resolved, function, arguments)
+                sent: Future[T] = self._executor.submit(call)
             except BrokenProcessPool:
                 self._executor.shutdown(wait=False, kill_workers=True)
                 self._executor = None

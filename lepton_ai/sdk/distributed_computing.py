@@ -1,13 +1,24 @@
-"""Run functions in parallel: `map`, `map_reduce`, `submit`, `put` on an engine of your choice."""
+"""Run functions in parallel: an engine for threads, processes or a Ray cluster, one contract.
 
-from lepton_ai.compute.engine import Engine, Node, Reference, Resources, TaskLost
-from lepton_ai.compute.limits import TaskTimedOut
+Example::
+
+    from lepton_ai import DistributedComputing
+
+    with DistributedComputing.ProcessEngine() as engine:
+        squares = list(engine.map(square, range(1000)))
+        total = engine.map_reduce(square, add, range(1000))
+"""
+
+from lepton_ai.compute.engine import Engine, Node, Resources, TaskLost
 from lepton_ai.compute.local import ProcessEngine, ThreadEngine
+from lepton_ai.compute.ray import RayEngine
+from lepton_ai.compute.worker import Reference, TaskTimedOut
 
 __all__ = [
     "Engine",
     "Node",
     "ProcessEngine",
+    "RayEngine",
     "Reference",
     "Resources",
     "TaskLost",

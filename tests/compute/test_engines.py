@@ -10,17 +10,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lepton_ai.compute.engine import Engine, Resources, TaskLost
-from lepton_ai.compute.limits import TaskTimedOut
 from lepton_ai.compute.local import ProcessEngine, ThreadEngine, shared_threads
+from lepton_ai.compute.ray import RayEngine
+from lepton_ai.compute.worker import TaskTimedOut
 from lepton_ai.core.errors import InvalidInput
 from tests.compute import work
 
-ENGINES = {"threads": ThreadEngine, "processes": ProcessEngine}
+LOCAL = {"threads": ThreadEngine, "processes": ProcessEngine}
 
 
-@pytest.fixture(scope="module", params=ENGINES)
+@pytest.fixture(scope="module", params=[*LOCAL, "ray"])
 def engine(request):
-    with ENGINES[request.param](2) as engine:
+    if request.param in LOCAL:
+        with LOCAL[request.param](2) as engine:
+            yield engine
+        return
+    pytest.importorskip("ray", reason="SKIPPED: install lepton-ai[cluster] to test on Ray")
+    with RayEngine(workers=2) as engine:
         yield engine
 
 
@@ -69,7 +75,7 @@ def test_map_reduce_needs_an_item(engine: Engine):
 def test_a_sum_does_not_depend_on_the_engine_or_its_size():
     values = list(np.random.default_rng(0).normal(size=203) * 1e6)
     results = set()
-    for kind, workers in itertools.product(ENGINES.values(), (1, 3)):
+    for kind, workers in itertools.product(LOCAL.values(), (1, 3)):
         with kind(workers) as engine:
             results.add(engine.map_reduce(float, work.add, values))
     assert len(results) == 1
@@ -148,7 +154,7 @@ def test_a_task_that_always_kills_its_worker_ends():
         assert engine.submit(work.square, 3).result() == 9
 
 
-@pytest.mark.parametrize("kind", ENGINES.values())
+@pytest.mark.parametrize("kind", LOCAL.values())
 def test_a_closed_engine_says_so(kind):
     engine = kind(1)
     engine.close()

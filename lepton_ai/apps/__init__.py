@@ -1,0 +1,1 @@
+"""The doors of the platform: what people and programs enter by."""

@@ -1,0 +1,71 @@
+"""How commands speak: aligned tables for people, JSON for machines."""
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+__all__ = ["as_json", "console", "print_json", "print_rows", "when"]
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+
+
+def console() -> Console:
+    """Return a console on standard output; colours only where a terminal shows them."""
+    # Piped output must not be wrapped at the width of a terminal that is not there.
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON document, indented."""
+    text = msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2)
+    click.echo(text.decode())
+
+
+def print_rows(
+    rows: Sequence[Mapping[str, Any]], *, as_json: bool, empty: str, columns: Iterable[str] = ()
+) -> None:
+    """Print a listing.
+
+    Args:
+        rows: one mapping a row, all with the same keys.
+        as_json: print the rows as a JSON list instead of a table.
+        empty: what to say, and what to do next, when there are no rows.
+        columns: the keys to show in the table; all of them unless said.
+    """
+    if as_json:
+        print_json(list(rows))
+        return
+    if not rows:
+        click.echo(empty)
+        return
+    shown = list(columns) or list(rows[0])
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in shown:
+        numeric = all(isinstance(row[column], int | float) for row in rows)
+        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(_cell(row[column]) for column in shown))
+    console().print(table)
+
+
+def when(moment: datetime) -> str:
+    """Return a moment in the reader's own time zone, to the second."""
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, datetime):
+        return when(value)
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return str(value)

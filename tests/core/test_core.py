@@ -1,0 +1,100 @@
+"""Errors, ids, optional libraries, settings, progress."""
+
+import io
+import sys
+import time
+
+import pytest
+
+from lepton_ai.core import errors, optional, settings
+from lepton_ai.core.ids import new_id
+from lepton_ai.core.progress import track
+from lepton_ai.core.settings import Settings
+
+
+def test_every_error_is_a_lepton_error_with_a_builtin_where_one_fits():
+    tree = [getattr(errors, name) for name in errors.__all__]
+    assert all(issubclass(error, errors.LeptonError) for error in tree)
+    assert issubclass(errors.NotFound, LookupError)
+    assert issubclass(errors.InvalidInput, ValueError)
+    assert issubclass(errors.MissingExtra, ImportError)
+
+
+def test_ids_sort_by_time_and_do_not_repeat():
+    ids = []
+    for _ in range(3):
+        ids.append(new_id("run"))
+        time.sleep(0.002)
+    assert ids == sorted(ids)
+    assert all(len(i) == len("run_") + 26 for i in ids)
+    assert len({new_id("x") for _ in range(10_000)}) == 10_000
+
+
+def test_a_missing_library_names_the_extra():
+    with pytest.raises(errors.MissingExtra, match=r"pip install 'lepton-ai\[deep\]'"):
+        optional.load("no_such_library.part", extra="deep")
+
+
+def test_an_attribute_is_loaded():
+    assert optional.load("json:dumps", extra="core")({"a": 1}) == '{"a": 1}'
+
+
+def test_a_missing_module_of_our_own_is_not_hidden():
+    with pytest.raises(ModuleNotFoundError):
+        optional.load("lepton_ai.no_such_room", extra="deep")
+
+
+def test_settings_defaults(tmp_path):
+    loaded = Settings.load(tmp_path, environ={})
+    assert loaded.home == tmp_path
+    assert loaded.host == "127.0.0.1"
+
+
+def test_variables_win_over_the_file(tmp_path):
+    (tmp_path / "lepton.toml").write_text('port = 9000\nlog_level = "debug"\n')
+    loaded = Settings.load(tmp_path, environ={"LEPTON_PORT": "9001"})
+    assert (loaded.port, loaded.log_level) == (9001, "debug")
+
+
+def test_home_comes_from_its_variable(tmp_path):
+    assert Settings.load(environ={"LEPTON_HOME": str(tmp_path)}).home == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("file", "environ", "message"),
+    [
+        ("prot = 1", {}, "prot"),
+        ("port = 'many'", {}, "port"),
+        ("", {"LEPTON_PORT": "70000"}, "port"),
+        ("", {"LEPTON_LOG_LEVEL": "loud"}, "log_level"),
+        ("port = ", {}, "not valid TOML"),
+    ],
+)
+def test_a_wrong_setting_is_refused_by_name(tmp_path, file, environ, message):
+    (tmp_path / "lepton.toml").write_text(file)
+    with pytest.raises(errors.InvalidInput, match=message):
+        Settings.load(tmp_path, environ=environ)
+
+
+def test_every_setting_is_described():
+    described = settings.describe()
+    assert set(described) == set(Settings.__struct_fields__)
+    assert all(len(text) > 20 for text in described.values())
+
+
+def test_track_yields_everything_without_a_terminal(capsys):
+    assert list(track(iter(range(5)), "counting")) == list(range(5))
+    assert capsys.readouterr().err == ""
+
+
+def test_track_draws_on_a_terminal(monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    assert list(track(range(5), "counting sheep")) == list(range(5))
+    assert "counting sheep" in terminal.getvalue()
+    assert "5/5" in terminal.getvalue()
