@@ -1,0 +1,227 @@
+"""The metadata database: SQLite in the workspace, or PostgreSQL by URL.
+
+SQLite runs in WAL mode with synchronous=FULL. A writer begins with BEGIN IMMEDIATE, so it
+waits its turn at the start and is never told "database is locked" in the middle. On
+PostgreSQL every writer holds an advisory lock in shared mode, and the few operations that
+must be alone (migration, switching the active key, collection) hold it exclusively.
+"""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Engine, event, exc
+from sqlalchemy.dialects import postgresql, sqlite
+
+from lepton_ai.core.errors import Conflict, Corrupt, InvalidInput, LeptonError, Unavailable
+from lepton_ai.core.optional import load
+from lepton_ai.storage.files import StorageFull
+
+__all__ = ["BATCH", "Database"]
+
+# Rows per statement: below the bound parameters that either database allows.
+BATCH = 5000
+
+_WAIT_SECONDS = 60
+_WRITERS = 0x4C6570746F6E  # "Lepton": the key of the writers' advisory lock
+_PRAGMAS = (
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA synchronous = FULL",
+    # Deleted rows hold sealed facts and wrapped keys: what is erased must be gone.
+    "PRAGMA secure_delete = ON",
+    "PRAGMA cache_size = -32768",
+)
+
+# Engines of the parent process, kept alive in a forked child: closing an SQLite connection
+# that another process opened could delete the write-ahead log under its feet.
+_inherited: list[Engine] = []
+
+
+class Database:
+    """Connections to the metadata database, for any number of threads and processes.
+
+    Args:
+        url: an SQLAlchemy URL, ``sqlite:///path`` or ``postgresql://user@host/name``.
+
+    Raises:
+        InvalidInput: the URL cannot be read or names another database.
+        MissingExtra: PostgreSQL's driver is not installed.
+    """
+
+    def __init__(self, url: str | sa.URL) -> None:
+        self.url = _parse(url)
+        self.dialect = self.url.get_backend_name()
+        self._local = threading.local()
+        self._engine: Engine | None = None
+        self._pid = os.getpid()
+
+    @property
+    def engine(self) -> Engine:
+        """The connection pool of this process."""
+        if self._pid != os.getpid():
+            if self._engine is not None:
+                _inherited.append(self._engine)
+            self._engine, self._pid, self._local = None, os.getpid(), threading.local()
+        if self._engine is None:
+            self._engine = _sqlite(self.url) if self.dialect == "sqlite" else _postgres(self.url)
+        return self._engine
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Give a connection that sees one snapshot (SQLite) or committed rows (PostgreSQL)."""
+        with _translated(self.url), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self, *, exclusive: bool = False) -> Iterator[Connection]:
+        """Give a connection inside a write transaction, committed when the block ends well.
+
+        Args:
+            exclusive: let no other writer run meanwhile; on SQLite there never is one.
+
+        Raises:
+            Conflict: this thread already writes, or another writer held on for a minute.
+            StorageFull: the disk is full; the transaction was undone.
+        """
+        engine = self.engine
+        if getattr(self._local, "writing", False):
+            raise Conflict(
+                "this thread already has a write transaction open on the metadata database; "
+                "use that one, or finish it first"
+            )
+        self._local.writing = True
+        try:
+            with (
+                _translated(self.url),
+                engine.connect().execution_options(lepton_begin="IMMEDIATE") as connection,
+                connection.begin(),
+            ):
+                if self.dialect == "postgresql":
+                    lock = "pg_advisory_xact_lock" + ("" if exclusive else "_shared")
+                    connection.execute(sa.text(f"SELECT {lock}({_WRITERS})"))
+                yield connection
+        finally:
+            self._local.writing = False
+
+    def serialise(self, connection: Connection, subject: str) -> None:
+        """Let one transaction at a time work on a subject, until it ends; SQLite always does."""
+        if self.dialect == "postgresql":
+            lock = sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(subject, 0))
+            connection.execute(sa.select(lock))
+
+    def insert(self, table: sa.Table) -> Any:
+        """Return the dialect's INSERT of a table, which has the ``on_conflict`` methods."""
+        return sqlite.insert(table) if self.dialect == "sqlite" else postgresql.insert(table)
+
+    def revision(self) -> str | None:
+        """Return the schema revision the database is at; None when it has no tables yet."""
+        with self.read() as connection:
+            if not sa.inspect(connection).has_table("alembic_version"):
+                return None
+            found = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+        return None if found is None else str(found)
+
+    def migrate(self, connection: Connection) -> None:
+        """Run the missing migrations in a transaction that `write` opened exclusively.
+
+        Raises:
+            Conflict: a newer version of Lepton AI made the database.
+        """
+        # Alembic takes half a second to import, and most starts need no migration.
+        from lepton_ai.storage.migrate import upgrade
+
+        upgrade(connection)
+
+    def close(self) -> None:
+        """Close the connections of this process; using the database again opens new ones."""
+        if self._engine is not None and self._pid == os.getpid():
+            self._engine.dispose()
+            self._engine = None
+
+
+def _parse(url: str | sa.URL) -> sa.URL:
+    try:
+        parsed = sa.make_url(url)
+    except exc.ArgumentError as error:
+        raise InvalidInput(
+            f"database_url {url!r} is not a database URL; write one such as "
+            "postgresql://user@host/name, or leave it empty for SQLite"
+        ) from error
+    if parsed.get_backend_name() in ("postgresql", "postgres"):
+        return parsed.set(drivername="postgresql+psycopg")
+    if parsed.get_backend_name() != "sqlite" or not parsed.database:
+        raise InvalidInput(
+            f"database_url names {parsed.drivername!r}; Lepton AI keeps its metadata in "
+            "PostgreSQL (postgresql://user@host/name) or, when it is empty, in SQLite"
+        )
+    return parsed
+
+
+def _sqlite(url: sa.URL) -> Engine:
+    engine = sa.create_engine(
+        url,
+        # The driver must not begin transactions by itself: `begin` below does, in the right mode.
+        connect_args={"timeout": _WAIT_SECONDS, "isolation_level": None},
+        pool_size=8,
+        max_overflow=-1,
+    )
+
+    @event.listens_for(engine, "connect")
+    def connect(connection: Any, record: Any) -> None:
+        for pragma in _PRAGMAS:
+            connection.execute(pragma).close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        mode = connection.get_execution_options().get("lepton_begin", "DEFERRED")
+        connection.exec_driver_sql(f"BEGIN {mode}")
+
+    return engine
+
+
+def _postgres(url: sa.URL) -> Engine:
+    load("psycopg", extra="postgres")
+    return sa.create_engine(url, pool_pre_ping=True, pool_size=8, max_overflow=-1)
+
+
+@contextmanager
+def _translated(url: sa.URL) -> Iterator[None]:
+    """Say in the house's errors what a driver says in its own."""
+    name = url.render_as_string(hide_password=True)
+    try:
+        yield
+    except exc.DBAPIError as error:
+        if isinstance(error.__cause__, LeptonError):
+            raise
+        text = str(error.orig)
+        for words, kind, advice in _MEANINGS:
+            if any(word in text for word in words):
+                raise kind(f"metadata database {name}: {text.strip()}; {advice}") from error
+        raise
+
+
+_MEANINGS: tuple[tuple[tuple[str, ...], type[LeptonError], str], ...] = (
+    (
+        ("disk is full", "No space left", "disk I/O error"),
+        StorageFull,
+        "nothing was changed. Free some space, then run the same command again",
+    ),
+    (
+        ("is locked", "lock timeout", "deadlock detected"),
+        Conflict,
+        "another process was writing; run the same command again",
+    ),
+    (
+        ("malformed", "not a database"),
+        Corrupt,
+        "restore it from a backup",
+    ),
+    (
+        ("connection failed", "could not connect", "server closed the connection", "refused"),
+        Unavailable,
+        "check that the server runs and that LEPTON_DATABASE_URL is right",
+    ),
+)

@@ -1,0 +1,126 @@
+"""The object store: bytes in, an address out; an address in, a seekable file out."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import BinaryIO
+
+import sqlalchemy as sa
+from msgspec import Struct
+
+from lepton_ai.core.errors import Corrupt, NotFound
+from lepton_ai.storage.backends import Backend
+from lepton_ai.storage.cipher import SealedReader
+from lepton_ai.storage.database import Database
+from lepton_ai.storage.keys import KeyRing
+from lepton_ai.storage.schema import objects
+from lepton_ai.storage.sealing import Sealed, seal_object
+from lepton_ai.storage.transaction import Transaction
+
+__all__ = ["ObjectInfo", "ObjectStore"]
+
+
+class ObjectInfo(Struct, frozen=True):
+    """Where an object lies and how large it is.
+
+    Attributes:
+        size: plain bytes.
+        pack: the pack file that holds it.
+        offset: of its first sealed byte in the pack.
+        sealed_size: bytes it takes there.
+        key_id: the master key that wraps its data key.
+    """
+
+    address: str
+    size: int
+    pack: str
+    offset: int
+    sealed_size: int
+    key_id: str
+    wrapped_key: bytes
+    created_at: datetime
+
+
+class ObjectStore:
+    """Immutable, encrypted, deduplicated content of one workspace.
+
+    An address is a keyed hash of the content: equal content is stored once, and the address
+    tells nothing to whoever lacks the key.
+    """
+
+    def __init__(self, database: Database, keys: KeyRing, backend: Backend) -> None:
+        self._database = database
+        self._keys = keys
+        self._backend = backend
+
+    def seal(self, data: bytes | memoryview) -> Sealed:
+        """Hash and encrypt content for `Transaction.add`; pure, and good work for threads."""
+        return seal_object(self._keys, data)
+
+    def put(self, data: bytes | memoryview | BinaryIO) -> str:
+        """Store content in a transaction of its own and return its address.
+
+        Nothing holds it yet: `collect` removes it unless a node comes to hold it within the
+        hour.
+        """
+        with Transaction(self._database, self._keys, self._backend) as transaction:
+            return transaction.put(data)
+
+    def open(self, address: str) -> SealedReader:
+        """Open an object as a seekable file, which any number of threads may read at once.
+
+        Raises:
+            NotFound: there is no such object.
+            Corrupt: its wrapped key was altered; reading raises it for altered content.
+        """
+        info = self.info(address)
+        key = self._keys.unwrap(info.key_id, info.wrapped_key, address)
+        return SealedReader(key, info.size, self._fetcher(info), address)
+
+    def get(self, address: str) -> bytes:
+        """Return an object's content.
+
+        Raises:
+            NotFound, Corrupt: as `open`.
+        """
+        return self.open(address).read()
+
+    def info(self, address: str) -> ObjectInfo:
+        """Return what the database knows of an object.
+
+        Raises:
+            NotFound: there is no such object.
+        """
+        with self._database.read() as connection:
+            row = connection.execute(_QUERY.where(objects.c.address == address)).one_or_none()
+        if row is None:
+            raise NotFound(f"there is no object {address} in this workspace")
+        return ObjectInfo(*row)
+
+    def __contains__(self, address: str) -> bool:
+        query = sa.select(objects.c.size).where(objects.c.address == address)
+        with self._database.read() as connection:
+            return connection.scalar(query) is not None
+
+    def _fetcher(self, info: ObjectInfo) -> Callable[[int, int], bytes]:
+        """Return what reads sealed bytes of an object, even after it moved to another pack."""
+
+        def fetch(offset: int, size: int) -> bytes:
+            nonlocal info
+            # A last byte past the object's own would be its neighbour's.
+            size = min(size, info.sealed_size - offset)
+            try:
+                return self._backend.read(info.pack, info.offset + offset, size)
+            except FileNotFoundError as error:
+                moved = self.info(info.address)
+                if moved.pack == info.pack:
+                    raise Corrupt(
+                        f"the pack {info.pack} with object {info.address} is missing; "
+                        "restore it from a backup"
+                    ) from error
+                info = moved
+                return self._backend.read(info.pack, info.offset + offset, size)
+
+        return fetch
+
+
+_QUERY = sa.select(*(objects.c[name] for name in ObjectInfo.__struct_fields__))

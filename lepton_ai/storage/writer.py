@@ -1,0 +1,231 @@
+"""The objects of one transaction: deduplicated, packed, and at last named in the database."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, BinaryIO
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from lepton_ai.core.errors import Conflict
+from lepton_ai.storage.backends import Backend
+from lepton_ai.storage.cipher import CHUNK, sealed_size
+from lepton_ai.storage.database import BATCH, Database
+from lepton_ai.storage.keys import KeyRing
+from lepton_ai.storage.packs import PackSeries, PackWriter
+from lepton_ai.storage.schema import objects, packs
+from lepton_ai.storage.sealing import Sealed, seal_object, seal_stream
+
+__all__ = ["ObjectWriter"]
+
+# A pack is published and a new one begun once it is this large.
+PACK_BYTES = 256 * 2**20
+
+# Sealed objects wait in memory up to this much, so that one query looks all of them up.
+_PENDING_BYTES = 8 * 2**20
+_PENDING_COUNT = 2048
+
+# An object that is relied on again is marked so at most this often.
+_TOUCH_AFTER = timedelta(minutes=10)
+
+
+class ObjectWriter:
+    """What a transaction does with objects. Used by one thread.
+
+    An object that is stored already is not written again. The row of such an object is
+    touched when it is found, so that a collection, which spares what was touched within the
+    hour, leaves it alone until this transaction holds it.
+    """
+
+    def __init__(self, database: Database, keys: KeyRing, backend: Backend) -> None:
+        self._database = database
+        self._keys = keys
+        self._backend = backend
+        self._series: PackSeries | None = None
+        self._pack: PackWriter | None = None
+        self._pending: list[Sealed] = []
+        self._pending_bytes = 0
+        self._seen: set[str] = set()
+        self._relied: list[str] = []
+        self._rows: list[dict[str, Any]] = []
+        # The transaction's own connection, once it has taken the write lock.
+        self.connection: Connection | None = None
+
+    def add(self, sealed: Sealed) -> str:
+        """Take an object in and return its address."""
+        if sealed.address not in self._seen:
+            self._seen.add(sealed.address)
+            self._pending.append(sealed)
+            self._pending_bytes += len(sealed.body)
+            if self._pending_bytes >= _PENDING_BYTES or len(self._pending) >= _PENDING_COUNT:
+                self._flush()
+        return sealed.address
+
+    def add_stream(self, stream: BinaryIO) -> str:
+        """Take in everything that a stream has left, of any size, in little memory."""
+        head = _read_full(stream, _PENDING_BYTES)
+        if len(head) < _PENDING_BYTES:
+            return self.add(seal_object(self._keys, head))
+        pack = self._room()
+        offset = pack.size
+        sealed = seal_stream(self._keys, _chunks(head, stream), pack.append)
+        if sealed.address in self._seen or self._find([sealed.address]):
+            pack.cut(offset)
+        else:
+            self._place(sealed, pack, offset)
+        self._seen.add(sealed.address)
+        return sealed.address
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether `record` has anything to write."""
+        return self._series is not None
+
+    def publish(self) -> None:
+        """Make everything taken in so far durable in the backend."""
+        self._flush()
+        if self._pack is not None:
+            self._pack.publish()
+            self._pack = None
+
+    def record(self, connection: Connection) -> None:
+        """Name the published objects in the database; the last step before the commit."""
+        now = datetime.now(UTC)
+        if self._series is not None:
+            connection.execute(
+                sa.insert(packs),
+                [
+                    {"name": pack.name, "size": pack.size, "created_at": now}
+                    for pack in self._series.packs
+                ],
+            )
+        if not self._rows:
+            return
+        master = self._keys.active(connection)
+        for row in self._rows:
+            key = row.pop("key")
+            row["key_id"] = master.id
+            row["wrapped_key"] = self._keys.wrap(master, key, row["address"])
+            row["created_at"] = row["touched_at"] = now
+        # In order of address, so that transactions which add the same objects at once wait
+        # for each other in the same order. Whoever comes second keeps the first one's copy.
+        self._rows.sort(key=lambda row: row["address"])
+        statement = self._database.insert(objects).on_conflict_do_nothing()
+        connection.execute(statement, self._rows)
+
+    def confirm(self, connection: Connection) -> None:
+        """Make sure, under the write lock, that the objects found earlier are still there.
+
+        Raises:
+            Conflict: a collection removed one; it had been found more than an hour ago.
+        """
+        for batch in _batches(self._relied):
+            query = sa.select(sa.func.count()).where(objects.c.address.in_(batch))
+            if connection.scalar(query) != len(batch):
+                raise Conflict(
+                    "an object that this transaction relies on was collected while it ran; "
+                    "nothing was changed, run the same command again"
+                )
+
+    def discard(self) -> None:
+        """Remove what was written, for a transaction that fails."""
+        if self._series is not None:
+            self._series.discard()
+
+    def release(self) -> None:
+        """Let the packs stand for themselves, once the transaction is committed."""
+        if self._series is not None:
+            self._series.release()
+
+    def _flush(self) -> None:
+        """Write the waiting objects that are not stored yet, in one piece."""
+        known = self._find([sealed.address for sealed in self._pending])
+        new = [sealed for sealed in self._pending if sealed.address not in known]
+        self._pending, self._pending_bytes = [], 0
+        if not new:
+            return
+        pack = self._room()
+        offset = pack.append(b"".join(sealed.body for sealed in new))
+        for sealed in new:
+            self._place(sealed, pack, offset)
+            offset += len(sealed.body)
+
+    def _place(self, sealed: Sealed, pack: PackWriter, offset: int) -> None:
+        self._rows.append(
+            {
+                "address": sealed.address,
+                "pack": pack.name,
+                "offset": offset,
+                "sealed_size": sealed_size(sealed.size),
+                "size": sealed.size,
+                "key": sealed.key,
+            }
+        )
+
+    def _room(self) -> PackWriter:
+        """Return a pack that is not full."""
+        if self._pack is not None and self._pack.size >= PACK_BYTES:
+            self._pack.publish()
+            self._pack = None
+        if self._pack is None:
+            if self._series is None:
+                self._series = PackSeries(self._backend)
+            self._pack = self._series.begin()
+        return self._pack
+
+    def _find(self, addresses: Sequence[str]) -> set[str]:
+        """Return which addresses are stored, and mark those as relied on."""
+        known: set[str] = set()
+        old: list[str] = []
+        limit = datetime.now(UTC) - _TOUCH_AFTER
+        query = sa.select(objects.c.address, objects.c.touched_at)
+        for batch in _batches(addresses):
+            statement = query.where(objects.c.address.in_(batch))
+            if self.connection is not None:
+                found = self.connection.execute(statement).all()
+            else:
+                with self._database.read() as connection:
+                    found = connection.execute(statement).all()
+            known.update(row.address for row in found)
+            old += [row.address for row in found if row.touched_at < limit]
+        # Under the write lock there is no need: no collection can come between.
+        if old and self.connection is None:
+            known -= self._touch(old)
+        if self.connection is None:
+            self._relied += known
+        return known
+
+    def _touch(self, addresses: list[str]) -> set[str]:
+        """Mark objects as used a moment ago; return those that were collected meanwhile."""
+        statement = sa.update(objects).where(objects.c.address == sa.bindparam("row"))
+        gone = set(addresses)
+        with self._database.write() as connection:
+            connection.execute(
+                statement.values(touched_at=datetime.now(UTC)),
+                [{"row": address} for address in sorted(addresses)],
+            )
+            for batch in _batches(addresses):
+                query = sa.select(objects.c.address).where(objects.c.address.in_(batch))
+                gone -= set(connection.scalars(query))
+        return gone
+
+
+def _batches(addresses: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(addresses), BATCH):
+        yield addresses[start : start + BATCH]
+
+
+def _read_full(stream: BinaryIO, size: int) -> bytes:
+    """Read until ``size`` bytes are there or the stream ends: sockets and pipes give less."""
+    parts = []
+    while size and (part := stream.read(size)):
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
+
+
+def _chunks(head: bytes, stream: BinaryIO) -> Iterator[bytes]:
+    for start in range(0, len(head), CHUNK):
+        yield head[start : start + CHUNK]
+    while chunk := _read_full(stream, CHUNK):
+        yield chunk
