@@ -3,7 +3,7 @@
 import msgspec
 import numpy as np
 import pytest
-import SimpleITK as sitk
+import SimpleITK as sitk  # noqa: N813 - its users all call it so
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image as PillowImage
