@@ -25,6 +25,7 @@ __all__ = [
     "CHUNK",
     "KEY_BYTES",
     "SealedReader",
+    "Truncated",
     "seal",
     "seal_chunks",
     "seal_content",
@@ -40,6 +41,10 @@ _SALT = 24
 _ZERO_NONCE = bytes(12)
 # The most sealed chunks fetched at once: 8 MiB keep a remote store busy and memory small.
 _BURST = 32
+
+
+class Truncated(Corrupt):
+    """Stored bytes end before the content does."""
 
 
 def seal(key: bytes, data: bytes, context: bytes) -> bytes:
@@ -164,7 +169,7 @@ class SealedReader(io.BufferedIOBase):
         end = min(begin + count * _STRIDE, sealed_size(self.size))
         sealed = memoryview(self._fetch(begin, end - begin))
         if len(sealed) != end - begin:
-            raise Corrupt(
+            raise Truncated(
                 f"object {self.name} is truncated: {len(sealed)} of {end - begin} sealed bytes "
                 f"at {begin}; run `lepton storage verify`, then restore it from a backup"
             )

@@ -71,40 +71,56 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Give a connection that sees one snapshot (SQLite) or committed rows (PostgreSQL)."""
-        with _translated(self.url), self.engine.connect() as connection:
+        """Give a connection that sees one snapshot (SQLite) or committed rows (PostgreSQL).
+
+        Inside a write of the same thread it is that connection, which sees its own changes.
+        """
+        engine = self.engine
+        outer: Connection | None = getattr(self._local, "connection", None)
+        if outer is not None:
+            yield outer
+            return
+        with _translated(self.url), engine.connect() as connection:
             yield connection
 
     @contextmanager
     def write(self, *, exclusive: bool = False) -> Iterator[Connection]:
         """Give a connection inside a write transaction, committed when the block ends well.
 
+        Inside another write of the same thread, it is a part of that one, undone alone when
+        its block fails.
+
         Args:
             exclusive: let no other writer run meanwhile; on SQLite there never is one.
 
         Raises:
-            Conflict: this thread already writes, or another writer held on for a minute.
+            Conflict: another writer held on for a minute.
             StorageFull: the disk is full; the transaction was undone.
         """
         engine = self.engine
-        if getattr(self._local, "writing", False):
-            raise Conflict(
-                "this thread already has a write transaction open on the metadata database; "
-                "use that one, or finish it first"
-            )
-        self._local.writing = True
-        try:
-            with (
-                _translated(self.url),
-                engine.connect().execution_options(lepton_begin="IMMEDIATE") as connection,
-                connection.begin(),
-            ):
-                if self.dialect == "postgresql":
-                    lock = "pg_advisory_xact_lock" + ("" if exclusive else "_shared")
-                    connection.execute(sa.text(f"SELECT {lock}({_WRITERS})"))
+        outer: Connection | None = getattr(self._local, "connection", None)
+        if outer is not None:
+            if exclusive:
+                raise Conflict(
+                    "this cannot be done inside a transaction, as no other writer may run "
+                    "meanwhile; finish the transaction first"
+                )
+            with outer.begin_nested():
+                yield outer
+            return
+        with (
+            _translated(self.url),
+            engine.connect().execution_options(lepton_begin="IMMEDIATE") as connection,
+            connection.begin(),
+        ):
+            if self.dialect == "postgresql":
+                lock = "pg_advisory_xact_lock" + ("" if exclusive else "_shared")
+                connection.execute(sa.text(f"SELECT {lock}({_WRITERS})"))
+            self._local.connection = connection
+            try:
                 yield connection
-        finally:
-            self._local.writing = False
+            finally:
+                self._local.connection = None
 
     def serialise(self, connection: Connection, subject: str) -> None:
         """Let one transaction at a time work on a subject, until it ends; SQLite always does."""

@@ -1,7 +1,7 @@
 """The object store: bytes in, an address out; an address in, a seekable file out."""
 
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from typing import BinaryIO
 
 import sqlalchemy as sa
@@ -10,11 +10,13 @@ from msgspec import Struct
 from lepton_ai.core.errors import Corrupt, NotFound
 from lepton_ai.storage.backends import Backend
 from lepton_ai.storage.cipher import SealedReader
+from lepton_ai.storage.collect import GRACE, Collected, collect
 from lepton_ai.storage.database import Database
 from lepton_ai.storage.keys import KeyRing
 from lepton_ai.storage.schema import objects
 from lepton_ai.storage.sealing import Sealed, seal_object
 from lepton_ai.storage.transaction import Transaction
+from lepton_ai.storage.verify import Fault, verify_objects
 
 __all__ = ["ObjectInfo", "ObjectStore"]
 
@@ -101,13 +103,29 @@ class ObjectStore:
         with self._database.read() as connection:
             return connection.scalar(query) is not None
 
+    def verify(self) -> Iterator[Fault]:
+        """Read every object again and yield what is wrong: each altered or missing byte.
+
+        A fault of kind ``leftover`` is harmless: a crash left a file, which `collect` removes.
+        """
+        return verify_objects(self._database, self._keys, self._backend)
+
+    def collect(self, grace: timedelta = GRACE) -> Collected:
+        """Remove what nothing holds and what crashes left, and give the room back.
+
+        Safe beside writers in any process.
+
+        Args:
+            grace: objects that were stored or found within this time stay, as a transaction
+                may be about to hold them.
+        """
+        return collect(self._database, self._backend, grace)
+
     def _fetcher(self, info: ObjectInfo) -> Callable[[int, int], bytes]:
         """Return what reads sealed bytes of an object, even after it moved to another pack."""
 
         def fetch(offset: int, size: int) -> bytes:
             nonlocal info
-            # A last byte past the object's own would be its neighbour's.
-            size = min(size, info.sealed_size - offset)
             try:
                 return self._backend.read(info.pack, info.offset + offset, size)
             except FileNotFoundError as error:

@@ -8,7 +8,10 @@ from lepton_ai.core.ids import new_id
 from lepton_ai.storage.backends import Backend, lock_path, partial_path
 from lepton_ai.storage.files import disk_errors
 
-__all__ = ["PackSeries", "PackWriter"]
+__all__ = ["PACK_BYTES", "PackSeries", "PackWriter"]
+
+# A pack is published and a new one begun once it is this large.
+PACK_BYTES = 256 * 2**20
 
 
 class PackSeries:

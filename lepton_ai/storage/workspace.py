@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from lepton_ai.storage.lineage import Lineage
 from lepton_ai.storage.objects import ObjectStore
 from lepton_ai.storage.schema import REVISION, state
 from lepton_ai.storage.transaction import Transaction
+from lepton_ai.storage.verify import Fault, verify_metadata, verify_objects
 
 __all__ = ["Workspace"]
 
@@ -83,6 +85,17 @@ class Workspace:
     def transaction(self) -> Transaction:
         """Begin a unit of work, for a ``with`` block."""
         return Transaction(self.database, self.keys, self._backend)
+
+    def verify(self) -> Iterator[Fault]:
+        """Prove everything that is stored intact, yielding what is not; metadata first."""
+        for check in (
+            verify_metadata(self.database, self.keys),
+            verify_objects(self.database, self.keys, self._backend),
+        ):
+            try:
+                yield from check
+            except Corrupt as error:
+                yield Fault("metadata", "database", str(error))
 
     def exposed(self) -> list[Path]:
         """Return the files and directories of the workspace that other users may open."""

@@ -12,14 +12,11 @@ from lepton_ai.storage.backends import Backend
 from lepton_ai.storage.cipher import CHUNK, sealed_size
 from lepton_ai.storage.database import BATCH, Database
 from lepton_ai.storage.keys import KeyRing
-from lepton_ai.storage.packs import PackSeries, PackWriter
+from lepton_ai.storage.packs import PACK_BYTES, PackSeries, PackWriter
 from lepton_ai.storage.schema import objects, packs
 from lepton_ai.storage.sealing import Sealed, seal_object, seal_stream
 
 __all__ = ["ObjectWriter"]
-
-# A pack is published and a new one begun once it is this large.
-PACK_BYTES = 256 * 2**20
 
 # Sealed objects wait in memory up to this much, so that one query looks all of them up.
 _PENDING_BYTES = 8 * 2**20
