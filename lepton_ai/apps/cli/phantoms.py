@@ -84,4 +84,3 @@ def _dataset(slice_: np.ndarray, patient: int, number: int, seed: int) -> FileDa
     dataset.RescaleSlope, dataset.RescaleIntercept = 1, -2048
     dataset.PixelData = (slice_.astype(np.int32) + 2048).astype("<u2").tobytes()
     return dataset
-
