@@ -16,6 +16,7 @@ from lepton_ai.core.errors import LeptonError
 from lepton_ai.security.signing import sign, verify
 from lepton_ai.serving import process
 from lepton_ai.storage import Workspace
+from lepton_ai.storage.verify import verify_metadata
 
 __all__ = ["doctor"]
 
@@ -65,7 +66,7 @@ def _disk(workspace: Workspace) -> Finding:
 
 
 def _database(workspace: Workspace) -> Finding:
-    faults = list(workspace.verify_metadata())
+    faults = list(verify_metadata(workspace.database, workspace.keys))
     if faults:
         return Finding(
             "database",

@@ -79,8 +79,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except click.exceptions.Exit as end:
         code = end.exit_code
     except click.UsageError as error:
-        _suggest(error)
         error.show()
+        if near := _nearest(error):
+            click.echo(f"Did you mean '{near}'?", err=True)
         code = 2
     except click.ClickException as error:
         error.show()
@@ -98,12 +99,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _suggest(error: click.UsageError) -> None:
-    """Add the nearest command to 'No such command'."""
+def _nearest(error: click.UsageError) -> str | None:
+    """Return the command that a mistyped one is nearest to."""
     if error.ctx is None or not isinstance(error.ctx.command, click.Group):
-        return
-    if error.message.startswith("No such command"):
-        wanted = error.message.split("'")[1]
-        near = get_close_matches(wanted, error.ctx.command.list_commands(error.ctx), n=1)
-        if near and "Did you mean" not in error.message:
-            error.message += f" Did you mean '{near[0]}'?"
+        return None
+    if not error.message.startswith("No such command"):
+        return None
+    wanted = error.message.split("'")[1]
+    near = get_close_matches(wanted, error.ctx.command.list_commands(error.ctx), n=1)
+    return near[0] if near else None

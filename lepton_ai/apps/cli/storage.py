@@ -23,7 +23,7 @@ def verify(as_json: bool) -> None:
     Exits with 1 when anything is altered, truncated or missing; what an interrupted command
     left behind is listed, but harms nothing.
     """
-    faults = list(Workspace.open().objects.verify())
+    faults = list(Workspace.open().verify())
     rows = [
         {
             "kind": fault.kind,
