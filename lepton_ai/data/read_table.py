@@ -1,0 +1,179 @@
+"""read_table: a CSV, Parquet or JSON-lines file, or a frame, becomes a stored table."""
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import narwhals as nw
+import polars as pl
+from msgspec import Struct
+
+from lepton_ai.core.errors import InvalidInput, NotFound
+from lepton_ai.data.table import Table
+from lepton_ai.storage import Workspace, source_spec
+
+__all__ = ["frame_of", "read_table"]
+
+_MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "#N/A")
+
+
+class _Form(Struct, frozen=True):
+    """How the text of a file is written; see `read_table`."""
+
+    separator: str | None
+    decimal_comma: bool
+    missing: tuple[str, ...]
+    encoding: str
+
+
+def read_table(
+    source: Any,
+    *,
+    name: str | None = None,
+    workspace: Workspace | None = None,
+    separator: str | None = None,
+    decimal_comma: bool = False,
+    missing: Sequence[str] = _MISSING,
+    encoding: str = "utf-8",
+) -> Table:
+    """Store a file or a frame as a named table, and return it.
+
+    The rows are kept as encrypted Parquet. A file is kept as it is besides, as the table's
+    source in the lineage. Reading the same content again gives the same version; other content
+    under the same name is the next version.
+
+    Args:
+        source: path of a ``.csv``, ``.tsv``, ``.txt``, ``.parquet``, ``.ndjson`` or ``.jsonl``
+            file; a pandas, Polars or Arrow frame; a mapping from column name to values; or a
+            list of records.
+        name: the table's name; the file's name without its ending, unless given.
+        workspace: where to store it; the default one unless given.
+        separator: between the fields of a text file; found in its first line unless given.
+        decimal_comma: whether a text file writes 1,5 for one and a half.
+        missing: what a text file writes where a value is missing.
+        encoding: of a text file, such as ``cp1252``.
+
+    Raises:
+        NotFound: there is no such file.
+        InvalidInput: the file or frame cannot be read as a table; the message says where.
+    """
+    place = workspace or Workspace.open()
+    if not isinstance(source, str | Path):
+        if name is None:
+            raise InvalidInput(
+                "a table made from a frame needs a name: read_table(frame, name=...)"
+            )
+        return _store(place, frame_of(source), name, None)
+    path = Path(source).expanduser()
+    if not path.is_file():
+        raise NotFound(f"there is no file {path}; give the path of a CSV or Parquet file")
+    reader = _READERS.get(path.suffix.lower())
+    if reader is None:
+        raise InvalidInput(
+            f"{path.name} ends in {path.suffix!r}; tables are read from "
+            f"{', '.join(_READERS)} files, or from a frame that you read yourself"
+        )
+    data = path.read_bytes()
+    form = _Form(separator, decimal_comma, tuple(missing), encoding)
+    try:
+        frame = reader(data, form)
+    except (pl.exceptions.PolarsError, UnicodeError, LookupError, ValueError) as error:
+        raise InvalidInput(f"{path.name} cannot be read as a table: {error}") from error
+    return _store(place, _checked(frame), name or path.stem, (path, data))
+
+
+def frame_of(data: Any) -> pl.DataFrame:
+    """Return pandas, Polars or Arrow frames, mappings of columns, or lists of records as Polars.
+
+    Raises:
+        InvalidInput: the data is none of these, or its columns cannot be kept.
+    """
+    try:
+        if isinstance(data, pl.LazyFrame):
+            frame = data.collect()
+        elif isinstance(data, Mapping):
+            frame = pl.DataFrame(dict(data))
+        elif isinstance(data, list) and data and all(isinstance(row, Mapping) for row in data):
+            frame = pl.from_dicts(data, infer_schema_length=None)
+        else:
+            frame = nw.from_native(data, eager_only=True).to_polars()
+    except (TypeError, ValueError, pl.exceptions.PolarsError) as error:
+        raise InvalidInput(
+            "expected a pandas, Polars or Arrow frame, a mapping from column name to values, or "
+            f"a list of records; got {type(data).__name__}: {error}"
+        ) from error
+    return _checked(frame)
+
+
+def _checked(frame: pl.DataFrame) -> pl.DataFrame:
+    """Refuse columns that cannot be kept, and make equal content equal bytes."""
+    odd = [name for name, kind in frame.schema.items() if kind == pl.Object]
+    if odd:
+        raise InvalidInput(f"the columns {odd} mix types; make each all numbers or all text")
+    if not frame.width or "" in frame.columns:
+        raise InvalidInput(f"every column needs a name; got {frame.columns}")
+    # The codes of a categorical depend on the order in which a process met its values.
+    return frame.with_columns(pl.col(pl.Categorical).cast(pl.String)).rechunk()
+
+
+def _read_text(data: bytes, form: _Form) -> pl.DataFrame:
+    text = data.decode("utf-8-sig" if form.encoding.lower() in ("utf-8", "utf8") else form.encoding)
+    header = text.partition("\n")[0]
+    # Between quotes a separator is part of a name.
+    bare = "".join(header.split('"')[::2])
+    separator = form.separator or max(",;\t|", key=bare.count)
+    names = pl.read_csv(
+        io.StringIO(header + "\n"), separator=separator, has_header=False, infer_schema=False
+    ).row(0)
+    twice = sorted({str(name) for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"the columns {twice} occur more than once; rename them")
+    return pl.read_csv(
+        io.StringIO(text),
+        separator=separator,
+        null_values=list(form.missing),
+        try_parse_dates=True,
+        decimal_comma=form.decimal_comma,
+        infer_schema_length=None,  # a type guessed from the first rows fails at a later one
+    )
+
+
+_READERS: dict[str, Callable[[bytes, _Form], pl.DataFrame]] = {
+    ".csv": _read_text,
+    ".tsv": _read_text,
+    ".txt": _read_text,
+    ".parquet": lambda data, form: pl.read_parquet(io.BytesIO(data)),
+    ".ndjson": lambda data, form: pl.read_ndjson(io.BytesIO(data), infer_schema_length=None),
+    ".jsonl": lambda data, form: pl.read_ndjson(io.BytesIO(data), infer_schema_length=None),
+}
+
+
+def _store(
+    workspace: Workspace, frame: pl.DataFrame, name: str, source: tuple[Path, bytes] | None
+) -> Table:
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer, compression="zstd")
+    with workspace.transaction() as transaction:
+        address = transaction.put(buffer.getvalue())
+        parents = []
+        if source is not None:
+            path, data = source
+            sealed = workspace.objects.seal(data)
+            transaction.add(sealed)
+            (node,) = transaction.nodes([source_spec(workspace.keys, path, sealed)])
+            parents = [(node.id, "source")]
+        dataset = transaction.node(
+            "dataset",
+            name,
+            version=True,
+            digest=address,
+            facts={
+                "type": "table",
+                "rows": frame.height,
+                "columns": {column: str(kind) for column, kind in frame.schema.items()},
+            },
+            parents=parents,
+            holds=[address],
+        )
+    return Table(workspace, dataset)
