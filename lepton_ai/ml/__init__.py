@@ -1,0 +1,1 @@
+"""Machine learning: the zoo, training, evaluation, model bundles, their registry and runtimes."""

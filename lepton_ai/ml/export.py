@@ -1,0 +1,96 @@
+"""Export of fitted scikit-learn classifiers to ONNX."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+import onnx
+from skl2onnx import to_onnx
+from skl2onnx.common.data_types import FloatTensorType
+
+from lepton_ai.core.errors import LeptonError
+
+__all__ = ["NotExportable", "export"]
+
+# The newest operator sets that skl2onnx converts to and ONNX Runtime runs everywhere.
+_OPERATORS = {"": 18, "ai.onnx.ml": 3}
+
+
+class NotExportable(LeptonError):
+    """There is no ONNX form of this estimator."""
+
+
+def export(estimator: Any, features: int) -> bytes:
+    """Write a fitted classifier as ONNX, the same bytes for the same estimator.
+
+    The graph takes ``X``, float32 (rows, features), and gives ``probabilities``, float32
+    (rows, classes). Only the estimator is exported: preprocessing stays in float64 outside,
+    because float32 scaling moves values across the split thresholds of trees. Thresholds of
+    boosted trees are rounded down to float32 in the estimator itself, which changes none of its
+    answers on float32 features.
+
+    Raises:
+        NotExportable: the converter does not support the estimator or its parameters.
+    """
+    _floor_thresholds(estimator)
+    try:
+        with warnings.catch_warnings():
+            # The converter reads attributes that scikit-learn deprecates; none is ours to mend.
+            warnings.simplefilter("ignore")
+            model = to_onnx(
+                estimator,
+                initial_types=[("X", FloatTensorType([None, features]))],
+                options={id(estimator): {"zipmap": False}},
+                target_opset=_OPERATORS,
+                name="classifier",
+            )
+    except Exception as error:
+        # A converter fails in as many ways as there are estimators; the caller has one way on.
+        raise NotExportable(f"{type(estimator).__name__} has no ONNX form: {error}") from error
+    _rename(model)
+    data: bytes = model.SerializeToString(deterministic=True)
+    return data
+
+
+def _floor_thresholds(estimator: Any) -> None:
+    """Round histogram boosting's thresholds down to float32, in place.
+
+    For a float32 number x and any t, x <= t exactly when x <= the largest float32 up to t. The
+    converter rounds to the nearest, which sends a value that equals it the other way.
+    """
+    for stage in getattr(estimator, "_predictors", ()):
+        for tree in stage:
+            thresholds = tree.nodes["num_threshold"]
+            nearest = thresholds.astype(np.float32)
+            below = np.nextafter(nearest, np.float32(-np.inf))
+            tree.nodes["num_threshold"] = np.where(nearest > thresholds, below, nearest)
+
+
+def _rename(model: Any) -> None:
+    """Give each inner tensor and operator a name by its place, in the graph and its subgraphs.
+
+    The converter draws some names from memory addresses, which differ between two runs, and
+    lists operator sets in the order of a set of strings.
+    """
+    operators = sorted(model.opset_import, key=lambda item: str(item.domain))
+    del model.opset_import[:]
+    model.opset_import.extend(operators)
+    kept = {value.name for value in (*model.graph.input, *model.graph.output)} | {""}
+    names: dict[str, str] = {name: name for name in kept}
+
+    def renamed(name: str) -> str:
+        return names.setdefault(name, f"t{len(names)}")
+
+    def visit(graph: Any) -> None:
+        for value in (*graph.input, *graph.initializer, *graph.output, *graph.value_info):
+            value.name = renamed(value.name)
+        for number, node in enumerate(graph.node):
+            node.name = f"{node.op_type}{number}"
+            node.input[:] = [renamed(name) for name in node.input]
+            node.output[:] = [renamed(name) for name in node.output]
+            for attribute in node.attribute:
+                if attribute.type == onnx.AttributeProto.GRAPH:
+                    attribute.g.name = f"{node.op_type}{number}"
+                    visit(attribute.g)
+
+    visit(model.graph)

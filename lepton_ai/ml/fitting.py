@@ -1,0 +1,108 @@
+"""Fitting of one zoo estimator to a feature matrix, the same bits for the same seed."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+from threadpoolctl import threadpool_limits
+
+from lepton_ai.core.errors import InvalidInput
+from lepton_ai.ml.zoo import Entry, create
+
+__all__ = ["Fitted", "fit"]
+
+_FOLDS = 5
+
+Codes = NDArray[np.int64]
+Split = tuple[NDArray[np.int64], NDArray[np.int64]]
+
+
+class Fitted(Struct, frozen=True):
+    """A fitted estimator, and what a reader of its card should know about the fit."""
+
+    estimator: Any
+    notes: tuple[str, ...]
+
+
+def fit(
+    entry: Entry,
+    matrix: NDArray[np.float64],
+    codes: Codes,
+    *,
+    seed: int,
+    parameters: dict[str, Any],
+    groups: Sequence[str] | None = None,
+    workers: int = 1,
+) -> Fitted:
+    """Fit one classifier.
+
+    Linear algebra runs on one thread, whose sums have a fixed order; trees of a forest are grown
+    in parallel, which changes nothing in them.
+
+    Args:
+        entry: which classifier.
+        matrix: features (rows, features).
+        codes: the class of each row, counted from 0 without gaps (rows,).
+        seed: of everything random.
+        parameters: the caller's.
+        groups: of the rows; calibration then keeps a group on one side.
+        workers: threads that grow a forest.
+
+    Raises:
+        InvalidInput: a parameter does not fit the estimator or the data.
+    """
+    estimator = create(entry, seed, parameters)
+    if entry.parallel:
+        estimator.set_params(n_jobs=workers)
+    notes: tuple[str, ...] = ()
+    if entry.calibrated:
+        splits, notes = _splits(codes, groups, seed)
+        estimator = CalibratedClassifierCV(estimator, method="sigmoid", cv=splits, ensemble=False)
+    try:
+        with threadpool_limits(1):
+            estimator.fit(matrix, codes)
+    except ValueError as error:
+        raise InvalidInput(f"the {entry.name} cannot be fitted to this data: {error}") from error
+    # What the fit used and the model doesn't need would only make its bytes differ.
+    if entry.calibrated:
+        estimator.set_params(cv=None)
+    if entry.parallel:
+        estimator.set_params(n_jobs=None)
+    return Fitted(estimator, notes)
+
+
+def _splits(
+    codes: Codes, groups: Sequence[str] | None, seed: int
+) -> tuple[list[Split], tuple[str, ...]]:
+    """Choose the folds whose scores the calibration is fitted to, and say what is weak in them.
+
+    Five folds that keep groups together, each class on every training side; fewer or ungrouped
+    ones where the rows don't allow that.
+    """
+    rows, classes = np.arange(len(codes)), int(codes.max()) + 1
+    fewest = int(np.bincount(codes).min())
+    folds = min(_FOLDS, fewest)
+    if folds < 2:
+        note = (
+            f"the rarest class has {fewest} row, too few to calibrate on rows that were not "
+            "learned from: the probabilities are too sure"
+        )
+        return [(rows, rows)], (note,)
+    if groups is not None:
+        wanted = min(folds, min(len({g for g, c in zip(groups, codes, strict=True) if c == k})
+                                for k in range(classes)))  # fmt: skip
+        if wanted >= 2:
+            grouped = StratifiedGroupKFold(wanted, shuffle=True, random_state=seed)
+            splits = list(grouped.split(rows, codes, np.asarray(groups)))
+            if all(len(np.unique(codes[train])) == classes for train, _ in splits):
+                return splits, ()
+        note = "a class has too few groups for calibration to keep each group on one side"
+        return list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(rows, codes)), (
+            note,
+        )
+    plain = StratifiedKFold(folds, shuffle=True, random_state=seed)
+    return list(plain.split(rows, codes)), ()

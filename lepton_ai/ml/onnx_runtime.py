@@ -1,0 +1,119 @@
+"""ONNX models through ONNX Runtime."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+from numpy.typing import NDArray
+
+from lepton_ai.core.errors import InvalidInput
+from lepton_ai.ml.runtimes import Refused
+
+__all__ = ["OnnxRuntime"]
+
+_MOST_BYTES = 2**30
+_MOST_NODES = 100_000
+_MOST_ELEMENTS = 2**28
+_DOMAINS = {"", "ai.onnx", "ai.onnx.ml"}
+# ORT numbers its levels of logging; below errors it reports its own optimisations.
+_ERRORS_ONLY = 3
+
+
+class OnnxRuntime:
+    """A session on one thread, whose answers don't depend on the machine's load.
+
+    One row of a forest takes some ten microseconds, which more threads only slow down;
+    parallel requests each run on the caller's own thread, without the interpreter's lock.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        """Check the graph, then load it.
+
+        Raises:
+            Refused: the graph is too large, names external files, or uses other operators
+                than the ONNX standard's.
+        """
+        inspect(data)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+        options.use_deterministic_compute = True
+        options.log_severity_level = _ERRORS_ONLY
+        self._session = onnxruntime.InferenceSession(
+            data, options, providers=["CPUExecutionProvider"]
+        )
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        if len(inputs) != 1 or "probabilities" not in {output.name for output in outputs}:
+            raise Refused(
+                "the ONNX model must have one input and an output named 'probabilities'; it has "
+                f"{[i.name for i in inputs]} and {[o.name for o in outputs]}"
+            )
+        self._input = inputs[0].name
+        self._width = inputs[0].shape[1]
+
+    def run(self, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return class probabilities (rows, classes) of a float matrix (rows, features).
+
+        Raises:
+            InvalidInput: the matrix has another number of columns.
+        """
+        if matrix.ndim != 2 or matrix.shape[1] != self._width:
+            raise InvalidInput(
+                f"the model takes {self._width} features a row, not an array of {matrix.shape}"
+            )
+        fed = {self._input: np.ascontiguousarray(matrix, dtype=np.float32)}
+        result: NDArray[np.float64] = self._session.run(["probabilities"], fed)[0].astype(
+            np.float64
+        )
+        return result
+
+
+def inspect(data: bytes) -> None:
+    """Refuse a graph that is too large or reaches outside its own bytes.
+
+    Raises:
+        Refused: see the limits at the head of this module.
+    """
+    if len(data) > _MOST_BYTES:
+        raise Refused(f"the ONNX model has {len(data)} bytes; at most {_MOST_BYTES} are loaded")
+    model = onnx.ModelProto()
+    model.ParseFromString(data)
+    foreign = {item.domain for item in model.opset_import} - _DOMAINS
+    if foreign or model.functions:
+        raise Refused(f"the ONNX model uses operators outside the standard: {sorted(foreign)}")
+    nodes = 0
+    for graph in _graphs(model.graph):
+        nodes += len(graph.node)
+        if nodes > _MOST_NODES:
+            raise Refused(f"the ONNX model has more than {_MOST_NODES} operators")
+        for tensor in _tensors(graph):
+            if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
+                raise Refused(f"the ONNX tensor {tensor.name!r} lies in an external file")
+            if math.prod(tensor.dims) > _MOST_ELEMENTS:
+                raise Refused(f"the ONNX tensor {tensor.name!r} is too large: {tensor.dims}")
+
+
+def _graphs(graph: Any) -> Iterator[Any]:
+    """The graph and every graph nested in the attributes of its operators."""
+    yield graph
+    for node in graph.node:
+        for attribute in node.attribute:
+            nested = [attribute.g] if attribute.HasField("g") else []
+            for inner in (*nested, *attribute.graphs):
+                yield from _graphs(inner)
+
+
+def _tensors(graph: Any) -> Iterator[Any]:
+    yield from graph.initializer
+    for sparse in graph.sparse_initializer:
+        yield from (sparse.values, sparse.indices)
+    for node in graph.node:
+        for attribute in node.attribute:
+            yield attribute.t
+            yield from attribute.tensors
+            for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
+                yield from (sparse.values, sparse.indices)

@@ -1,0 +1,25 @@
+"""Fitted estimators of the whole zoo, for tests of what is done with them."""
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+from sklearn.datasets import load_breast_cancer, load_wine
+
+from lepton_ai.ml import fitting, zoo
+
+SETS = {"two classes": load_breast_cancer, "three classes": load_wine}
+
+
+@cache
+def fitted(name: str, data: str, **parameters: Any) -> tuple[Any, np.ndarray]:
+    """A fitted estimator and the whole feature matrix; it learned from every other row.
+
+    Features are float32 numbers, as those that the platform trains on.
+    """
+    matrix, codes = SETS[data](return_X_y=True)
+    if zoo.find(name).scaled:
+        matrix = (matrix - matrix.mean(axis=0)) / matrix.std(axis=0)
+    matrix = matrix.astype(np.float32).astype(np.float64)
+    result = fitting.fit(zoo.find(name), matrix[::2], codes[::2], seed=0, parameters=parameters)
+    return result.estimator, matrix
