@@ -42,6 +42,14 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(import_module(module), attribute)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that the arguments begin with; a mistyped one gets a suggestion."""
+        if args and args[0] not in self.table and not ctx.resilient_parsing:
+            raise click.NoSuchCommand(args[0], possibilities=self.table, ctx=ctx)
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the summaries, section by section, importing nothing."""
         sections: dict[str, list[tuple[str, str]]] = {}

@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 
 import click
 
@@ -80,8 +79,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = end.exit_code
     except click.UsageError as error:
         error.show()
-        if near := _nearest(error):
-            click.echo(f"Did you mean '{near}'?", err=True)
         code = 2
     except click.ClickException as error:
         error.show()
@@ -97,14 +94,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
         click.echo(f"Error: {error}", err=True)
         code = 1
     sys.exit(code if isinstance(code, int) else 0)
-
-
-def _nearest(error: click.UsageError) -> str | None:
-    """Return the command that a mistyped one is nearest to."""
-    if error.ctx is None or not isinstance(error.ctx.command, click.Group):
-        return None
-    if not error.message.startswith("No such command"):
-        return None
-    wanted = error.message.split("'")[1]
-    near = get_close_matches(wanted, error.ctx.command.list_commands(error.ctx), n=1)
-    return near[0] if near else None
