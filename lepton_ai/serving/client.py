@@ -1,0 +1,242 @@
+"""The client of an inference server: values of any usual form in, predictions out."""
+
+import io
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+import narwhals as nw
+import numpy as np
+import urllib3
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from lepton_ai.core.errors import AccessDenied, InvalidInput, LeptonError, NotFound, Unavailable
+from lepton_ai.ml.signature import Signature
+from lepton_ai.serving.records import Answer
+
+__all__ = ["Client", "Prediction"]
+
+_ROWS_PER_REQUEST = 5000
+_FILES_PER_REQUEST = 16
+# A prediction changes nothing, so a request that met a restart is simply sent again.
+_RETRIES = urllib3.Retry(
+    total=4,
+    backoff_factor=0.1,
+    status_forcelist=(503,),
+    allowed_methods=None,
+    raise_on_status=False,
+)
+
+
+class Prediction(Struct, frozen=True):
+    """What the model says of one row or image.
+
+    Attributes:
+        label: the class.
+        probabilities: the probability of each class.
+        id: the receipt's id, shared by the rows of one request; ``lepton trace`` takes it.
+        model: the endpoint that answered.
+        version: the model's version.
+    """
+
+    label: str
+    probabilities: dict[str, float]
+    id: str
+    model: str
+    version: int
+
+
+class _Described(Struct):
+    name: str
+    signature: Signature
+
+
+class Client:
+    """Talks to one server, over connections that are kept open; safe to share among threads.
+
+    Args:
+        url: the server's root, such as ``http://127.0.0.1:8421``.
+        token: the workspace's token.
+        timeout: seconds to wait for an answer.
+    """
+
+    def __init__(self, url: str, token: str, timeout: float = 60.0) -> None:
+        self.url = url.rstrip("/")
+        self._headers = {"authorization": f"Bearer {token}"}
+        self._pool = urllib3.PoolManager(
+            maxsize=8, retries=_RETRIES, timeout=urllib3.Timeout(timeout)
+        )
+
+    def predict(self, endpoint: str, value: Any) -> "Prediction | list[Prediction]":
+        """Ask an endpoint's model.
+
+        Args:
+            endpoint: the name it was deployed under.
+            value: one row or image: a record (dict), the path or the bytes of an image file, or
+                a one-dimensional array; or many: a list of any of these, a data frame (pandas,
+                Polars, Arrow), or an array of rows. An array for a model of images is one
+                image.
+
+        Returns:
+            A prediction for one, a list of predictions for many.
+
+        Raises:
+            InvalidInput: the value does not fit the model.
+            NotFound: nothing is deployed there.
+            AccessDenied: the token is wrong.
+            Unavailable: the server does not answer.
+        """
+        path = f"/models/{quote(endpoint, safe='')}/predict"
+        if hasattr(value, "to_polars"):
+            value = value.to_polars()
+        if isinstance(value, Mapping):
+            return self._records(path, [value])[0]
+        if isinstance(value, str | os.PathLike | bytes):
+            return self._files(path, [_file(value)])[0]
+        if isinstance(value, np.ndarray):
+            return self._array(endpoint, path, value)
+        if isinstance(value, Sequence):
+            if not value:
+                return []
+            if isinstance(value[0], Mapping):
+                return self._records(path, value)
+            if isinstance(value[0], str | os.PathLike | bytes):
+                return self._files(path, [_file(item) for item in value])
+            if isinstance(value[0], np.ndarray) and value[0].ndim > 1:
+                return self._files(path, [_npy(item) for item in value])
+            return self._array(endpoint, path, np.asarray(value))
+        try:
+            frame = nw.from_native(value, eager_only=True)
+        except TypeError:
+            raise InvalidInput(
+                f"cannot predict from {type(value).__name__}; give a dict, a list of dicts, a "
+                "data frame, an array, or the path or bytes of an image file"
+            ) from None
+        return self._records(path, frame.rows(named=True))
+
+    def describe(self, endpoint: str) -> Signature:
+        """Return what an endpoint's model takes and gives.
+
+        Raises:
+            NotFound: nothing is deployed there.
+        """
+        described = msgspec.json.decode(self._request("GET", "/models"), type=list[_Described])
+        for found in described:
+            if found.name == endpoint:
+                return found.signature
+        raise NotFound(f"no model is deployed as {endpoint!r} at {self.url}")
+
+    def _array(
+        self, endpoint: str, path: str, array: NDArray[Any]
+    ) -> "Prediction | list[Prediction]":
+        signature = self.describe(endpoint)
+        if signature.kind == "image":
+            return self._files(path, [_npy(array)])[0]
+        rows = np.atleast_2d(array)
+        if signature.kind == "array":
+            predictions = [
+                prediction
+                for part in _parts(rows, _ROWS_PER_REQUEST)
+                for prediction in self._post(path, msgspec.json.encode(part.tolist()))
+            ]
+        else:
+            names = [field.name for field in signature.inputs]
+            if rows.ndim != 2 or rows.shape[1] != len(names):
+                raise InvalidInput(
+                    f"{endpoint!r} takes {len(names)} columns ({', '.join(names[:5])} ...), not an "
+                    f"array of shape {array.shape}"
+                )
+            predictions = self._records(
+                path, [dict(zip(names, row, strict=True)) for row in rows.tolist()]
+            )
+        return predictions[0] if array.ndim == 1 else predictions
+
+    def _records(self, path: str, rows: Sequence[Mapping[str, Any]]) -> list[Prediction]:
+        return [
+            prediction
+            for part in _parts(rows, _ROWS_PER_REQUEST)
+            for prediction in self._post(path, msgspec.json.encode(part, enc_hook=_plain))
+        ]
+
+    def _files(self, path: str, files: list[bytes]) -> list[Prediction]:
+        if len(files) == 1:
+            return self._post(path, files[0], "application/octet-stream")
+        predictions = []
+        for part in _parts(files, _FILES_PER_REQUEST):
+            fields = [("file", (f"{number}", data)) for number, data in enumerate(part)]
+            body, content_type = urllib3.encode_multipart_formdata(fields)
+            predictions += self._post(path, body, content_type)
+        return predictions
+
+    def _post(
+        self, path: str, body: bytes, content_type: str = "application/json"
+    ) -> list[Prediction]:
+        answer = msgspec.json.decode(self._request("POST", path, body, content_type), type=Answer)
+        return [
+            Prediction(row.label, row.probabilities, answer.id, answer.model, answer.version)
+            for row in answer.predictions
+        ]
+
+    def _request(
+        self, method: str, path: str, body: bytes | None = None, content_type: str = ""
+    ) -> bytes:
+        headers = self._headers | ({"content-type": content_type} if content_type else {})
+        try:
+            response = self._pool.request(method, self.url + path, body=body, headers=headers)
+        except urllib3.exceptions.HTTPError as error:
+            raise Unavailable(
+                f"the inference server at {self.url} does not answer ({error}); "
+                "`lepton status` shows whether it runs, `lepton up` starts it"
+            ) from error
+        if response.status != 200:
+            raise _error(response.status, response.data)
+        return response.data
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._pool.clear()
+
+
+def _error(status: int, body: bytes) -> LeptonError:
+    try:
+        said = msgspec.json.decode(body, type=dict[str, str])
+        message = f"{said['error']} (request {said['request_id']})"
+    except (msgspec.DecodeError, KeyError):
+        message = f"the server answered with status {status}"
+    if status in (401, 403):
+        return AccessDenied(message)
+    if status == 404:
+        return NotFound(message)
+    return Unavailable(message) if status >= 500 else InvalidInput(message)
+
+
+def _file(value: str | os.PathLike[str] | bytes) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    try:
+        return Path(value).read_bytes()
+    except OSError as error:
+        raise InvalidInput(f"cannot read the file {value!s}: {error.strerror}") from error
+
+
+def _npy(array: NDArray[Any]) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    raise InvalidInput(
+        f"a record holds a {type(value).__name__}: numbers, strings, booleans and None can be sent"
+    )
+
+
+def _parts(rows: Any, size: int) -> Iterator[Any]:
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]

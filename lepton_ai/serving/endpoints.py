@@ -1,0 +1,240 @@
+"""The routes of the inference server: every one with the permission it needs."""
+
+import asyncio
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from lepton_ai import __version__
+from lepton_ai.core.errors import InvalidInput
+from lepton_ai.security.policy import Permission
+from lepton_ai.serving import oip, records
+from lepton_ai.serving.batching import Batcher, Pending, Predicted
+from lepton_ai.serving.messages import HttpError, Request, Response
+from lepton_ai.serving.routes import Route, RouteTable
+from lepton_ai.serving.service import Service
+from lepton_ai.serving.uploads import files_of, is_upload
+
+__all__ = ["ROUTES"]
+
+JSON = (b"content-type", b"application/json")
+
+INLINE_BYTES = 256 * 1024
+"""A longer body is read by a worker thread; shorter ones cost less than going there."""
+
+
+def _json(value: Any, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(value), [JSON], status)
+
+
+async def _live(service: Service, request: Request) -> Response:
+    return _json({"live": True})
+
+
+async def _ready(service: Service, request: Request) -> Response:
+    return _json({"ready": service.ready}, 200 if service.ready else 503)
+
+
+async def _index(service: Service, request: Request) -> Response:
+    routes = [
+        {
+            "method": route.method,
+            "path": route.path,
+            "permission": route.permission,
+            "summary": route.summary,
+        }
+        for route in ROUTES.routes
+    ]
+    return _json({"name": "lepton-ai", "version": __version__, "routes": routes})
+
+
+async def _models(service: Service, request: Request) -> Response:
+    return _json(
+        [
+            {
+                "name": name,
+                "model": batcher.served.model,
+                "version": batcher.served.version,
+                "model_id": batcher.served.model_id,
+                "deployment_id": batcher.served.deployment_id,
+                "format": batcher.served.predictor.format,
+                "signature": batcher.served.predictor.signature,
+                "classes": batcher.served.predictor.classes,
+            }
+            for name, batcher in sorted(service.batchers.items())
+        ]
+    )
+
+
+async def _server_metadata(service: Service, request: Request) -> Response:
+    return _json(
+        {"name": "lepton-ai", "version": __version__, "extensions": ["binary_tensor_data"]}
+    )
+
+
+async def _model_metadata(service: Service, request: Request) -> Response:
+    served = _find(service, request).served
+    signature = served.predictor.signature
+    return _json(
+        {
+            "name": served.endpoint,
+            "versions": [str(served.version)],
+            "platform": served.predictor.format,
+            "inputs": signature.inputs,
+            "outputs": signature.outputs,
+            "parameters": {
+                "kind": signature.kind,
+                "model": served.model,
+                "model_id": served.model_id,
+                "deployment_id": served.deployment_id,
+                "classes": served.predictor.classes,
+            },
+        }
+    )
+
+
+async def _model_ready(service: Service, request: Request) -> Response:
+    _find(service, request)
+    return _json({"ready": True})
+
+
+async def _infer(service: Service, request: Request) -> Response:
+    batcher = _find(service, request)
+    body = await request.body()
+    header_length = request.headers.get(b"inference-header-content-length")
+    asked, pending = await _beside(
+        service, body, partial(_read_tensors, service, body, header_length, request.principal)
+    )
+    predicted = await _predicted(batcher, pending)
+    served = batcher.served
+    outputs = [
+        oip.Output("label", "BYTES", oip.labels_array(predicted.labels)),
+        oip.Output("probabilities", "FP64", predicted.probabilities),
+    ]
+    answer, headers = oip.encode(
+        asked, outputs, served.endpoint, str(served.version), {"prediction_id": predicted.id}
+    )
+    return Response(answer, [*headers, *_provenance(batcher, predicted)])
+
+
+def _read_tensors(
+    service: Service, body: bytes, header_length: bytes | None, principal: str
+) -> tuple[oip.InferRequest, Pending]:
+    asked = oip.decode(body, header_length)
+    unknown = (asked.wanted or {}).keys() - {"label", "probabilities"}
+    if unknown:
+        raise InvalidInput(
+            f"there is no output {', '.join(sorted(unknown))}; ask for label or probabilities"
+        )
+    digest = service.digest(body)
+    return asked, Pending("tensors", asked.inputs, asked.rows, digest, principal)
+
+
+async def _predict(service: Service, request: Request) -> Response:
+    batcher = _find(service, request)
+    media_type = request.media_type
+    if batcher.served.predictor.signature.kind == "image":
+        pending = await _image(service, batcher, request)
+    elif media_type in ("application/json", ""):
+        body = await request.body()
+        pending = await _beside(
+            service, body, partial(_read_rows, service, batcher, body, request.principal)
+        )
+    else:
+        shown = records.example(batcher.served.predictor.signature)
+        raise HttpError(
+            415,
+            f"the model takes JSON with the content type application/json, not {media_type!r}; "
+            f"a right body is {shown}",
+        )
+    predicted = await _predicted(batcher, pending)
+    served = batcher.served
+    answer = records.answer(
+        predicted.id,
+        served.endpoint,
+        served.version,
+        served.predictor.classes,
+        predicted.labels,
+        predicted.probabilities,
+    )
+    return Response(records.encode(answer), [JSON, *_provenance(batcher, predicted)])
+
+
+def _read_rows(service: Service, batcher: Batcher, body: bytes, principal: str) -> Pending:
+    signature = batcher.served.predictor.signature
+    digest = service.digest(body)
+    if signature.kind == "array":
+        matrix = records.decode_matrix(body, signature)
+        tensors = {signature.inputs[0].name: matrix}
+        return Pending("tensors", tensors, len(matrix), digest, principal)
+    rows = records.decode_records(body, signature)
+    return Pending("records", rows, len(rows), digest, principal)
+
+
+async def _image(service: Service, batcher: Batcher, request: Request) -> Pending:
+    content_type = request.headers.get(b"content-type", b"").decode("latin-1")
+    if not is_upload(request.media_type):
+        # Says what to send; the body need not be read for that.
+        files_of(content_type, b"")
+    body = await request.body()
+
+    def decode() -> Pending:
+        return service.image_rows(batcher, files_of(content_type, body), request.principal)
+
+    return await asyncio.get_running_loop().run_in_executor(service.workers, decode)
+
+
+async def _beside(service: Service, body: bytes, work: Any) -> Any:
+    """Run ``work`` here when the body is short, else in a worker thread."""
+    if len(body) <= INLINE_BYTES:
+        return work()
+    return await asyncio.get_running_loop().run_in_executor(service.workers, work)
+
+
+async def _predicted(batcher: Batcher, pending: Pending) -> Predicted:
+    try:
+        return await batcher.submit(pending)
+    except InvalidInput as error:
+        signature = batcher.served.predictor.signature
+        if signature.kind == "image" or pending.form == "matrix":
+            raise
+        raise InvalidInput(
+            f"{error}; a right body for /models/{batcher.served.endpoint}/predict is "
+            f"{records.example(signature)}"
+        ) from None
+
+
+def _find(service: Service, request: Request) -> Batcher:
+    return service.find(request.parameters["name"], request.parameters.get("version"))
+
+
+def _provenance(batcher: Batcher, predicted: Predicted) -> list[tuple[bytes, bytes]]:
+    return [
+        (b"lepton-prediction-id", predicted.id.encode()),
+        (b"lepton-model-version", b"%d" % batcher.served.version),
+    ]
+
+
+_MODEL = "/v2/models/{name}"
+_VERSION = "/v2/models/{name}/versions/{version}"
+
+PUBLIC, PREDICT, READ = Permission.PUBLIC, Permission.PREDICT, Permission.READ
+
+ROUTES = RouteTable(
+    [
+        Route("GET", "/", READ, _index, "what there is here"),
+        Route("GET", "/models", READ, _models, "the deployed models"),
+        Route("POST", "/models/{name}/predict", PREDICT, _predict, "predict from records or files"),
+        # Probes of load balancers bring no token; they learn one bit.
+        Route("GET", "/v2/health/live", PUBLIC, _live, "the process answers"),
+        Route("GET", "/v2/health/ready", PUBLIC, _ready, "all that shall be served is"),
+        Route("GET", "/v2", READ, _server_metadata, "about the server"),
+        Route("GET", _MODEL, READ, _model_metadata, "inputs and outputs of a model"),
+        Route("GET", f"{_MODEL}/ready", READ, _model_ready, "the model is served"),
+        Route("POST", f"{_MODEL}/infer", PREDICT, _infer, "predict from tensors"),
+        Route("GET", _VERSION, READ, _model_metadata, "the same, of one version"),
+        Route("GET", f"{_VERSION}/ready", READ, _model_ready, "this version is served"),
+        Route("POST", f"{_VERSION}/infer", PREDICT, _infer, "predict with this version"),
+    ]
+)

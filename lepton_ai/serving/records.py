@@ -1,0 +1,127 @@
+"""Plain records: rows as JSON objects (or arrays of numbers) in, labelled predictions out."""
+
+from typing import Annotated, Any
+
+import msgspec
+import numpy as np
+from msgspec import Meta, Struct
+from numpy.typing import NDArray
+
+from lepton_ai.core.errors import InvalidInput
+from lepton_ai.ml.signature import Signature
+from lepton_ai.serving.messages import HttpError
+
+__all__ = ["Answer", "Prediction", "decode_matrix", "decode_records", "encode", "example"]
+
+Scalar = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | float | str | bool | None
+Record = dict[str, Any]
+
+_RECORDS = msgspec.json.Decoder(dict[str, Scalar] | list[dict[str, Scalar]])
+_MATRIX = msgspec.json.Decoder(list[float | list[float | None] | None])
+_EXAMPLES: dict[str, Any] = {
+    "BOOL": True,
+    "INT64": 1,
+    "FP32": 0.5,
+    "FP64": 0.5,
+    "BYTES": "text",
+}
+
+
+class Prediction(Struct, frozen=True):
+    """The answer for one row: its label, and the probability of each class."""
+
+    label: str
+    probabilities: dict[str, float]
+
+
+class Answer(Struct, frozen=True):
+    """The answer to one request: the id of its receipt, who answered, a prediction per row."""
+
+    id: str
+    model: str
+    version: int
+    predictions: list[Prediction]
+
+
+def decode_records(body: bytes, signature: Signature) -> list[Record]:
+    """Read one record, or an array of them.
+
+    Raises:
+        HttpError: 400 when the body is not JSON.
+        InvalidInput: it is JSON of another form; the message shows a right body.
+    """
+    rows = _decode(_RECORDS, body, signature)
+    if isinstance(rows, dict):
+        return [rows]
+    if not rows:
+        raise InvalidInput(f"the body has no record; a right one is {example(signature)}")
+    return rows  # type: ignore[no-any-return]
+
+
+def decode_matrix(body: bytes, signature: Signature) -> NDArray[np.float64]:
+    """Read one row of numbers, or an array of rows, as a matrix (rows, columns).
+
+    Raises:
+        HttpError: 400 when the body is not JSON.
+        InvalidInput: it is JSON of another form; the message shows a right body.
+    """
+    rows = _decode(_MATRIX, body, signature)
+    try:
+        matrix = np.array(rows, dtype=np.float64)
+    except (ValueError, TypeError):
+        # Rows of different lengths, or rows and numbers side by side.
+        matrix = np.empty(0)
+    if matrix.ndim == 1 and matrix.size:
+        matrix = matrix[np.newaxis]
+    if matrix.ndim != 2 or not matrix.size:
+        raise InvalidInput(
+            f"the body must be rows of numbers, each of the same length; a right one is "
+            f"{example(signature)}"
+        )
+    return matrix
+
+
+def _decode(decoder: "msgspec.json.Decoder[Any]", body: bytes, signature: Signature) -> Any:
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise InvalidInput(f"{error}; a right body is {example(signature)}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise HttpError(
+            400, f"the body is not JSON: {error}; a right one is {example(signature)}"
+        ) from None
+
+
+def example(signature: Signature) -> str:
+    """Return a right body, as JSON, for a model of tables or of arrays."""
+    if signature.kind == "array":
+        width = signature.inputs[0].shape[-1]
+        return msgspec.json.encode([[0.5] * max(width, 1)]).decode()
+    return msgspec.json.encode(
+        {field.name: _EXAMPLES[field.datatype] for field in signature.inputs}
+    ).decode()
+
+
+def answer(
+    prediction_id: str,
+    model: str,
+    version: int,
+    classes: tuple[str, ...],
+    labels: list[str],
+    probabilities: NDArray[np.float64],
+) -> Answer:
+    """Return the answer for rows with these labels and probabilities (rows, classes)."""
+    return Answer(
+        prediction_id,
+        model,
+        version,
+        [
+            Prediction(label, dict(zip(classes, row, strict=True)))
+            for label, row in zip(labels, probabilities.tolist(), strict=True)
+        ],
+    )
+
+
+def encode(given: Answer) -> bytes:
+    """Write an answer as JSON."""
+    return msgspec.json.encode(given)

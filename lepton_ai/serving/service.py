@@ -1,0 +1,114 @@
+"""The service of one replica: which models it serves, and how a request reaches one."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lepton_ai.serving.batching import Batcher, Pending, Record
+from lepton_ai.serving.messages import HttpError, Intake
+from lepton_ai.serving.served import Served
+
+__all__ = ["Service"]
+
+DecodeUpload = Callable[[bytes], tuple[NDArray[Any], Any]]
+
+
+class Service:
+    """The models of one replica by endpoint name; used on the event loop's thread.
+
+    Args:
+        intake: bounds the bodies in memory.
+        record: writes the receipts of a batch.
+        digest_key: keys the digests of inputs, 32 bytes.
+        workers: threads for slow batches and for decoding files.
+        decode_upload: turns the bytes of a file into an array and its metadata.
+    """
+
+    def __init__(
+        self,
+        *,
+        intake: Intake,
+        record: Record,
+        digest_key: bytes,
+        workers: Executor,
+        decode_upload: DecodeUpload,
+    ) -> None:
+        self.intake = intake
+        self.workers = workers
+        self.decode_upload = decode_upload
+        self.batchers: dict[str, Batcher] = {}
+        self.failures: dict[str, str] = {}
+        self.reconciled = False
+        self._record = record
+        self._keyed = hashlib.blake2b(key=digest_key, digest_size=16)
+
+    @property
+    def ready(self) -> bool:
+        """Whether all that shall be served is served."""
+        return self.reconciled and not self.failures
+
+    def swap(self, served: Served) -> None:
+        """Serve this model at its endpoint from the next request on.
+
+        Requests that wait for the model before it are answered by that one.
+        """
+        self.batchers[served.endpoint] = Batcher(served, self._record, self.workers)
+        self.failures.pop(served.endpoint, None)
+
+    def fail(self, endpoint: str, reason: str) -> None:
+        """Note why the wanted model of an endpoint is not served; what was served stays."""
+        self.failures[endpoint] = reason
+
+    def remove(self, endpoint: str) -> None:
+        """Stop serving an endpoint; requests that wait are still answered."""
+        self.batchers.pop(endpoint, None)
+        self.failures.pop(endpoint, None)
+
+    def find(self, endpoint: str, version: str | None = None) -> Batcher:
+        """Return what serves an endpoint.
+
+        Raises:
+            HttpError: 404 when there is no such endpoint or it serves another version, 503 when
+                its model could not be loaded.
+        """
+        batcher = self.batchers.get(endpoint)
+        if batcher is None:
+            if endpoint in self.failures:
+                raise HttpError(
+                    503, f"the model of {endpoint!r} could not be loaded; `lepton status` says why"
+                )
+            deployed = ", ".join(sorted(self.batchers)) or "none yet"
+            raise HttpError(404, f"no model is deployed as {endpoint!r}; deployed: {deployed}")
+        if version is not None and version != str(batcher.served.version):
+            raise HttpError(
+                404,
+                f"{endpoint!r} serves version {batcher.served.version}, not {version}; "
+                "leave the version out of the path to get the one that is served",
+            )
+        return batcher
+
+    def digest(self, data: bytes) -> bytes:
+        """Return the keyed digest of an input, 16 bytes: it tells nothing without the key."""
+        keyed = self._keyed.copy()
+        keyed.update(data)
+        return keyed.digest()
+
+    def image_rows(self, batcher: Batcher, files: Sequence[bytes], principal: str) -> Pending:
+        """Decode files into features; slow, for a worker thread.
+
+        Raises:
+            InvalidInput: a file cannot be read, or does not fit the model.
+        """
+        decoded = [self.decode_upload(data) for data in files]
+        matrix = batcher.served.predictor.features_from_images(
+            [array for array, _ in decoded], [meta for _, meta in decoded]
+        )
+        keyed = self._keyed.copy()
+        for data in files:
+            keyed.update(data)
+        matrix = np.asarray(matrix, dtype=np.float64)
+        return Pending("matrix", matrix, len(files), keyed.digest(), principal)
