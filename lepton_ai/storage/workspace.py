@@ -76,11 +76,19 @@ class Workspace:
             return known
         database = Database(settings.database_url or _sqlite_url(settings.home / "metadata.db"))
         keys = KeyRing(database, settings)
-        if not _ready(settings, database):
-            _prepare(settings, database, keys)
-        keys.check()
+        try:
+            if not _ready(settings, database):
+                _prepare(settings, database, keys)
+            keys.check()
+            opened = cls(settings, database, keys)
+        except BaseException:
+            database.close()
+            raise
         # Two threads may come here at once; the first one's workspace serves both.
-        return _open.setdefault((os.getpid(), settings), cls(settings, database, keys))
+        kept = _open.setdefault((os.getpid(), settings), opened)
+        if kept is not opened:
+            database.close()
+        return kept
 
     def transaction(self) -> Transaction:
         """Begin a unit of work, for a ``with`` block."""

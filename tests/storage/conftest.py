@@ -1,6 +1,6 @@
 """Every test that asks for a workspace here runs on SQLite and on PostgreSQL."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -35,3 +35,18 @@ def workspace(settings: Settings) -> Iterator[Workspace]:
     opened = Workspace.open(settings=settings)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def reopen(settings: Settings) -> Iterator[Callable[[], Workspace]]:
+    """Gives the workspace as a process sees it that starts now."""
+    opened: list[Workspace] = []
+
+    def open_anew() -> Workspace:
+        Workspace.open(settings=settings).close()
+        opened.append(Workspace.open(settings=settings))
+        return opened[-1]
+
+    yield open_anew
+    for workspace in opened:
+        workspace.close()
