@@ -1,8 +1,12 @@
 """Why one file cannot be read: an error with a reason to count by."""
 
+import re
+
 from lepton_ai.core.errors import InvalidInput
 
 __all__ = ["Unreadable"]
+
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{6,}")
 
 
 class Unreadable(InvalidInput):
@@ -12,6 +16,7 @@ class Unreadable(InvalidInput):
     """
 
     def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
+        # The same fault reads the same each time: libraries put addresses into their messages.
         self.reason = reason
-        self.detail = detail
+        self.detail = _ADDRESS.sub("0x...", " ".join(detail.split()))[:300]
+        super().__init__(f"{reason}: {self.detail}")

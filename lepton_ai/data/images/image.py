@@ -73,7 +73,7 @@ class Rejected(Struct, frozen=True):
     """A file that was kept aside: its path, a reason to count by, and the detail.
 
     ``reason`` is one of ``unreadable``, ``truncated``, ``encrypted``, ``hostile``, ``too large``,
-    ``unsupported``, ``no pixels``, ``special file``, ``duplicate``.
+    ``unsupported``, ``no pixels``, ``special file``, ``duplicate``, ``missing``.
     """
 
     path: str
