@@ -78,6 +78,15 @@ class Dataset(ABC):
         chosen = np.asarray(places, dtype=np.int64)
         return self._like(chosen if self.rows is None else self.rows[chosen], None, None)
 
+    def side(self, node: Node) -> Self:
+        """Return the selection that a ``split`` node of this dataset describes."""
+        report = node.facts.get("report")
+        return self._like(
+            selected_rows(self.workspace, node),
+            node,
+            None if report is None else msgspec.convert(report, SplitReport),
+        )
+
     def record(self) -> Node:
         """Return the selection's node in the lineage, adding it if it has none yet.
 
@@ -124,8 +133,9 @@ def _add_selections(
             rows = np.arange(len(selection)) if selection.rows is None else selection.rows
             address = transaction.put(rows.astype("<i8").tobytes())
             said = {"dataset": selection.dataset.id, "rows": address, "count": len(rows), **facts}
-            text = msgspec.json.encode(said, order="deterministic").decode()
-            drafts.append((f"split_{workspace.keys.token(text)}", selection, said))
+            text = msgspec.json.encode(said, order="deterministic")
+            node_id = f"split_{workspace.keys.token(text.decode())}"
+            drafts.append((node_id, selection, msgspec.json.decode(text)))
         specs = [
             NodeSpec(
                 kind="split",

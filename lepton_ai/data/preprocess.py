@@ -7,6 +7,7 @@ endpoint by the same function.
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -108,7 +109,9 @@ def preprocess_images(
         InvalidInput: an argument is none of these, or the set mixes planes and volumes.
     """
     if transforms is not None:
-        return images.with_transforms(transforms)
+        return images.with_transforms(
+            chain.from_iterable(_chosen(step, {}, "transforms") for step in transforms)
+        )
     steps: list[Transform] = []
     metas = [entry.meta for entry in images.entries]
     if not metas:
@@ -146,8 +149,9 @@ def _chosen(
     if isinstance(wish, str):
         if wish not in names:
             raise InvalidInput(
-                f"{what} must be one of {', '.join(['auto', *names])}, a transform or None; "
-                f"got {wish!r}"
+                f"{what} must be "
+                + (f"one of {', '.join(['auto', *names])}, " if names else "")
+                + f"a transform or None; got {wish!r}"
             )
         return [names[wish]]
     if not isinstance(wish, Transform):
@@ -158,7 +162,7 @@ def _chosen(
 def _window(wish: str | Sequence[float]) -> Window:
     if isinstance(wish, str) and wish in CT_WINDOWS:
         return Window(*CT_WINDOWS[wish])
-    if isinstance(wish, str) or len(wish) != 2:
+    if isinstance(wish, str) or not isinstance(wish, Sequence | np.ndarray) or len(wish) != 2:
         raise InvalidInput(
             f"window must be one of {', '.join(CT_WINDOWS)}, or centre and width in HU such as "
             f"(40, 400); got {wish!r}"

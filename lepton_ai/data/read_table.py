@@ -169,7 +169,7 @@ def _store(
             version=True,
             digest=address,
             facts={
-                "type": "table",
+                "format": "table",
                 "rows": frame.height,
                 "columns": {column: str(kind) for column, kind in frame.schema.items()},
             },

@@ -46,7 +46,7 @@ class Table(Dataset):
     @classmethod
     def open(cls, workspace: Workspace, dataset: Node) -> Self:
         """Open the table of a dataset node."""
-        if dataset.kind != "dataset" or dataset.facts.get("type") != "table":
+        if dataset.kind != "dataset" or dataset.facts.get("format") != "table":
             raise InvalidInput(f"{dataset.ref} is not a table, but a {dataset.kind} of images")
         return cls(workspace, dataset)
 
@@ -65,6 +65,11 @@ class Table(Dataset):
             node=node,
             split=split,
         )
+
+    def side(self, node: Node) -> Self:
+        """Return the selection that a ``split`` node of this dataset describes."""
+        whole = type(self)(self.workspace, self.dataset, columns=node.facts["columns"])
+        return super(Table, whole).side(node)
 
     def _facts(self) -> dict[str, Any]:
         return {"columns": self.columns}

@@ -4,6 +4,7 @@ The set knows each image's header, label and files; pixels come from the object 
 parallel, and pass through the recorded transforms on the way.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
@@ -24,7 +25,15 @@ from lepton_ai.data.images.display import contact_sheet, thumbnail
 from lepton_ai.data.images.image import ImageEntry, ImageMeta, Rejected
 from lepton_ai.data.images.manifest import Manifest
 from lepton_ai.data.split_report import SplitReport
-from lepton_ai.data.transforms import Channels, Transform, apply_transforms
+from lepton_ai.data.transforms import (
+    Channels,
+    CropOrPad,
+    Resample,
+    Resize,
+    Transform,
+    apply_transforms,
+    transforms_from,
+)
 from lepton_ai.storage import Node, Workspace
 
 __all__ = ["Image", "ImageSet", "ImageSummary"]
@@ -115,6 +124,12 @@ class ImageSet(Dataset):
     def _facts(self) -> dict[str, Any]:
         return {"transforms": msgspec.to_builtins(self.transforms)}
 
+    def side(self, node: Node) -> Self:
+        """Return the selection that a ``split`` node of this dataset describes."""
+        chosen = super().side(node)
+        chosen.transforms = transforms_from(node.facts["transforms"])
+        return chosen
+
     def with_transforms(self, transforms: Iterable[Transform]) -> Self:
         """Return the same images with these transforms in the place of the present ones."""
         changed = self._like(self.rows, self.node, self.split)
@@ -194,10 +209,10 @@ class ImageSet(Dataset):
             InvalidInput: a transform needs what an image lacks.
         """
         engine = shared_threads(self.workspace.settings.workers)
-        batches = list(_batches(self.entries))
-        largest = max((sum(map(_decoded_bytes, batch)) for batch in batches), default=1)
+        sized = list(_batches(self.entries, self.transforms))
+        largest = max((size for size, _ in sized), default=1)
         ahead = min(4 * engine.workers, max(engine.workers, _IN_FLIGHT_BYTES // max(largest, 1)))
-        decoded = engine.map(self._decode, batches, in_flight=ahead)
+        decoded = engine.map(self._decode, (batch for _, batch in sized), in_flight=ahead)
         yield from track(chain.from_iterable(decoded), description, total=len(self))
 
     def _decode(self, batch: Sequence[ImageEntry]) -> list[NDArray[Any]]:
@@ -321,24 +336,42 @@ class Image:
         return thumbnail(self.array, colour=self.colour, side=512)
 
 
-def _batches(entries: Iterable[ImageEntry]) -> Iterator[list[ImageEntry]]:
-    """Group neighbours: small images, and images of one file, so that it is fetched once."""
+def _batches(
+    entries: Iterable[ImageEntry], transforms: Sequence[Transform]
+) -> Iterator[tuple[int, list[ImageEntry]]]:
+    """Group neighbours: small images, and images of one file, so that it is fetched once.
+
+    Each batch comes with the bytes it takes in memory.
+    """
     batch: list[ImageEntry] = []
     size = 0
     for entry in entries:
         shared = bool(batch) and entry.index is not None and batch[-1].parts == entry.parts
         if size >= _BATCH_BYTES or (len(batch) >= _BATCH and not shared):
-            yield batch
+            yield size, batch
             batch, size = [], 0
         batch.append(entry)
-        size += _decoded_bytes(entry)
+        size += _footprint(entry.meta, transforms)
     if batch:
-        yield batch
+        yield size, batch
 
 
-def _decoded_bytes(entry: ImageEntry) -> int:
-    """Return the bytes that an image takes at most: as it is read, or as float32."""
-    return int(np.prod(entry.meta.shape)) * max(4, np.dtype(entry.meta.dtype).itemsize)
+def _footprint(meta: ImageMeta, transforms: Sequence[Transform]) -> int:
+    """Return about how many bytes an image takes at its largest, on its way to an array."""
+    end = len(meta.shape) - (meta.channels > 1)
+    space = meta.shape[max(0, end - 3) : end]
+    others = math.prod(meta.shape) // max(1, math.prod(space))
+    pixels = largest = float(math.prod(space))
+    for step in transforms:
+        if isinstance(step, Resize | CropOrPad):
+            pixels = math.prod(step.shape * (len(space) if len(step.shape) == 1 else 1))
+        elif isinstance(step, Resample) and meta.spacing is not None:
+            target = step.spacing * (len(space) if len(step.spacing) == 1 else 1)
+            pixels *= math.prod(meta.spacing) / math.prod(target)
+        elif isinstance(step, Channels):
+            others = others // meta.channels * 3
+        largest = max(largest, pixels)
+    return int(largest * others * max(4, np.dtype(meta.dtype).itemsize))
 
 
 def _decoded(
