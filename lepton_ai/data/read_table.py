@@ -13,7 +13,7 @@ from lepton_ai.core.errors import InvalidInput, NotFound
 from lepton_ai.data.table import Table
 from lepton_ai.storage import Workspace, source_spec
 
-__all__ = ["frame_of", "read_table"]
+__all__ = ["TABLE_SUFFIXES", "frame_of", "read_frame", "read_table"]
 
 _MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "#N/A")
 
@@ -66,6 +66,20 @@ def read_table(
             )
         return _store(place, frame_of(source), name, None)
     path = Path(source).expanduser()
+    frame, data = _read(path, _Form(separator, decimal_comma, tuple(missing), encoding))
+    return _store(place, frame, name or path.stem, (path, data))
+
+
+def read_frame(path: str | Path) -> pl.DataFrame:
+    """Read a file as `read_table` does, without storing it.
+
+    Raises:
+        NotFound, InvalidInput: as `read_table`.
+    """
+    return _read(Path(path).expanduser(), _Form(None, False, _MISSING, "utf-8"))[0]
+
+
+def _read(path: Path, form: _Form) -> tuple[pl.DataFrame, bytes]:
     if not path.is_file():
         raise NotFound(f"there is no file {path}; give the path of a CSV or Parquet file")
     reader = _READERS.get(path.suffix.lower())
@@ -75,12 +89,11 @@ def read_table(
             f"{', '.join(_READERS)} files, or from a frame that you read yourself"
         )
     data = path.read_bytes()
-    form = _Form(separator, decimal_comma, tuple(missing), encoding)
     try:
         frame = reader(data, form)
     except (pl.exceptions.PolarsError, UnicodeError, LookupError, ValueError) as error:
         raise InvalidInput(f"{path.name} cannot be read as a table: {error}") from error
-    return _store(place, _checked(frame), name or path.stem, (path, data))
+    return _checked(frame), data
 
 
 def frame_of(data: Any) -> pl.DataFrame:
@@ -147,6 +160,7 @@ _READERS: dict[str, Callable[[bytes, _Form], pl.DataFrame]] = {
     ".ndjson": lambda data, form: pl.read_ndjson(io.BytesIO(data), infer_schema_length=None),
     ".jsonl": lambda data, form: pl.read_ndjson(io.BytesIO(data), infer_schema_length=None),
 }
+TABLE_SUFFIXES = frozenset(_READERS)
 
 
 def _store(

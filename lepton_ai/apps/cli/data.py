@@ -1,0 +1,153 @@
+"""`lepton data`: import, list and show datasets."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+from msgspec import to_builtins
+
+from lepton_ai.apps.cli.output import as_json, console, print_json, print_rows, when
+from lepton_ai.data.catalog import datasets, open_dataset
+from lepton_ai.data.images.imageset import ImageSet
+from lepton_ai.data.images.read import read_images
+from lepton_ai.data.read_table import TABLE_SUFFIXES, read_table
+from lepton_ai.data.table import Table
+
+__all__ = ["data"]
+
+_LISTED = 10
+
+
+@click.group()
+def data() -> None:
+    """Import, list and show datasets."""
+
+
+@data.command("import")
+@click.argument("path", type=click.Path(exists=True, path_type=Path))
+@click.option("--name", help="Name of the dataset; that of the file or folder unless given.")
+@click.option(
+    "--label",
+    default="auto",
+    show_default=True,
+    help="Images: where labels come from: 'folder', a CSV file, a DICOM keyword, or 'none'.",
+)
+@click.option(
+    "--group",
+    type=click.Choice(["patient", "study", "series", "folder", "file"]),
+    default="patient",
+    show_default=True,
+    help="Images: what a split keeps on one side.",
+)
+@as_json
+def import_(
+    path: Path,
+    name: str | None,
+    label: str,
+    group: Literal["patient", "study", "series", "folder", "file"],
+    as_json: bool,
+) -> None:
+    """Store a folder of images, or a table, as a version of a dataset.
+
+    Images: DICOM, NIfTI, PNG, JPEG, TIFF or NumPy files in PATH and below. Tables: a CSV, TSV,
+    Parquet or JSON-lines file. Files are stored encrypted, once; importing the same again
+    changes nothing.
+    """
+    dataset: ImageSet | Table
+    if path.is_file() and path.suffix.lower() in TABLE_SUFFIXES:
+        dataset = read_table(path, name=name)
+    else:
+        source = None if label == "none" else label
+        dataset = read_images(path, name=name, label=source, group=group)
+    _describe(dataset, as_json=as_json)
+    if not as_json:
+        target = "" if isinstance(dataset, ImageSet) else " --target COLUMN"
+        click.echo(f"\nNext: lepton train {dataset.name}{target}")
+
+
+@data.command()
+@click.argument("name", required=False)
+@as_json
+def ls(name: str | None, as_json: bool) -> None:
+    """List the datasets, or the versions of one."""
+    rows = [
+        {
+            "dataset": info.name,
+            "version": info.version,
+            "format": info.format,
+            "count": info.count,
+            "created": info.created_at,
+        }
+        for info in datasets(name=name)
+    ]
+    empty = "No dataset yet; bring one in with: lepton data import PATH"
+    print_rows(rows, as_json=as_json, empty=empty)
+
+
+@data.command()
+@click.argument("dataset")
+@as_json
+def show(dataset: str, as_json: bool) -> None:
+    """Show what a dataset holds, and what was set aside when it was read."""
+    _describe(open_dataset(dataset), as_json=as_json)
+
+
+def _describe(dataset: ImageSet | Table, *, as_json: bool) -> None:
+    if isinstance(dataset, ImageSet):
+        _describe_images(dataset, as_json=as_json)
+    else:
+        _describe_table(dataset, as_json=as_json)
+
+
+def _describe_images(images: ImageSet, *, as_json: bool) -> None:
+    labels = images.labels
+    classes = {} if labels is None else dict(Counter(map(str, labels.tolist())))
+    rejected = [to_builtins(item) for item in images.rejected]
+    facts: dict[str, Any] = {
+        "dataset": images.ref,
+        "format": "images",
+        "count": len(images),
+        "classes": classes,
+        "groups": len(set(images.groups.tolist())),
+        "folder": images.folder,
+        "created": images.dataset.created_at,
+        "rejected": rejected,
+    }
+    if as_json:
+        print_json(facts)
+        return
+    output = console()
+    output.print(str(images.summary()), markup=False, soft_wrap=True)
+    if rejected:
+        reasons = Counter(item["reason"] for item in rejected)
+        output.print(
+            f"\nSet aside: {len(rejected):,} files "
+            f"({', '.join(f'{reason}: {count:,}' for reason, count in reasons.most_common())})",
+            markup=False,
+        )
+        print_rows(
+            rejected[:_LISTED], as_json=False, empty="", columns=["path", "reason", "detail"]
+        )
+        if len(rejected) > _LISTED:
+            click.echo(f"and {len(rejected) - _LISTED:,} more (--json lists all)")
+
+
+def _describe_table(table: Table, *, as_json: bool) -> None:
+    schema = [{"column": c, "type": str(t)} for c, t in table.to_polars().schema.items()]
+    if as_json:
+        print_json(
+            {
+                "dataset": table.ref,
+                "format": "table",
+                "count": len(table),
+                "columns": schema,
+                "created": table.dataset.created_at,
+            }
+        )
+        return
+    click.echo(
+        f"Table {table.ref}: {len(table):,} rows, {len(schema)} columns, stored "
+        f"{when(table.dataset.created_at)}\n"
+    )
+    print_rows(schema, as_json=False, empty="no columns")

@@ -1,0 +1,64 @@
+"""`lepton evaluate`: measure a registered model."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lepton_ai.apps.cli.output import as_json, console, print_json
+from lepton_ai.data.catalog import open_dataset
+from lepton_ai.ml.evaluating import evaluate as measure
+from lepton_ai.ml.model import Model
+from lepton_ai.ml.registry import get
+
+__all__ = ["evaluate"]
+
+
+@click.command()
+@click.argument("model")
+@click.argument("dataset", required=False)
+@click.option("--target", help="Tables: the column of the labels, unless that of the training.")
+@click.option("--positive", help="Of two classes, the one to look for.")
+@click.option(
+    "--plots",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="A folder to write the ROC curve and the confusion matrix to, as PNG.",
+)
+@as_json
+def evaluate(
+    model: str,
+    dataset: str | None,
+    target: str | None,
+    positive: str | None,
+    plots: Path | None,
+    as_json: bool,
+) -> None:
+    """Measure MODEL on DATASET, or on what was held out when it was trained.
+
+    MODEL is a name, name:3 or name@champion. The figures are those of the served form.
+    """
+    chosen = get(model)
+    data = open_dataset(dataset) if dataset else _held_out(chosen)
+    evaluation = measure(chosen, data, target, positive=positive)
+    if plots is not None:
+        plots.mkdir(parents=True, exist_ok=True)
+        evaluation.plot_roc(plots / "roc.png")
+        evaluation.plot_confusion(plots / "confusion.png")
+    if as_json:
+        print_json(evaluation.to_dict())
+        return
+    console().print(evaluation)
+    if plots is not None:
+        click.echo(f"\nPlots: {plots / 'roc.png'}, {plots / 'confusion.png'}")
+
+
+def _held_out(model: Model) -> Any:
+    lineage = model.workspace.lineage
+    run = next(node for role, node in lineage.parents(model.node.id) if role == "run")
+    for role, node in lineage.parents(run.id):
+        if role == "held-out":
+            return open_dataset(node.id, model.workspace)
+    raise click.UsageError(
+        f"nothing was held out when {model.ref} was trained; name a dataset: "
+        f"lepton evaluate {model.ref} DATASET"
+    )

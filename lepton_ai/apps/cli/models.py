@@ -1,0 +1,86 @@
+"""`lepton models`: the registry."""
+
+from pathlib import Path
+
+import click
+from rich.markdown import Markdown
+
+from lepton_ai.apps.cli.output import as_json, console, print_json, print_rows
+from lepton_ai.ml.registry import get, set_alias
+from lepton_ai.ml.registry import models as registered
+
+__all__ = ["models"]
+
+
+@click.group()
+def models() -> None:
+    """List, show and export models."""
+
+
+@models.command()
+@click.argument("name", required=False)
+@as_json
+def ls(name: str | None, as_json: bool) -> None:
+    """List the models, or the versions of one."""
+    rows = [
+        {
+            "model": model.name,
+            "version": model.version,
+            "aliases": " ".join(model.aliases),
+            "type": model.node.facts["model_type"],
+            "served as": model.node.facts["format"],
+            "trained on": model.node.facts["dataset"],
+            "created": model.node.created_at,
+        }
+        for model in registered(name)
+    ]
+    print_rows(rows, as_json=as_json, empty="No model yet; train one with: lepton train DATASET")
+
+
+@models.command()
+@click.argument("model")
+@as_json
+def show(model: str, as_json: bool) -> None:
+    """Show what a model takes and gives, and how it was made."""
+    chosen = get(model)
+    if as_json:
+        print_json({"model": chosen.ref, "id": chosen.node.id, "facts": chosen.description})
+        return
+    click.echo(f"{chosen}\n")
+    if chosen.aliases:
+        click.echo(f"aliases: {', '.join(chosen.aliases)}")
+    click.echo(f"id: {chosen.node.id}")
+    click.echo(f"takes: {chosen.signature.kind}")
+    click.echo(f"gives: a probability for each of {', '.join(chosen.classes)}")
+    click.echo(f"files: {', '.join(sorted(chosen.bundle.names))} (signature checked)")
+    click.echo(f"\nNext: lepton models card {chosen.ref}, or lepton deploy {chosen.ref}")
+
+
+@models.command()
+@click.argument("model")
+def card(model: str) -> None:
+    """Print the model card: Markdown in a file or pipe, laid out on a terminal."""
+    text = get(model).card()
+    output = console()
+    if output.is_terminal:
+        output.print(Markdown(text))
+    else:
+        click.echo(text)
+
+
+@models.command()
+@click.argument("model")
+@click.argument("alias")
+def alias(model: str, alias: str) -> None:
+    """Let ALIAS, such as champion, mean this version of MODEL from now on."""
+    chosen = set_alias(model, alias)
+    click.echo(f"{chosen.name}@{alias} is version {chosen.version} now.")
+
+
+@models.command()
+@click.argument("model")
+@click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
+def export(model: str, directory: Path) -> None:
+    """Write the bundle of MODEL, its signature included, into a new or empty DIRECTORY."""
+    for path in get(model).export(directory):
+        click.echo(path)

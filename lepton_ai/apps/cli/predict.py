@@ -1,0 +1,66 @@
+"""`lepton predict`: ask a deployed model."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from lepton_ai.apps.cli.output import as_json, print_json, print_rows
+from lepton_ai.core.errors import InvalidInput
+from lepton_ai.data.read_table import TABLE_SUFFIXES, read_frame
+from lepton_ai.serving.client import Prediction
+from lepton_ai.serving.deployment import deployment
+
+__all__ = ["predict"]
+
+
+@click.command()
+@click.argument("endpoint")
+@click.argument("inputs", nargs=-1, required=True)
+@as_json
+def predict(endpoint: str, inputs: tuple[str, ...], as_json: bool) -> None:
+    """Ask ENDPOINT about INPUTS: image files, a table file, or records as JSON.
+
+    \b
+    lepton predict chest scan-1.dcm scan-2.dcm
+    lepton predict risk patients.csv
+    lepton predict risk '{"age": 63, "smoker": true}'
+    """
+    live = deployment(endpoint)
+    asked = live.predict(_value(inputs))
+    answers = asked if isinstance(asked, list) else [asked]
+    names = inputs if len(inputs) == len(answers) else range(1, len(answers) + 1)
+    rows = [_row(name, answer) for name, answer in zip(names, answers, strict=True)]
+    if as_json:
+        print_json(answers)
+        return
+    print_rows(rows, as_json=False, empty="no rows")
+    click.echo(f"\nNext: lepton trace {answers[0].id}")
+
+
+def _value(inputs: Sequence[str]) -> Any:
+    """Return what the client understands: a frame, records, or paths of image files."""
+    if len(inputs) == 1 and inputs[0].lstrip().startswith(("{", "[")):
+        try:
+            return msgspec.json.decode(inputs[0])
+        except msgspec.DecodeError as error:
+            raise InvalidInput(f"the record is not valid JSON: {error}") from error
+    paths = [Path(text) for text in inputs]
+    missing = [str(path) for path in paths if not path.is_file()]
+    if missing:
+        raise InvalidInput(f"there is no file {missing[0]}; a record is written as JSON")
+    if len(paths) == 1 and paths[0].suffix.lower() in TABLE_SUFFIXES:
+        return read_frame(paths[0])
+    return paths
+
+
+def _row(name: object, answer: Prediction) -> dict[str, Any]:
+    shares = sorted(answer.probabilities.items(), key=lambda item: -item[1])
+    return {
+        "input": str(name),
+        "answer": answer.label,
+        "probabilities": "  ".join(f"{label} {share:.3f}" for label, share in shares[:4]),
+        "prediction": answer.id,
+    }

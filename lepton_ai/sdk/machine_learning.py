@@ -1,0 +1,24 @@
+"""Train, evaluate, register, deploy: models from first fit to live endpoint."""
+
+from lepton_ai.ml.evaluating import SeenInTraining, evaluate
+from lepton_ai.ml.evaluation import Evaluation
+from lepton_ai.ml.model import Model
+from lepton_ai.ml.registry import get as get_model
+from lepton_ai.ml.registry import models, set_alias
+from lepton_ai.ml.training import train_classifier
+from lepton_ai.serving.deployment import Deployment, deploy_model, deployment, undeploy_model
+
+__all__ = [
+    "Deployment",
+    "Evaluation",
+    "Model",
+    "SeenInTraining",
+    "deploy_model",
+    "deployment",
+    "evaluate",
+    "get_model",
+    "models",
+    "set_alias",
+    "train_classifier",
+    "undeploy_model",
+]
