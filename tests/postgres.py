@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 _MISSING = (
     "SKIPPED FOR LACK OF POSTGRESQL: install the Debian package postgresql (`make postgres`), "
-    "or set LEPTON_TEST_POSTGRES to the URL of a server on which databases may be created"
+    "or set LEPTON_TEST_POSTGRES to the URL of a database in which schemas may be created"
 )
 
 
@@ -65,14 +65,24 @@ def server() -> Iterator[str]:
 
 @contextmanager
 def database(server_url: str) -> Iterator[str]:
-    """Give the URL of an empty database, which goes with the block."""
+    """Give the URL of an empty schema, which goes with the block; faster than a database."""
     url = sa.make_url(server_url).set(drivername="postgresql+psycopg")
     name = f"lepton_{uuid4().hex}"
     engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
     with engine.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name}"))
+        connection.execute(sa.text(f"CREATE SCHEMA {name}"))
     try:
-        yield url.set(database=name).render_as_string(hide_password=False)
+        inside = url.update_query_dict({"options": f"-csearch_path={name}"})
+        yield inside.render_as_string(hide_password=False)
     finally:
         with engine.connect() as connection:
-            connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
+            connection.execute(sa.text(f"DROP SCHEMA {name} CASCADE"))
+
+
+def empty(database_url: str) -> None:
+    """Take every row out of the tables but leave them there, which is faster still."""
+    engine = sa.create_engine(database_url, poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        names = set(sa.inspect(connection).get_table_names()) - {"alembic_version"}
+        if names:
+            connection.execute(sa.text(f"TRUNCATE {', '.join(sorted(names))}"))

@@ -212,16 +212,18 @@ def _translated(url: sa.URL) -> Iterator[None]:
     except exc.DBAPIError as error:
         if isinstance(error.__cause__, LeptonError):
             raise
-        text = str(error.orig)
+        text = str(error.orig).strip()
+        # SQLite's own name of the error says more than its text.
+        clues = f"{text} {getattr(error.orig, 'sqlite_errorname', '')}"
         for words, kind, advice in _MEANINGS:
-            if any(word in text for word in words):
-                raise kind(f"metadata database {name}: {text.strip()}; {advice}") from error
+            if any(word in clues for word in words):
+                raise kind(f"metadata database {name}: {text}; {advice}") from error
         raise
 
 
 _MEANINGS: tuple[tuple[tuple[str, ...], type[LeptonError], str], ...] = (
     (
-        ("disk is full", "No space left", "disk I/O error"),
+        ("disk is full", "No space left", "SQLITE_IOERR_SHMSIZE"),
         StorageFull,
         "nothing was changed. Free some space, then run the same command again",
     ),
@@ -234,6 +236,11 @@ _MEANINGS: tuple[tuple[tuple[str, ...], type[LeptonError], str], ...] = (
         ("malformed", "not a database"),
         Corrupt,
         "restore it from a backup",
+    ),
+    (
+        ("disk I/O error",),
+        Unavailable,
+        "nothing was changed. Check the disk, its quota and its mount, then run the command again",
     ),
     (
         ("connection failed", "could not connect", "server closed the connection", "refused"),

@@ -33,8 +33,14 @@ class RemoteBackend:
 
     def publish(self, name: str) -> None:
         """Upload the pack; object storage shows it whole or not at all."""
-        with self._filesystem() as (filesystem, root):
-            filesystem.put_file(str(partial_path(self.spool, name)), f"{root}/{name}")
+        try:
+            with self._filesystem() as (filesystem, root):
+                filesystem.put_file(str(partial_path(self.spool, name)), f"{root}/{name}")
+        except FileNotFoundError as error:
+            raise Unavailable(
+                f"object storage {self._url} does not exist: {error}; "
+                "make the bucket, or correct LEPTON_OBJECTS_URL"
+            ) from error
 
     def read(self, name: str, offset: int, size: int) -> bytes:
         """Fetch a range of the pack."""

@@ -40,8 +40,7 @@ class Workspace:
         self.home: Path = settings.home
         self.database = database
         self.keys = keys
-        with database.read() as connection:
-            found = connection.scalar(sa.select(state.c.value).where(state.c.key == "workspace_id"))
+        found = _workspace_id(database)
         if found is None:
             raise Corrupt(
                 f"the metadata database of {self.home} has lost the workspace's id; "
@@ -137,7 +136,14 @@ def _ready(settings: Settings, database: Database) -> bool:
     if not (settings.home / "objects").is_dir():
         return False
     file = _sqlite_file(database)
-    return (file is None or file.exists()) and database.revision() == REVISION
+    if file is not None and not file.exists():
+        return False
+    return database.revision() == REVISION and _workspace_id(database) is not None
+
+
+def _workspace_id(database: Database) -> str | None:
+    with database.read() as connection:
+        return connection.scalar(sa.select(state.c.value).where(state.c.key == "workspace_id"))
 
 
 def _prepare(settings: Settings, database: Database, keys: KeyRing) -> None:

@@ -10,18 +10,33 @@ from lepton_ai.storage import Workspace
 from tests import postgres
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "empty_database: begins with a database without tables")
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     with postgres.server() as url:
         yield url
 
 
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres_server: str) -> Iterator[str]:
+    with postgres.database(postgres_server) as url:
+        yield url
+
+
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Of a database without rows, or, for a test marked so, without tables."""
     if request.param == "sqlite":
         yield ""
-        return
-    with postgres.database(request.getfixturevalue("postgres_server")) as url:
+    elif request.node.get_closest_marker("empty_database"):
+        with postgres.database(request.getfixturevalue("postgres_server")) as url:
+            yield url
+    else:
+        url = request.getfixturevalue("migrated_postgres")
+        postgres.empty(url)
         yield url
 
 

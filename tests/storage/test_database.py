@@ -31,6 +31,7 @@ def keys(database: Database) -> set[str]:
         return set(connection.scalars(sa.select(state.c.key)))
 
 
+@pytest.mark.empty_database
 class TestMigrations:
     def test_the_constant_is_the_newest_revision(self) -> None:
         assert ScriptDirectory.from_config(configuration()).get_current_head() == REVISION

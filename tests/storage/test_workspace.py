@@ -27,6 +27,7 @@ workspace.close()
 """
 
 
+@pytest.mark.empty_database
 def test_eight_processes_begin_one_workspace(settings: Settings) -> None:
     arguments = [sys.executable, "-W", "error", "-c", FIRST_USE, str(settings.home)]
     processes = [
@@ -120,6 +121,7 @@ def test_names_with_odd_characters_are_no_matter(tmp_path: Path) -> None:
     again.close()
 
 
+@pytest.mark.empty_database
 def test_a_half_made_workspace_is_made_whole(settings: Settings) -> None:
     settings.home.mkdir(mode=0o700)
     # What a crash in the middle of the first start may leave.
