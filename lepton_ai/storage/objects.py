@@ -1,6 +1,6 @@
 """The object store: bytes in, an address out; an address in, a seekable file out."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import BinaryIO
 
@@ -11,7 +11,7 @@ from lepton_ai.core.errors import Corrupt, NotFound
 from lepton_ai.storage.backends import Backend
 from lepton_ai.storage.cipher import SealedReader
 from lepton_ai.storage.collect import GRACE, Collected, collect
-from lepton_ai.storage.database import Database
+from lepton_ai.storage.database import BATCH, Database
 from lepton_ai.storage.keys import KeyRing
 from lepton_ai.storage.schema import objects
 from lepton_ai.storage.sealing import Sealed, seal_object
@@ -74,9 +74,7 @@ class ObjectStore:
             NotFound: there is no such object.
             Corrupt: its wrapped key was altered; reading raises it for altered content.
         """
-        info = self.info(address)
-        key = self._keys.unwrap(info.key_id, info.wrapped_key, address)
-        return SealedReader(key, info.size, self._fetcher(info), address)
+        return self._reader(self.info(address))
 
     def get(self, address: str) -> bytes:
         """Return an object's content.
@@ -85,6 +83,23 @@ class ObjectStore:
             NotFound, Corrupt: as `open`.
         """
         return self.open(address).read()
+
+    def get_many(self, addresses: Iterable[str]) -> dict[str, bytes]:
+        """Return the contents of many objects by address, with one query for all of them.
+
+        Raises:
+            NotFound, Corrupt: as `open`.
+        """
+        wanted = [*dict.fromkeys(addresses)]
+        infos: dict[str, ObjectInfo] = {}
+        with self._database.read() as connection:
+            for start in range(0, len(wanted), BATCH):
+                query = _QUERY.where(objects.c.address.in_(wanted[start : start + BATCH]))
+                infos |= {row.address: ObjectInfo(*row) for row in connection.execute(query)}
+        for address in wanted:
+            if address not in infos:
+                raise NotFound(f"there is no object {address} in this workspace")
+        return {address: self._reader(infos[address]).read() for address in wanted}
 
     def info(self, address: str) -> ObjectInfo:
         """Return what the database knows of an object.
@@ -120,6 +135,10 @@ class ObjectStore:
                 may be about to hold them.
         """
         return collect(self._database, self._backend, grace)
+
+    def _reader(self, info: ObjectInfo) -> SealedReader:
+        key = self._keys.unwrap(info.key_id, info.wrapped_key, info.address)
+        return SealedReader(key, info.size, self._fetcher(info), info.address)
 
     def _fetcher(self, info: ObjectInfo) -> Callable[[int, int], bytes]:
         """Return what reads sealed bytes of an object, even after it moved to another pack."""

@@ -12,7 +12,7 @@ import pydicom
 import pytest
 from PIL import Image as Pillow
 
-from lepton_ai.core.errors import Corrupt, InvalidInput
+from lepton_ai.core.errors import Corrupt, InvalidInput, NotFound
 from lepton_ai.data.images import imageset
 from lepton_ai.data.images.display import thumbnail
 from lepton_ai.data.images.imageset import Image, ImageSet
@@ -169,6 +169,14 @@ def test_several_threads_decode_and_a_slow_reader_holds_few(datasets, workspace,
     assert peak < 20 * 2**20  # all 300 are 75 MiB
     assert threads
     assert threading.current_thread().name not in threads
+
+
+def test_files_are_fetched_by_one_query(images, workspace):
+    parts = [entry.parts[0] for entry in images.entries]
+    held = workspace.objects.get_many(part.address for part in [*parts, *parts])
+    assert held == {part.address: workspace.objects.get(part.address) for part in parts}
+    with pytest.raises(NotFound, match="no object 00"):
+        workspace.objects.get_many([parts[0].address, "00"])
 
 
 def test_leaving_early_is_fine(images):

@@ -379,8 +379,9 @@ def _decoded(
 ) -> list[NDArray[Any]]:
     arrays = []
     limit = workspace.settings.max_image_bytes
+    held = workspace.objects.get_many(part.address for entry in batch for part in entry.parts)
     for (reader, parts), same in groupby(batch, key=lambda entry: (entry.reader, entry.parts)):
-        files = [workspace.objects.get(part.address) for part in parts]
+        files = [held[part.address] for part in parts]
         entries = list(same)
         rows = decode_rows(reader, files, [entry.index for entry in entries], limit=limit)
         for entry, array in zip(entries, rows, strict=True):
