@@ -1,1 +1,10 @@
-"""Machine learning: the zoo, training, evaluation, model bundles, their registry and runtimes."""
+"""Machine learning: from examples to a registered, signed, measured model.
+
+`training` trains by a name of the `zoo`; `evaluating` measures, an `evaluation` shows the figures
+(`metrics`, `plots`, `rendering`); `registry` keeps each `model` by name, version and alias.
+
+Inside: `examples` and `preparing` make features of data, `preparation` repeats that at an
+endpoint; `fitting` fits, `export` writes ONNX, `parity` is the gate between the two; a `bundle`
+holds the files: the model, its `description`, its `baseline`, its card (`cards`); `predictor`
+loads one through a `runtimes` format (`onnx_runtime`, `skops_runtime`).
+"""

@@ -22,10 +22,17 @@ Split = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
 class Fitted(Struct, frozen=True):
-    """A fitted estimator, and what a reader of its card should know about the fit."""
+    """A fitted estimator.
+
+    Attributes:
+        estimator: it answers by ``predict_proba``; a column for each class.
+        settings: every parameter of the classifier itself, the caller's and the defaults.
+        notes: what a reader of the model's card should know about the fit.
+    """
 
     estimator: Any
-    notes: tuple[str, ...]
+    settings: dict[str, Any]
+    notes: tuple[str, ...] = ()
 
 
 def fit(
@@ -56,6 +63,7 @@ def fit(
         InvalidInput: a parameter does not fit the estimator or the data.
     """
     estimator = create(entry, seed, parameters)
+    settings = estimator.get_params(deep=False)
     if entry.parallel:
         estimator.set_params(n_jobs=workers)
     notes: tuple[str, ...] = ()
@@ -65,6 +73,8 @@ def fit(
     try:
         with threadpool_limits(1):
             estimator.fit(matrix, codes)
+            # Some parameters (more neighbours than rows) only show themselves in an answer.
+            estimator.predict_proba(matrix[:1])
     except ValueError as error:
         raise InvalidInput(f"the {entry.name} cannot be fitted to this data: {error}") from error
     # What the fit used and the model doesn't need would only make its bytes differ.
@@ -72,7 +82,7 @@ def fit(
         estimator.set_params(cv=None)
     if entry.parallel:
         estimator.set_params(n_jobs=None)
-    return Fitted(estimator, notes)
+    return Fitted(estimator, settings, notes)
 
 
 def _splits(

@@ -30,12 +30,9 @@ def text(evaluation: "Evaluation") -> str:
     """Return the evaluation as lines of plain text."""
     lines = [_title(evaluation), *_notes(evaluation), ""]
     lines += [f"  {name:<20} {value:>7}  {interval}" for name, value, interval in _rows(evaluation)]
-    head, *rest = _classes(evaluation)
-    wide = max(len(row[0]) for row in (head, *rest))
-    lines += [
-        "",
-        *(f"  {row[0]:<{wide}}" + "".join(f"{c:>11}" for c in row[1:]) for row in (head, *rest)),
-    ]
+    table = _classes(evaluation)
+    widths = [2 + max(len(row[place]) for row in table) for place in range(len(table[0]))]
+    lines += ["", *("".join(map(str.rjust, row, widths)) for row in table)]
     return "\n".join(lines)
 
 

@@ -1,0 +1,122 @@
+"""Model cards (Mitchell et al., 2019), filled from facts alone."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from msgspec import convert, to_builtins
+
+from lepton_ai.ml.description import Description
+from lepton_ai.ml.evaluation import Evaluation
+from lepton_ai.ml.preparation import Preparation
+
+__all__ = ["render"]
+
+_FIGURES = ("accuracy", "balanced_accuracy", "precision", "recall", "f1", "auc", "log_loss")
+
+
+def render(
+    description: Description,
+    preparation: Preparation,
+    *,
+    version: int | None = None,
+    aliases: Sequence[str] = (),
+    evaluations: Sequence[Mapping[str, Any]] = (),
+) -> str:
+    """Return a model's card in Markdown.
+
+    Args:
+        description: of the model.
+        preparation: of its inputs.
+        version: in the registry, once it has one.
+        aliases: that mean this version.
+        evaluations: the facts of each evaluation's node, oldest first.
+    """
+    about, data = description, description.trained_on
+    title = about.name if version is None else f"{about.name}, version {version}"
+    known_as = f" Aliases: {', '.join(map(_code, aliases))}." if aliases else ""
+    parts = [
+        f"# {_line(title)}",
+        f"A classifier ({about.model_type}) that tells {len(about.classes)} classes apart: "
+        f"{', '.join(map(_code, about.classes))}.{known_as}",
+        "## Training data",
+        _list(
+            [
+                f"dataset {_code(data.dataset)}: {data.rows} rows"
+                + (f" of {data.groups} groups" if data.groups is not None else ""),
+                *(f"class {_code(label)}: {count} rows" for label, count in data.classes.items()),
+                f"SHA-256 of features and labels: {_code(data.content)}",
+            ]
+        ),
+        "## Inputs",
+        _list(_inputs(about, preparation)),
+        "## Training",
+        _list(
+            [
+                f"seed {about.seed}",
+                *(f"{_code(k)} = {_code(v)}" for k, v in sorted(about.settings.items())),
+                *(f"{name} {number}" for name, number in about.environment.items()),
+            ]
+        ),
+        "## Served form",
+        _served(about),
+        "## Evaluation",
+        "\n\n".join(map(_evaluation, evaluations)) or "Not evaluated yet.",
+    ]
+    if about.notes:
+        parts += ["## Limits", _list(about.notes)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _inputs(about: Description, preparation: Preparation) -> list[str]:
+    recipe = preparation.recipe
+    lines = [
+        f"{_code(field.name)}: {field.datatype}, shape {list(field.shape)}"
+        for field in about.signature.inputs
+    ]
+    for step in preparation.transforms:
+        told = to_builtins(step)
+        name = told.pop("type")
+        lines.append(f"transform: {name}" + "".join(f", {k} {v}" for k, v in told.items()))
+    lines += [f"step: {to_builtins(step)['type']}" for step in recipe.steps]
+    lines += [f"left out: {_code(skip.column)}, {skip.reason}" for skip in recipe.skipped]
+    return [*lines, f"features: {about.features}"]
+
+
+def _served(about: Description) -> str:
+    measured = "" if about.parity is None else f" Parity with the trained model: {about.parity}."
+    held_out = about.trained_on.held_out
+    rows = f" {held_out} of the rows were held out." if held_out and about.parity else ""
+    if about.format == "onnx":
+        return f"ONNX.{measured}{rows}"
+    return f"{about.format}, because {_line(about.reason)}.{rows}"
+
+
+def _evaluation(facts: Mapping[str, Any]) -> str:
+    found = convert(facts["evaluation"], Evaluation)
+    lines = [f"On {_code(found.data)}: {found.rows} rows"]
+    lines[0] += f" of {found.groups} groups." if found.groups is not None else "."
+    if found.positive is not None:
+        lines[0] += f" Positive class: {_code(found.positive)}."
+    if found.seen:
+        lines.append(f"**{found.seen} of these rows equal rows that were trained on.**")
+    rows = ["| figure | value | interval |", "|---|---|---|"]
+    for name in _FIGURES:
+        value, interval = getattr(found, name), found.intervals.get(name)
+        between = f"{interval[0]:.3f} to {interval[1]:.3f}" if interval else ""
+        rows.append(
+            f"| {name.replace('_', ' ')} | {'-' if value is None else f'{value:.3f}'} | {between} |"
+        )
+    return "\n\n".join([*lines, "\n".join(rows)])
+
+
+def _list(lines: Sequence[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _code(value: Any) -> str:
+    """Names come from data: as code they cannot become markup."""
+    return "`" + _line(str(value)).replace("`", "'") + "`"

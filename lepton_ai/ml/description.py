@@ -1,0 +1,104 @@
+"""Description: the facts of a model that its bundle carries, as ``model.json``."""
+
+import platform
+from importlib.metadata import version
+from typing import Any, Self
+
+import msgspec
+from msgspec import Struct
+
+from lepton_ai import __version__
+from lepton_ai.core.errors import Corrupt
+from lepton_ai.ml.parity import Parity
+from lepton_ai.ml.signature import Signature
+
+__all__ = ["Description", "TrainedOn", "environment"]
+
+_LIBRARIES = ("numpy", "scipy", "scikit-learn", "skl2onnx", "onnx", "onnxruntime", "skops")
+
+
+class TrainedOn(Struct, frozen=True):
+    """The rows that a model learned from.
+
+    Attributes:
+        dataset: ``name:version`` of the dataset.
+        content: SHA-256 over the features' and labels' bytes in order: what was learned from,
+            wherever it was stored.
+        classes: how many rows of each class.
+        groups: how many groups (patients), where groups are known.
+        held_out: how many rows of the sibling side the parity gate saw, without their labels.
+    """
+
+    dataset: str
+    content: str
+    rows: int
+    classes: dict[str, int]
+    groups: int | None = None
+    held_out: int = 0
+
+
+class Description(Struct, frozen=True, kw_only=True):
+    """What a model is. It holds no clock and no chance: the same training gives the same bytes.
+
+    Attributes:
+        name: the model's name in the registry.
+        model_type: the zoo's name of the classifier.
+        parameters: those that the caller set.
+        settings: all parameters of the estimator as it was fitted.
+        seed: of everything random.
+        format: the form that is served; the parity gate chose it.
+        reason: why the model is not served as ONNX, empty where it is.
+        parity: what the gate measured, None where there is no ONNX form.
+        classes: by code, which is the column of the probabilities.
+        features: how many the recipe makes of a row.
+        target: the column of the labels, where rows come from a table.
+        grouped_by: the column of the groups, where there is one.
+        notes: what a reader should know, such as a calibration on few rows.
+        environment: versions of what trained it.
+        files: SHA-256 of each other file of the bundle.
+    """
+
+    name: str
+    task: str = "classification"
+    model_type: str
+    parameters: dict[str, Any]
+    settings: dict[str, Any]
+    seed: int
+    format: str
+    reason: str
+    parity: Parity | None
+    signature: Signature
+    classes: tuple[str, ...]
+    features: int
+    target: str | None
+    grouped_by: str | None
+    trained_on: TrainedOn
+    notes: tuple[str, ...]
+    environment: dict[str, str]
+    files: dict[str, str] = {}
+
+    def to_json(self) -> bytes:
+        """Return the description as JSON, indented for a reader."""
+        return msgspec.json.format(msgspec.json.encode(self), indent=2)
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Self:
+        """Read a description back.
+
+        Raises:
+            Corrupt: the bytes are no description.
+        """
+        try:
+            return msgspec.json.decode(data, type=cls)
+        except msgspec.DecodeError as error:
+            raise Corrupt(f"not a model description: {error}") from error
+
+
+def environment() -> dict[str, str]:
+    """Return the versions of what a training's result depends on."""
+    return {
+        "lepton-ai": __version__,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        **{library: version(library) for library in _LIBRARIES},
+    }

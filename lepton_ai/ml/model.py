@@ -1,0 +1,163 @@
+"""Model: one registered version, and what can be asked of it."""
+
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lepton_ai.core.errors import InvalidInput
+from lepton_ai.data.catalog import open_dataset
+from lepton_ai.data.images.imageset import Image, ImageSet
+from lepton_ai.data.table import Table
+from lepton_ai.ml.baseline import Baseline
+from lepton_ai.ml.bundle import Bundle, write
+from lepton_ai.ml.cards import render
+from lepton_ai.ml.description import Description
+from lepton_ai.ml.predictor import Predictor
+from lepton_ai.ml.preparing import features_of
+from lepton_ai.ml.signature import Signature
+from lepton_ai.storage import Node, Workspace
+
+__all__ = ["Model"]
+
+
+class Model:
+    """A version of a model in the registry; its files are read, and checked, when needed.
+
+    Attributes:
+        workspace: where it is stored.
+        node: its node in the lineage.
+    """
+
+    def __init__(self, workspace: Workspace, node: Node) -> None:
+        if node.kind != "model":
+            raise InvalidInput(f"{node.ref} is a {node.kind}, not a model")
+        self.workspace = workspace
+        self.node = node
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.node.name
+
+    @property
+    def version(self) -> int:
+        """The version, from 1."""
+        return self.node.version or 1
+
+    @property
+    def ref(self) -> str:
+        """``name:version``, by which :func:`lepton_ai.ml.registry.get` finds it."""
+        return self.node.ref
+
+    @property
+    def aliases(self) -> list[str]:
+        """The aliases that mean this version now, such as ``champion``."""
+        known = self.workspace.lineage.aliases("model", self.name)
+        return [alias for alias, version in known.items() if version == self.version]
+
+    @cached_property
+    def bundle(self) -> Bundle:
+        """The stored files; the signature is checked first."""
+        return Bundle(self.workspace, self.node)
+
+    @cached_property
+    def description(self) -> Description:
+        """The facts of the model."""
+        return self.bundle.description()
+
+    @cached_property
+    def baseline(self) -> Baseline:
+        """Reference statistics of the training, for drift."""
+        return Baseline.from_json(self.bundle.read("baseline.json"))
+
+    @cached_property
+    def predictor(self) -> Predictor:
+        """The loaded model in the form that is served."""
+        return Predictor.load(self.workspace, self.node)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes, in the order of the probabilities' columns."""
+        return self.description.classes
+
+    @property
+    def signature(self) -> Signature:
+        """What the model takes and gives."""
+        return self.description.signature
+
+    def predict(self, data: Any) -> NDArray[np.str_]:
+        """Return the most probable class of each row; see :meth:`predict_proba`."""
+        return np.array(self.predictor.labels(self.predict_proba(data)), dtype=str)
+
+    def predict_proba(self, data: Any) -> NDArray[np.float64]:
+        """Return the probability of each class, (rows, classes), in the order of ``classes``.
+
+        Args:
+            data: what the model was trained on the like of: an image set, one image or a list
+                of them; a table, a frame, or a list of records (mappings from column name to
+                value); rows of numbers. A table's target column may be there and is not read.
+
+        Raises:
+            InvalidInput: the data is of another kind, or does not fit.
+            Corrupt: the stored model was altered.
+        """
+        return self.predictor.run(self.features(data))
+
+    def features(self, data: Any) -> NDArray[np.float64]:
+        """Return the features (rows, features) that the model reads of some data."""
+        images = [data] if isinstance(data, Image) else data
+        if isinstance(images, list) and images and all(isinstance(i, Image) for i in images):
+            return self.predictor.features_from_images(
+                [image.pixels for image in images], [image.meta for image in images]
+            )
+        description = self.description
+        hidden = (description.target, description.grouped_by)
+        return features_of(self.predictor.preparation, data, hidden)
+
+    def training_data(self) -> ImageSet | Table:
+        """Return the rows that the model was trained on, found by its lineage.
+
+        Raises:
+            NotFound: they are no longer stored.
+        """
+        lineage = self.workspace.lineage
+        run = next(node for role, node in lineage.parents(self.node.id) if role == "run")
+        node = next(node for role, node in lineage.parents(run.id) if role == "training")
+        data = open_dataset(node.id, self.workspace)
+        if isinstance(data, Table):
+            return data
+        return data.with_transforms(self.predictor.preparation.transforms)
+
+    def evaluations(self) -> list[Node]:
+        """Return the nodes of the model's evaluations, oldest first."""
+        children = self.workspace.lineage.children(self.node.id)
+        return [node for role, node in children if node.kind == "evaluation"]
+
+    def card(self) -> str:
+        """Return the model card in Markdown, with all that is known of the model by now."""
+        return render(
+            self.description,
+            self.predictor.preparation,
+            version=self.version,
+            aliases=self.aliases,
+            evaluations=[node.facts for node in self.evaluations()],
+        )
+
+    def export(self, directory: str | os.PathLike[str]) -> list[Path]:
+        """Write the bundle into a new or empty directory and return the files.
+
+        Raises:
+            Conflict: the directory holds something already.
+        """
+        return write(self.workspace, self.node, directory)
+
+    def __repr__(self) -> str:
+        facts = self.node.facts
+        return (
+            f"Model {self.ref}: {facts['model_type']}, {', '.join(facts['classes'])}, trained on "
+            f"{facts['rows']} rows of {facts['dataset']}, served as {facts['format']}"
+        )

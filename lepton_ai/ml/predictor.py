@@ -1,0 +1,95 @@
+"""Predictor: a model bundle, checked and loaded; what evaluation and serving run."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lepton_ai.data.images.image import ImageMeta
+from lepton_ai.ml.bundle import Bundle
+from lepton_ai.ml.metrics import winners
+from lepton_ai.ml.preparation import Preparation
+from lepton_ai.ml.runtimes import Runtime, load_runtime
+from lepton_ai.ml.signature import Signature
+from lepton_ai.storage import Node, Workspace
+
+__all__ = ["Predictor"]
+
+
+class Predictor:
+    """Features in, probabilities out; may be used from several threads at once.
+
+    Attributes:
+        signature: what the model takes and gives.
+        classes: the class of each column of the probabilities.
+        preparation: what turns records or images into features.
+        format: the form of the model, such as ``onnx``.
+    """
+
+    def __init__(
+        self,
+        signature: Signature,
+        classes: tuple[str, ...],
+        preparation: Preparation,
+        runtime: Runtime,
+        model_format: str,
+    ) -> None:
+        self.signature = signature
+        self.classes = classes
+        self.preparation = preparation
+        self.format = model_format
+        self._runtime = runtime
+
+    @classmethod
+    def load(cls, workspace: Workspace, node: Node) -> Self:
+        """Load a model, after its signature and the digests of its files were checked.
+
+        Raises:
+            Corrupt: the bundle was altered, or is not signed by this workspace.
+        """
+        bundle = Bundle(workspace, node)
+        description = bundle.description()
+        preparation = Preparation.from_json(bundle.read("recipe.json"))
+        model_format, data = bundle.model()
+        return cls(
+            description.signature,
+            description.classes,
+            preparation,
+            load_runtime(model_format, data),
+            model_format,
+        )
+
+    def features(self, records: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
+        """Return the features (rows, features) of records: mappings from column name to value.
+
+        Raises:
+            InvalidInput: a value is missing, unknown or of the wrong type.
+        """
+        return self.preparation.table(records)
+
+    def features_from_images(
+        self, arrays: Sequence[NDArray[Any]], metas: Sequence[ImageMeta]
+    ) -> NDArray[np.float64]:
+        """Return the features (images, features) of decoded images and what their headers say.
+
+        Raises:
+            InvalidInput: an image cannot be brought to the shape of training.
+        """
+        return self.preparation.images(arrays, metas)
+
+    def features_from_tensors(self, tensors: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
+        """Return the features (rows, features) of the tensors that the signature names.
+
+        Raises:
+            InvalidInput: a name is missing or unknown, or a shape does not fit.
+        """
+        return self.preparation.tensors(tensors)
+
+    def run(self, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the probabilities (rows, classes) of features (rows, features)."""
+        return self._runtime.run(matrix)
+
+    def labels(self, probabilities: NDArray[np.float64]) -> list[str]:
+        """Return the most probable class of each row; of equals, the first."""
+        return [self.classes[code] for code in winners(probabilities)]

@@ -1,0 +1,181 @@
+"""Fitting of a preparation: from examples to the matrix that a classifier learns from."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lepton_ai.core.errors import InvalidInput
+from lepton_ai.data.columns import Kind, columns_of
+from lepton_ai.data.images.image import ImageMeta
+from lepton_ai.data.images.imageset import ImageSet
+from lepton_ai.data.recipe import Recipe
+from lepton_ai.data.steps import Boolean, Number
+from lepton_ai.data.table import Table
+from lepton_ai.data.transforms import Channels, Resize, Transform
+from lepton_ai.ml.examples import Examples
+from lepton_ai.ml.preparation import Preparation
+from lepton_ai.ml.signature import Field, Signature, outputs_for
+
+__all__ = ["evenly", "features_of", "fit_preparation", "signature_of"]
+
+Matrix = NDArray[np.float64]
+
+# A classical model reads every pixel as a feature, which stops paying long before the resolution
+# of a detector: larger images are brought to this many pixels along each axis of a plane (2) or
+# a volume (3), blurred first so that nothing aliases.
+_MOST_VALUES = 128 * 128
+_GRID = {2: 64, 3: 24}
+
+
+def fit_preparation(
+    examples: Examples,
+    *,
+    scaled: bool,
+    components: int | float | None,
+    kinds: Mapping[str, Any] | None,
+) -> tuple[Preparation, Matrix]:
+    """Learn the recipe of some examples and return it with their features.
+
+    Args:
+        examples: the training rows.
+        scaled: whether features are standardised.
+        components: principal components to project on; see `Recipe.fit`.
+        kinds: of columns; see `Recipe.fit`.
+
+    Raises:
+        InvalidInput: the data does not become a matrix; the message says why.
+    """
+    options: dict[str, Any] = {"standardise": scaled, "components": components}
+    if isinstance(examples.dataset, ImageSet):
+        if kinds is not None:
+            raise InvalidInput("kinds= is about the columns of a table; leave it out for images")
+        stack, transforms = _stack(examples.dataset)
+        recipe = Recipe.fit(stack, **options)
+        metas = [entry.meta for entry in examples.dataset.entries]
+        fitted = Preparation(recipe, transforms, _usual(metas))
+        return fitted, fitted.arrays(stack)
+    if examples.matrix is not None:
+        if kinds is not None:
+            raise InvalidInput("kinds= is about named columns; pass a frame instead of an array")
+        fitted = Preparation(Recipe.fit(examples.matrix, **options))
+        return fitted, fitted.arrays(examples.matrix)
+    assert examples.columns is not None
+    chosen: dict[str, Kind] = dict(kinds or {})
+    fitted = Preparation(Recipe.fit(examples.columns, chosen, **options))
+    return fitted, fitted.table(examples.columns)
+
+
+def features_of(
+    preparation: Preparation, data: Any, leave_out: Sequence[str | None] = ()
+) -> Matrix:
+    """Return the features of data of the kind that the preparation was fitted on.
+
+    Args:
+        preparation: of a model.
+        data: an `ImageSet`, a `Table`, a frame, a list of records, or rows of numbers.
+        leave_out: columns that are not the model's to see, such as the target's.
+
+    Raises:
+        InvalidInput: the data is of another kind, or does not fit.
+    """
+    if preparation.meta is not None:
+        if isinstance(data, ImageSet):
+            images = data.with_transforms(preparation.transforms)
+            blocks = [preparation.arrays(batch) for batch in images.batches()]
+            return np.concatenate(blocks) if blocks else preparation.images([], [])
+        return preparation.tensors({"image": np.asarray(data)})
+    if isinstance(data, ImageSet):
+        raise InvalidInput("the model takes rows of a table, not images")
+    if preparation.recipe.shape is not None:
+        return preparation.arrays(data.to_numpy() if isinstance(data, Table) else data)
+    if isinstance(data, list | tuple):
+        hidden = set(leave_out)
+        records = [
+            {name: value for name, value in row.items() if name not in hidden}
+            if isinstance(row, Mapping)
+            else row
+            for row in data
+        ]
+        return preparation.table(records)
+    columns = columns_of(data.to_polars() if isinstance(data, Table) else data)
+    for name in leave_out:
+        columns.pop(str(name), None)
+    return preparation.table(columns)
+
+
+def signature_of(preparation: Preparation, classes: int) -> Signature:
+    """Return what a model with this preparation takes and gives."""
+    recipe, outputs = preparation.recipe, outputs_for(classes)
+    if preparation.meta is not None:
+        axes = len(preparation.meta.shape)
+        return Signature("image", (Field("image", "FP32", (-1,) * (axes + 1)),), outputs)
+    if recipe.shape is not None:
+        return Signature("array", (Field("X", "FP64", (-1, *recipe.shape)),), outputs)
+    inputs = tuple(
+        Field(
+            step.column,
+            "FP64"
+            if isinstance(step, Number)
+            else "BOOL"
+            if isinstance(step, Boolean)
+            else "BYTES",
+            (-1,),
+        )
+        for step in recipe.columns
+    )
+    return Signature("table", inputs, outputs)
+
+
+def _stack(images: ImageSet) -> tuple[NDArray[Any], tuple[Transform, ...]]:
+    """Return all images as (n, ...), and the transforms that bring one there.
+
+    Where images are large, or differ in shape or channels, transforms are added that bring them
+    to one small shape; each is shrunk as soon as it is decoded, so the whole never lies in memory.
+    """
+    if not len(images):
+        raise InvalidInput(f"{images.ref} holds no images; there is nothing to learn from")
+    usual = _usual([entry.meta for entry in images.entries])
+    settled = [step.count for step in images.transforms if isinstance(step, Channels)]
+    channels = settled[-1] if settled else usual.channels
+    mixed = not settled and len({entry.meta.channels for entry in images.entries}) > 1
+    chosen = images.transforms + ((Channels(1 if channels == 1 else 3),) if mixed else ())
+    kept: list[NDArray[Any]] = []
+    shrink: Resize | None = None
+    for array in images.with_transforms(chosen).arrays():
+        if shrink is None and (
+            array.size > _MOST_VALUES or (kept and array.shape != kept[0].shape)
+        ):
+            axes = min(3, array.ndim - (channels > 1))
+            shrink = Resize((_GRID.get(axes, 1),))
+            kept = [_shrunk(shrink, small, channels) for small in kept]
+        kept.append(array if shrink is None else _shrunk(shrink, array, channels))
+    shapes = Counter(array.shape for array in kept)
+    if len(shapes) > 1:
+        raise InvalidInput(
+            f"the images come to different shapes, {dict(shapes)}; choose those of one kind, or "
+            "bring them to one shape with preprocess_images(images)"
+        )
+    return np.stack(kept), chosen if shrink is None else (*chosen, shrink)
+
+
+def _shrunk(shrink: Resize, array: NDArray[Any], channels: int) -> NDArray[np.float32]:
+    meta = ImageMeta(shape=array.shape, dtype="float32", channels=channels)
+    return shrink.apply(array.astype(np.float32), meta)[0]
+
+
+def _usual(metas: Sequence[ImageMeta]) -> ImageMeta:
+    """Return the commonest shape, pixel type and channels: what bare numbers are taken for."""
+    (shape, dtype, channels), _ = Counter(
+        (meta.shape, meta.dtype, meta.channels) for meta in metas
+    ).most_common(1)[0]
+    return ImageMeta(shape=shape, dtype=dtype, channels=channels)
+
+
+def evenly(count: int, most: int) -> NDArray[np.int64]:
+    """Return at most so many places out of ``count``, spread evenly."""
+    if count <= most:
+        return np.arange(count)
+    return np.linspace(0, count - 1, most).astype(np.int64)
