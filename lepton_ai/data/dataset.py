@@ -12,7 +12,7 @@ from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.split_report import SplitReport
 from lepton_ai.storage import Node, NodeSpec, Workspace
 
-__all__ = ["Dataset", "Rows", "record_sides", "selected_rows"]
+__all__ = ["Dataset", "Rows", "places_of", "record_sides", "selected_rows"]
 
 Rows = NDArray[np.int64]
 

@@ -147,8 +147,10 @@ def _for_axes(values: Sequence[Figure], axes: Sequence[int], what: str) -> list[
 
 
 def _check_shape(shape: Sequence[int]) -> None:
-    if not shape or not all(size >= 1 for size in shape):
-        raise InvalidInput(f"a shape needs 1 pixel or more along each axis; got {tuple(shape)}")
+    if not shape or not all(isinstance(size, int) and size >= 1 for size in shape):
+        raise InvalidInput(
+            f"a shape needs a whole number, 1 pixel or more, along each axis; got {tuple(shape)}"
+        )
 
 
 def _sample(

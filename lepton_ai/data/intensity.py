@@ -99,6 +99,10 @@ class Normalise(Struct, frozen=True, tag="normalise"):
     upper: float = 99.0
 
     def __post_init__(self) -> None:
+        if self.method not in ("min-max", "percentile", "z-score"):
+            raise InvalidInput(
+                f"the method must be min-max, percentile or z-score; got {self.method!r}"
+            )
         if not 0 <= self.lower < self.upper <= 100:
             raise InvalidInput(
                 "percentiles must satisfy 0 <= lower < upper <= 100; got "
@@ -130,6 +134,10 @@ class Channels(Struct, frozen=True, tag="channels"):
     """
 
     count: Literal[1, 3]
+
+    def __post_init__(self) -> None:
+        if self.count not in (1, 3):
+            raise InvalidInput(f"images have 1 channel or 3; got {self.count!r}")
 
     def apply(self, array: Pixels, meta: ImageMeta) -> tuple[Pixels, ImageMeta]:
         """Return the image with this many channels."""

@@ -1,4 +1,4 @@
-"""read_table: a CSV, Parquet or JSON-lines file, or a frame, becomes a stored table."""
+"""read_table: a CSV, Parquet, JSON-lines or ARFF file, or a frame, becomes a stored table."""
 
 import io
 from collections.abc import Callable, Mapping, Sequence
@@ -10,6 +10,8 @@ import polars as pl
 from msgspec import Struct
 
 from lepton_ai.core.errors import InvalidInput, NotFound
+from lepton_ai.core.optional import load
+from lepton_ai.data.arff import read_arff
 from lepton_ai.data.table import Table
 from lepton_ai.storage import Workspace, source_spec
 
@@ -44,9 +46,9 @@ def read_table(
     under the same name is the next version.
 
     Args:
-        source: path of a ``.csv``, ``.tsv``, ``.txt``, ``.parquet``, ``.ndjson`` or ``.jsonl``
-            file; a pandas, Polars or Arrow frame; a mapping from column name to values; or a
-            list of records.
+        source: path of a ``.csv``, ``.tsv``, ``.txt``, ``.parquet``, ``.ndjson``, ``.jsonl`` or
+            ``.arff`` file; a pandas, Polars or Arrow frame; a mapping from column name to values;
+            or a list of records.
         name: the table's name; the file's name without its ending, unless given.
         workspace: where to store it; the default one unless given.
         separator: between the fields of a text file; found in its first line unless given.
@@ -110,7 +112,10 @@ def frame_of(data: Any) -> pl.DataFrame:
         elif isinstance(data, list) and data and all(isinstance(row, Mapping) for row in data):
             frame = pl.from_dicts(data, infer_schema_length=None)
         else:
-            frame = nw.from_native(data, eager_only=True).to_polars()
+            eager = nw.from_native(data, eager_only=True)
+            if eager.implementation.is_pandas():
+                load("pyarrow", extra="frames")  # what brings pandas columns to Polars
+            frame = eager.to_polars()
     except (TypeError, ValueError, pl.exceptions.PolarsError) as error:
         raise InvalidInput(
             "expected a pandas, Polars or Arrow frame, a mapping from column name to values, or "
@@ -156,6 +161,7 @@ _READERS: dict[str, Callable[[bytes, _Form], pl.DataFrame]] = {
     ".csv": _read_text,
     ".tsv": _read_text,
     ".txt": _read_text,
+    ".arff": lambda data, form: read_arff(data.decode(form.encoding)),
     ".parquet": lambda data, form: pl.read_parquet(io.BytesIO(data)),
     ".ndjson": lambda data, form: pl.read_ndjson(io.BytesIO(data), infer_schema_length=None),
     ".jsonl": lambda data, form: pl.read_ndjson(io.BytesIO(data), infer_schema_length=None),

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from scipy.io import arff
 
 from lepton_ai.core.errors import Corrupt, InvalidInput, NotFound
 from lepton_ai.data.catalog import datasets as list_datasets
@@ -122,6 +123,28 @@ def test_text_files(tmp_path, workspace, name, text, arguments, expected):
     assert table.to_polars().rows() == expected
 
 
+def test_arff_is_what_scipy_reads(datasets, workspace):
+    path = datasets / "finance/german_credit/credit-g.arff"
+    table = read_table(path, workspace=workspace)
+    rows, meta = arff.loadarff(path)
+    assert (len(table), table.columns) == (1000, meta.names())
+    for name in table.columns:
+        theirs = rows[name]
+        ours = table[name]
+        expected = theirs.tolist() if theirs.dtype.kind == "f" else theirs.astype(str).tolist()
+        assert ours.tolist() == expected
+
+
+def test_arff_with_gaps_quotes_and_comments(tmp_path, workspace):
+    (tmp_path / "a.arff").write_text(
+        "% about\n@RELATION r\n@ATTRIBUTE 'the age' NUMERIC\n@attribute c {'a b',\"c,d\"}\n"
+        "@DATA\n63,'a b'\n% more\n\n?,\"c,d\"\n1.5,?\n"
+    )
+    table = read_table(tmp_path / "a.arff", workspace=workspace).to_polars()
+    assert table.columns == ["the age", "c"]
+    assert table.rows() == [(63.0, "a b"), (None, "c,d"), (1.5, None)]
+
+
 def test_other_encodings_and_parquet(tmp_path, workspace, frame):
     (tmp_path / "latin.csv").write_bytes("Straße\nZürich\n".encode("cp1252"))
     with pytest.raises(InvalidInput, match=r"latin\.csv cannot be read as a table: .*utf-8"):
@@ -139,6 +162,11 @@ def test_other_encodings_and_parquet(tmp_path, workspace, frame):
         ("a.csv", b"x,x\n1,2\n", r"the columns \['x'\] occur more than once"),
         ("a.csv", b"x,\n1,2\n", "every column needs a name"),
         ("a.csv", b"x,y\n1,2,3\n", "cannot be read as a table"),
+        ("a.arff", b"@attribute x numeric\n", "there is no @data line"),
+        ("a.arff", b"@attribute x relational\n@data\n", "line 1 is no attribute of numbers"),
+        ("a.arff", b"@attribute x real\n@data\n{0 1}\n", "line 3 is sparse"),
+        ("a.arff", b"@attribute x real\n@data\n1,2\n", "line 3 has 2 values for 1"),
+        ("a.arff", b"@attribute x real\n@data\none\n", "cannot be read as a table: .*one"),
         ("a.parquet", b"PAR1 not", "cannot be read as a table"),
         ("a.xlsx", b"", r"ends in '\.xlsx'; tables are read from \.csv"),
     ],
@@ -165,7 +193,7 @@ def test_missing_files_and_names(tmp_path, workspace, frame):
         (5, "got int"),
         ([1, 2], "got list"),
         ({"a": [1, 2], "b": [1]}, "got dict"),
-        (pd.DataFrame({"a": [object(), 1]}), "a"),
+        (pd.DataFrame({"a": [object(), 1]}), "object"),
         (pd.DataFrame(), "every column needs a name"),
     ],
 )
