@@ -1,10 +1,10 @@
 """`lepton demo`: the whole path, from files to a traced answer, in under a minute."""
 
-import tempfile
+import os
+import shutil
+import sys
 import time
-from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.console import Console
@@ -21,6 +21,7 @@ from lepton_ai.data.split import split_data
 from lepton_ai.ml.evaluating import evaluate
 from lepton_ai.ml.evaluation import Evaluation
 from lepton_ai.ml.training import train_classifier
+from lepton_ai.serving.client import Prediction
 from lepton_ai.serving.deployment import Deployment, deploy_model
 from lepton_ai.storage import Workspace
 
@@ -43,15 +44,16 @@ def demo(data: Path | None, as_json: bool) -> None:
     started = time.monotonic()
     output = Console(quiet=True) if as_json else console()
     workspace = Workspace.open()
-    with ExitStack() as stack:
-        if data is None:
-            records = _records(output)
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "phantoms"
-            write_phantoms(folder)
-        else:
-            records, folder = None, data
-        images, figures, live = _images(output, folder, generated=data is None)
-        answer = _ask(output, live, images)
+    if data is None:
+        records = _records(output)
+        folder = workspace.home / "demo" / "phantoms"
+        write_phantoms(folder)
+    else:
+        records, folder = None, data
+    held_out, figures, live = _images(output, folder, generated=data is None)
+    image, step = held_out[0], 2 if records is None else 3
+    file = folder / image.paths[0]
+    answer = _ask(output, live, file, image.label, step)
     seconds = time.monotonic() - started
     if as_json:
         print_json(
@@ -64,11 +66,12 @@ def demo(data: Path | None, as_json: bool) -> None:
             }
         )
         return
-    output.rule("4  What that answer was learned from", align="left")
+    _title(output, f"{step + 1}  What that answer was learned from")
     show_trace(workspace, answer.id, limit=2)
-    output.rule(f"Done in {seconds:.0f} s. Try next", align="left")
-    for command, meaning in _next(live, answer.id):
-        output.print(f"  {command:<52} {meaning}", markup=False, highlight=False, soft_wrap=True)
+    _title(output, f"Done in {seconds:.0f} s. Try next")
+    for arguments, meaning in _next(live, answer.id, file):
+        output.print(f"  # {meaning}", style="dim", markup=False, soft_wrap=True)
+        output.print(f"  {_program()} {arguments}", markup=False, soft_wrap=True)
 
 
 def _records(output: Console) -> Evaluation:
@@ -76,7 +79,7 @@ def _records(output: Console) -> Evaluation:
     # Loading scikit-learn's data sets takes longer than the rest of this module.
     from sklearn.datasets import load_breast_cancer
 
-    output.rule("1  Clinical records: 569 real biopsies", align="left")
+    _title(output, "1  Clinical records: 569 real biopsies")
     bunch = load_breast_cancer()
     columns = {
         name.replace(" ", "_"): values
@@ -95,7 +98,7 @@ def _images(
     output: Console, folder: Path, *, generated: bool
 ) -> tuple[ImageSet, Evaluation, Deployment]:
     name = "generated DICOM study (phantoms, no patients)" if generated else str(folder)
-    output.rule(f"{2 if generated else 1}  Images: {name}", align="left")
+    _title(output, f"{2 if generated else 1}  Images: {name}")
     images = read_images(folder, name="demo-phantoms" if generated else None)
     if images.labels is None:
         raise InvalidInput(
@@ -109,24 +112,26 @@ def _images(
     evaluation = evaluate(model, test)
     output.print(_line(f"{model.ref}, a support vector machine", evaluation))
     output.print(f"served as {model.node.facts['format']}, signed, in the registry", style="dim")
-    return images, evaluation, deploy_model(model)
+    return test, evaluation, deploy_model(model)
 
 
-def _ask(output: Console, live: Deployment, images: ImageSet) -> Any:
-    """Send one of the source files to the live endpoint, as a client would."""
-    output.rule("3  A live, authenticated answer", align="left")
-    image = images[0]
-    source = Path(images.folder) / image.paths[0]
-    answer = live.predict(source)
+def _ask(output: Console, live: Deployment, file: Path, label: str | None, step: int) -> Prediction:
+    """Send a source file that was held out to the live endpoint, as a client would."""
+    _title(output, f"{step}  A live, authenticated answer")
+    answer = live.predict(file)
+    assert isinstance(answer, Prediction)
     share = answer.probabilities[answer.label]
     output.print(f"POST {live.url}", markup=False, soft_wrap=True)
     output.print(
-        f"{source.name}: {answer.label} ({share:.0%}); labelled {image.label}; "
-        f"prediction {answer.id}",
+        f"{file.name}, held out of the training, labelled {label}: {answer.label} ({share:.0%})",
         markup=False,
         soft_wrap=True,
     )
     return answer
+
+
+def _title(output: Console, text: str) -> None:
+    output.print(f"\n{text}", style="bold", markup=False, soft_wrap=True)
 
 
 def _line(what: str, evaluation: Evaluation) -> str:
@@ -135,13 +140,20 @@ def _line(what: str, evaluation: Evaluation) -> str:
     return f"{what}: accuracy {evaluation.accuracy:.3f} (95% interval {low:.3f} to {high:.3f}){auc}"
 
 
-def _next(live: Deployment, prediction: str) -> list[tuple[str, str]]:
+def _program() -> str:
+    """Return how this program is called from here: it may not be on the path."""
+    if shutil.which("lepton"):
+        return "lepton"
+    return os.path.relpath(Path(sys.executable).with_name("lepton"))
+
+
+def _next(live: Deployment, prediction: str, file: Path) -> list[tuple[str, str]]:
     return [
-        (f"lepton trace {prediction}", "every source file behind that answer"),
-        (f"lepton models card {live.model}", "the model's card"),
-        (f"lepton evaluate {live.model}", "all figures, class by class"),
-        (f"lepton predict {live.name} FILE.dcm", "ask the live endpoint"),
-        ("lepton demo --data FOLDER", "the same on your own images"),
-        ("lepton status", "what is being served"),
-        ("lepton down", "stop the server"),
+        (f"trace {prediction} --all", "every source file behind that answer"),
+        (f"models card {live.model}", "the model's card"),
+        (f"evaluate {live.model}", "all figures, class by class"),
+        (f"predict {live.name} {file}", "ask the live endpoint again"),
+        ("demo --data FOLDER", "the same on your own images, one folder for each class"),
+        ("status", "what is being served"),
+        ("down", "stop the server"),
     ]

@@ -6,6 +6,7 @@ import click
 from rich.markdown import Markdown
 
 from lepton_ai.apps.cli.output import as_json, console, print_json, print_rows
+from lepton_ai.ml import zoo
 from lepton_ai.ml.registry import get, set_alias
 from lepton_ai.ml.registry import models as registered
 
@@ -35,6 +36,17 @@ def ls(name: str | None, as_json: bool) -> None:
         for model in registered(name)
     ]
     print_rows(rows, as_json=as_json, empty="No model yet; train one with: lepton train DATASET")
+
+
+@models.command("zoo")
+@as_json
+def zoo_(as_json: bool) -> None:
+    """List the kinds of model that `lepton train --model` knows."""
+    rows = [
+        {"model": entry.name, "also called": ", ".join(entry.aliases), "class": entry.path}
+        for entry in zoo.entries().values()
+    ]
+    print_rows(rows, as_json=as_json, empty="")
 
 
 @models.command()

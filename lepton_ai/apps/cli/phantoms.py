@@ -50,10 +50,10 @@ def _slice(random: np.random.Generator, *, nodule: bool) -> np.ndarray:
         angle, distance = random.uniform(0, 2 * np.pi), random.uniform(0, 0.6)
         row += distance * height * np.sin(angle)
         column += distance * width * np.cos(angle)
-        radius = random.uniform(2.4, 4.0)
+        radius = random.uniform(2.0, 4.0)
         blob = np.exp(-(((y - row) ** 2 + (x - column) ** 2) / (2 * (radius / 1.6) ** 2)))
-        image = np.maximum(image, -850 + 900 * blob)
-    return np.round(image + random.normal(0, 45, image.shape)).astype(np.int16)
+        image = np.maximum(image, -850 + 420 * blob)
+    return np.round(image + random.normal(0, 90, image.shape)).astype(np.int16)
 
 
 def _dataset(slice_: np.ndarray, patient: int, number: int, seed: int) -> FileDataset:

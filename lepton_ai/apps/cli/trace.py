@@ -120,9 +120,13 @@ def show_trace(
 
 
 def _describe(tree: Tree, answer: Receipt) -> None:
-    tree.add(f"answered {when(answer.created_at)} to {escape(answer.principal)}")
-    tree.add(f"output {escape(str(answer.output))}")
-    tree.add(f"input digest {answer.input_digest}")
+    tree.add(f"answered {when(answer.created_at)} to {escape(answer.principal)}, who may predict")
+    for row in answer.output[:3]:
+        shares = ", ".join(f"{label} {share:.3f}" for label, share in row["probabilities"].items())
+        tree.add(f"output {escape(row['label'])} [dim]{escape(shares)}[/dim]")
+    if len(answer.output) > 3:
+        tree.add(f"[dim]and {len(answer.output) - 3:,} more rows (--json shows them)[/dim]")
+    tree.add(f"input digest [dim]{answer.input_digest}[/dim]")
 
 
 def _grow(branch: Tree, trail: _Trail, links: dict[str, list[Link]], limit: int) -> None:

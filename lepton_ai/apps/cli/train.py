@@ -41,7 +41,7 @@ class _Parameter(click.ParamType[tuple[str, Any]]):
     "model_type",
     default="random forest",
     show_default=True,
-    help=f"One of: {', '.join(sorted(entry.name for entry in zoo.entries()))}.",
+    help="A name or alias of the zoo, such as svm or knn; `lepton models zoo` lists them.",
 )
 @click.option("--target", help="Tables: the column of the labels.")
 @click.option("--name", help="Name of the model; that of the dataset unless given.")
@@ -79,13 +79,23 @@ def train(
     if not images and target is None:
         columns = ", ".join(data.columns)
         raise click.UsageError(f"a table needs --target; its columns are: {columns}")
+    if images and (target is not None or group is not None):
+        raise click.UsageError(
+            "--target and --group are for tables; images have labels of their own"
+        )
     if images and not raw:
         data = preprocess_images(data)
-    groups = {} if images else {"group": group or "auto"}
-    training, held_out = split_data(data, test_size, target=target, seed=seed, **groups)
-    columns_of = {} if images else {"target": target, "groups": group}
+    training, held_out = split_data(
+        data, test_size, target=target, group=group or "auto", seed=seed
+    )
     model = train_classifier(
-        training, model_type=model_type, name=name, seed=seed, **columns_of, **dict(parameters)
+        training,
+        model_type=model_type,
+        target=target,
+        groups=group,
+        name=name,
+        seed=seed,
+        **dict(parameters),
     )
     evaluation = evaluate(model, held_out)
     if as_json:
