@@ -35,6 +35,7 @@ from lepton_ai.data.steps import (
 __all__ = ["Recipe", "Skipped"]
 
 _FEW = 20  # below so many rows, distinct values do not yet look like identifiers
+_DENSE = 0.5
 _PLAIN = {int, float, type(None)}
 
 
@@ -338,6 +339,8 @@ def _fit_column(
             and len(values) >= _FEW
             and not gaps.any()
             and bool((np.diff(values) > 0).all() and (values % 1 == 0).all())
+            # With the gaps that a split leaves; sorted measurements are sparser.
+            and len(values) > _DENSE * (values[-1] - values[0])
         )
     if empty:
         return Skipped(name, "holds no value")

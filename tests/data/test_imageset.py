@@ -13,7 +13,7 @@ import pytest
 from PIL import Image as Pillow
 
 from lepton_ai.core.errors import Corrupt, InvalidInput, NotFound
-from lepton_ai.data.images import imageset
+from lepton_ai.data.images import fetch, imageset
 from lepton_ai.data.images.display import thumbnail
 from lepton_ai.data.images.imageset import Image, ImageSet
 from lepton_ai.data.images.read import read_images
@@ -159,7 +159,7 @@ def test_several_threads_decode_and_a_slow_reader_holds_few(datasets, workspace,
         return decode(self, batch)
 
     monkeypatch.setattr(ImageSet, "_decode", spy)
-    monkeypatch.setattr(imageset, "_BATCH_BYTES", 2**14)
+    monkeypatch.setattr(fetch, "_BATCH_BYTES", 2**14)
     monkeypatch.setattr(imageset, "_IN_FLIGHT_BYTES", 2**20)
     tracemalloc.start()
     total = sum(float(array[0, 0]) for array in images.arrays())

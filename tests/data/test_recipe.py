@@ -220,6 +220,10 @@ def test_identifiers_and_empty_columns_are_left_out_with_a_reason():
     assert {skip.column: skip.reason[:9] for skip in recipe.skipped} == {
         "UDI": "is differ", "product": "is differ", "nothing": "holds no ",
     }  # fmt: skip
+    half = frame[[row for row in range(n) if row % 4]]  # what a split leaves of it
+    assert Recipe.fit(half).feature_names == ["x"]
+    doses = frame.select(dose=10 * pl.col("UDI"))  # sorted, but no count of the rows
+    assert Recipe.fit(doses).feature_names == ["dose"]
     # A record may carry what is skipped, or not.
     np.testing.assert_array_equal(recipe.apply([{"x": 3}]), recipe.apply([{"x": 3, "UDI": 9}]))
     assert Recipe.fit(frame, {"UDI": "number"}).feature_names == ["UDI", "x"]

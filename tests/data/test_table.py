@@ -1,6 +1,7 @@
 """Tables and the catalog: files and frames in, the same rows out, versions and lineage."""
 
 import datetime
+import sys
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,7 @@ import polars as pl
 import pytest
 from scipy.io import arff
 
-from lepton_ai.core.errors import Corrupt, InvalidInput, NotFound
+from lepton_ai.core.errors import Corrupt, InvalidInput, MissingExtra, NotFound
 from lepton_ai.data.catalog import datasets as list_datasets
 from lepton_ai.data.catalog import open_dataset
 from lepton_ai.data.images.imageset import ImageSet
@@ -200,6 +201,16 @@ def test_missing_files_and_names(tmp_path, workspace, frame):
 def test_what_is_no_frame(data, message):
     with pytest.raises(InvalidInput, match=message):
         frame_of(data)
+
+
+def test_without_pandas_or_arrow_the_extra_is_named(frame, workspace, monkeypatch):
+    table = read_table(frame, name="patients", workspace=workspace)
+    pandas = frame.to_pandas()
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    for use in (table.to_arrow, table.to_pandas, lambda: frame_of(pandas)):
+        with pytest.raises(MissingExtra, match=r"pip install 'lepton-ai\[frames\]'"):
+            use()
+    assert table.to_polars().equals(frame)
 
 
 def test_what_is_one():

@@ -4,70 +4,36 @@ The set knows each image's header, label and files; pixels come from the object 
 parallel, and pass through the recorded transforms on the way.
 """
 
-import math
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from itertools import chain, groupby
+from itertools import chain
 from typing import Any, Self, overload
 
 import msgspec
 import numpy as np
-from msgspec import Struct
 from numpy.typing import NDArray
 
 from lepton_ai.compute.local import shared_threads
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.core.progress import track
 from lepton_ai.data.dataset import Dataset, Rows, places_of
-from lepton_ai.data.images.decode import decode_rows
 from lepton_ai.data.images.display import contact_sheet, thumbnail
+from lepton_ai.data.images.fetch import batches, decoded
 from lepton_ai.data.images.image import ImageEntry, ImageMeta, Rejected
 from lepton_ai.data.images.manifest import Manifest
+from lepton_ai.data.images.summary import ImageSummary
 from lepton_ai.data.split_report import SplitReport
 from lepton_ai.data.transforms import (
     Channels,
-    CropOrPad,
-    Resample,
-    Resize,
     Transform,
     apply_transforms,
     transforms_from,
 )
 from lepton_ai.storage import Node, Workspace
 
-__all__ = ["Image", "ImageSet", "ImageSummary"]
+__all__ = ["Image", "ImageSet"]
 
-_BATCH = 32  # images a task decodes; more, where one file holds them
-_BATCH_BYTES = 4 * 2**20
 _IN_FLIGHT_BYTES = 512 * 2**20
-
-
-class ImageSummary(Struct, frozen=True):
-    """Counts of a set: images by class, shape, pixel type and modality, and files kept aside."""
-
-    images: int
-    patients: int
-    classes: dict[str, int]
-    unlabelled: int
-    shapes: dict[tuple[int, ...], int]
-    dtypes: dict[str, int]
-    modalities: dict[str, int]
-    rejected: dict[str, int]
-
-    def __str__(self) -> str:
-        lines = [f"{self.images} images of {self.patients} patients or files"]
-        if self.classes:
-            lines.append("classes: " + _counted(self.classes))
-        if self.unlabelled:
-            lines.append(f"without a label: {self.unlabelled}")
-        shapes = {" x ".join(map(str, shape)): count for shape, count in self.shapes.items()}
-        lines.append("shapes: " + _counted(shapes))
-        lines.append("pixels: " + _counted(self.dtypes))
-        lines.append("modalities: " + _counted(self.modalities))
-        if self.rejected:
-            lines.append("kept aside (see .rejected): " + _counted(self.rejected))
-        return "\n".join(lines)
 
 
 class ImageSet(Dataset):
@@ -209,14 +175,14 @@ class ImageSet(Dataset):
             InvalidInput: a transform needs what an image lacks.
         """
         engine = shared_threads(self.workspace.settings.workers)
-        sized = list(_batches(self.entries, self.transforms))
+        sized = list(batches(self.entries, self.transforms))
         largest = max((size for size, _ in sized), default=1)
         ahead = min(4 * engine.workers, max(engine.workers, _IN_FLIGHT_BYTES // max(largest, 1)))
-        decoded = engine.map(self._decode, (batch for _, batch in sized), in_flight=ahead)
-        yield from track(chain.from_iterable(decoded), description, total=len(self))
+        results = engine.map(self._decode, (batch for _, batch in sized), in_flight=ahead)
+        yield from track(chain.from_iterable(results), description, total=len(self))
 
     def _decode(self, batch: Sequence[ImageEntry]) -> list[NDArray[Any]]:
-        return _decoded(self.workspace, batch, self.transforms)
+        return decoded(self.workspace, batch, self.transforms)
 
     def batches(self, size: int = 64) -> Iterator[NDArray[Any]]:
         """Yield stacks (size, ...) of so many images, the last one smaller; see `arrays`."""
@@ -252,19 +218,7 @@ class ImageSet(Dataset):
 
     def summary(self) -> ImageSummary:
         """Return counts by class, shape, pixel type and modality; it prints as text."""
-        metas = [entry.meta for entry in self.entries]
-        labels = Counter(entry.label for entry in self.entries)
-        unlabelled = labels.pop(None, 0)
-        return ImageSummary(
-            images=len(self),
-            patients=len(set(self.groups.tolist())),
-            classes={label: labels[label] for label in self.classes},
-            unlabelled=unlabelled,
-            shapes=dict(Counter(meta.shape for meta in metas).most_common()),
-            dtypes=dict(Counter(meta.dtype for meta in metas).most_common()),
-            modalities=dict(Counter(meta.modality or "not said" for meta in metas).most_common()),
-            rejected=dict(Counter(file.reason for file in self.rejected).most_common()),
-        )
+        return ImageSummary.of(self.entries, self.rejected)
 
     def __repr__(self) -> str:
         part = "" if self.rows is None else f", {len(self)} of {len(self._manifest.entries)} images"
@@ -316,7 +270,7 @@ class Image:
     @cached_property
     def pixels(self) -> NDArray[Any]:
         """The image as its files hold it."""
-        return _decoded(self._workspace, [self.entry], ())[0]
+        return decoded(self._workspace, [self.entry], ())[0]
 
     @cached_property
     def array(self) -> NDArray[Any]:
@@ -334,59 +288,6 @@ class Image:
 
     def _repr_png_(self) -> bytes:
         return thumbnail(self.array, colour=self.colour, side=512)
-
-
-def _batches(
-    entries: Iterable[ImageEntry], transforms: Sequence[Transform]
-) -> Iterator[tuple[int, list[ImageEntry]]]:
-    """Group neighbours: small images, and images of one file, so that it is fetched once.
-
-    Each batch comes with the bytes it takes in memory.
-    """
-    batch: list[ImageEntry] = []
-    size = 0
-    for entry in entries:
-        shared = bool(batch) and entry.index is not None and batch[-1].parts == entry.parts
-        if size >= _BATCH_BYTES or (len(batch) >= _BATCH and not shared):
-            yield size, batch
-            batch, size = [], 0
-        batch.append(entry)
-        size += _footprint(entry.meta, transforms)
-    if batch:
-        yield size, batch
-
-
-def _footprint(meta: ImageMeta, transforms: Sequence[Transform]) -> int:
-    """Return about how many bytes an image takes at its largest, on its way to an array."""
-    end = len(meta.shape) - (meta.channels > 1)
-    space = meta.shape[max(0, end - 3) : end]
-    others = math.prod(meta.shape) // max(1, math.prod(space))
-    pixels = largest = float(math.prod(space))
-    for step in transforms:
-        if isinstance(step, Resize | CropOrPad):
-            pixels = math.prod(step.shape * (len(space) if len(step.shape) == 1 else 1))
-        elif isinstance(step, Resample) and meta.spacing is not None:
-            target = step.spacing * (len(space) if len(step.spacing) == 1 else 1)
-            pixels *= math.prod(meta.spacing) / math.prod(target)
-        elif isinstance(step, Channels):
-            others = others // meta.channels * 3
-        largest = max(largest, pixels)
-    return int(largest * others * max(4, np.dtype(meta.dtype).itemsize))
-
-
-def _decoded(
-    workspace: Workspace, batch: Sequence[ImageEntry], transforms: Sequence[Transform]
-) -> list[NDArray[Any]]:
-    arrays = []
-    limit = workspace.settings.max_image_bytes
-    held = workspace.objects.get_many(part.address for entry in batch for part in entry.parts)
-    for (reader, parts), same in groupby(batch, key=lambda entry: (entry.reader, entry.parts)):
-        files = [held[part.address] for part in parts]
-        entries = list(same)
-        rows = decode_rows(reader, files, [entry.index for entry in entries], limit=limit)
-        for entry, array in zip(entries, rows, strict=True):
-            arrays.append(apply_transforms(transforms, array, entry.meta) if transforms else array)
-    return arrays
 
 
 def _stacked(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
@@ -412,8 +313,3 @@ def _examples(entries: Sequence[ImageEntry]) -> list[int]:
     share = max(1, 12 // max(1, len(by_class)))
     spread = [places[:: max(1, len(places) // share)][:share] for places in by_class.values()]
     return sorted(chain.from_iterable(spread))[:12]
-
-
-def _counted(counts: dict[str, int]) -> str:
-    shown = ", ".join(f"{name} {count}" for name, count in list(counts.items())[:10])
-    return shown + (f" and {len(counts) - 10} more" if len(counts) > 10 else "")
