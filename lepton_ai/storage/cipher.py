@@ -10,7 +10,7 @@ Short values (wrapped keys, facts) are sealed whole under a key derived from a r
 so that any number of them may share one key.
 """
 
-import hmac
+import hashlib
 import io
 import os
 import threading
@@ -55,7 +55,7 @@ def seal(key: bytes, data: bytes, context: bytes) -> bytes:
         context: what the value belongs to; `unseal` must be given the same.
     """
     salt = os.urandom(_SALT)
-    return salt + AESGCM(hmac.digest(key, salt, "sha256")).encrypt(_ZERO_NONCE, data, context)
+    return salt + _derived(key, salt).encrypt(_ZERO_NONCE, data, context)
 
 
 def unseal(key: bytes, sealed: bytes, context: bytes) -> bytes:
@@ -64,11 +64,15 @@ def unseal(key: bytes, sealed: bytes, context: bytes) -> bytes:
     Raises:
         Corrupt: the value, its key or its context is not the one it was sealed with.
     """
-    derived = AESGCM(hmac.digest(key, sealed[:_SALT], "sha256"))
     try:
-        return derived.decrypt(_ZERO_NONCE, sealed[_SALT:], context)
+        return _derived(key, sealed[:_SALT]).decrypt(_ZERO_NONCE, sealed[_SALT:], context)
     except InvalidTag as error:
         raise Corrupt("a sealed value fails authentication: it or its key was altered") from error
+
+
+def _derived(key: bytes, salt: bytes) -> AESGCM:
+    # Keyed BLAKE2b is a pseudorandom function (RFC 7693), and faster than HMAC on short input.
+    return AESGCM(hashlib.blake2b(salt, key=key, digest_size=KEY_BYTES).digest())
 
 
 def _nonce(number: int, last: bool) -> bytes:

@@ -8,8 +8,9 @@ must be alone (migration, switching the active key, collection) hold it exclusiv
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,6 +20,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from lepton_ai.core.errors import Conflict, Corrupt, InvalidInput, LeptonError, Unavailable
 from lepton_ai.core.optional import load
 from lepton_ai.storage.files import StorageFull
+from lepton_ai.storage.schema import Moment
 
 __all__ = ["BATCH", "Database"]
 
@@ -131,6 +133,36 @@ class Database:
     def insert(self, table: sa.Table) -> Any:
         """Return the dialect's INSERT of a table, which has the ``on_conflict`` methods."""
         return sqlite.insert(table) if self.dialect == "sqlite" else postgresql.insert(table)
+
+    def insert_missing(
+        self, connection: Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]
+    ) -> None:
+        """Insert many rows, leaving alone those whose primary key is there already.
+
+        The rows, which all have the same columns, go to the driver as they are: SQLAlchemy's
+        care for each single row costs more than the rest of storing a small file.
+        """
+        if not rows:
+            return
+        names = [*rows[0]]
+        statement = self.insert(table).on_conflict_do_nothing(index_elements=[*table.primary_key])
+        compiled = statement.compile(dialect=connection.dialect, column_keys=names)
+        converters = {
+            name: convert
+            for name in names
+            if isinstance(table.c[name].type, Moment)
+            and (convert := table.c[name].type.bind_processor(connection.dialect))
+        }
+        ready: Iterable[Mapping[str, Any]] = (
+            {**row, **{name: convert(row[name]) for name, convert in converters.items()}}
+            for row in rows
+        )
+        order = compiled.positiontup  # None where parameters go by name
+        if order is None:
+            connection.exec_driver_sql(str(compiled), [*ready])
+        else:
+            pick = itemgetter(*order)
+            connection.exec_driver_sql(str(compiled), [pick(row) for row in ready])
 
     def revision(self) -> str | None:
         """Return the schema revision the database is at; None when it has no tables yet."""

@@ -201,12 +201,11 @@ class Transaction:
             self._holdings |= dict.fromkeys((node_id, address) for address in spec.holds)
         if made:
             rows = [node_row(self._keys, made[key]) for key in sorted(made)]
-            insert = self._database.insert(nodes)
             # Two readers of the same files may add the same sources at once; either is right.
-            connection.execute(insert.on_conflict_do_nothing(index_elements=["id"]), rows)
+            self._database.insert_missing(connection, nodes, rows)
         if links:
             self._require(nodes.c.id, {link["parent_id"] for link in links}, "parent node")
-            connection.execute(self._database.insert(edges).on_conflict_do_nothing(), links)
+            self._database.insert_missing(connection, edges, links)
         return result
 
     def _require(self, column: sa.Column[str], values: set[str], what: str) -> None:
@@ -228,10 +227,8 @@ class Transaction:
         self._writer.record(connection)
         if self._holdings:
             self._require(objects.c.address, {address for _, address in self._holdings}, "object")
-            connection.execute(
-                self._database.insert(holdings).on_conflict_do_nothing(),
-                [{"node_id": node, "address": address} for node, address in sorted(self._holdings)],
-            )
+            rows = [{"node_id": node, "address": kept} for node, kept in sorted(self._holdings)]
+            self._database.insert_missing(connection, holdings, rows)
 
     def _abandon(self, error: BaseException) -> None:
         try:

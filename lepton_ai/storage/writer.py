@@ -107,8 +107,7 @@ class ObjectWriter:
         # In order of address, so that transactions which add the same objects at once wait
         # for each other in the same order. Whoever comes second keeps the first one's copy.
         self._rows.sort(key=lambda row: row["address"])
-        statement = self._database.insert(objects).on_conflict_do_nothing()
-        connection.execute(statement, self._rows)
+        self._database.insert_missing(connection, objects, self._rows)
 
     def confirm(self, connection: Connection) -> None:
         """Make sure, under the write lock, that the objects found earlier are still there.
