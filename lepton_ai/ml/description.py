@@ -44,7 +44,7 @@ class Description(Struct, frozen=True, kw_only=True):
         name: the model's name in the registry.
         model_type: the zoo's name of the classifier.
         parameters: those that the caller set.
-        settings: all parameters of the estimator as it was fitted.
+        settings: every parameter that a caller may set, with the value it had.
         seed: of everything random.
         format: the form that is served; the parity gate chose it.
         reason: why the model is not served as ONNX, empty where it is.

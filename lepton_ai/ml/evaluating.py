@@ -129,6 +129,8 @@ def _read(
     column = columns.get(grouped_by) if grouped_by is not None else None
     belongs = None if column is None else [str(value) for value in texts(column)]
     columns.pop(target)
+    if groups is not None and groups not in {field.name for field in model.signature.inputs}:
+        columns.pop(groups)
     return labels, belongs, model.features(columns)
 
 

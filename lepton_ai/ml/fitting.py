@@ -26,7 +26,7 @@ class Fitted(Struct, frozen=True):
 
     Attributes:
         estimator: it answers by ``predict_proba``; a column for each class.
-        settings: every parameter of the classifier itself, the caller's and the defaults.
+        settings: every parameter that a caller may set, with the value it had.
         notes: what a reader of the model's card should know about the fit.
     """
 
@@ -63,7 +63,11 @@ def fit(
         InvalidInput: a parameter does not fit the estimator or the data.
     """
     estimator = create(entry, seed, parameters)
-    settings = estimator.get_params(deep=False)
+    settings = {
+        key: value
+        for key, value in sorted(estimator.get_params(deep=False).items())
+        if key not in entry.managed
+    }
     if entry.parallel:
         estimator.set_params(n_jobs=workers)
     notes: tuple[str, ...] = ()

@@ -123,7 +123,7 @@ def train_classifier(
         name=name or _name_after(examples.dataset.name),
         model_type=entry.name,
         parameters=parameters,
-        settings={key: fitted.settings[key] for key in sorted(fitted.settings)},
+        settings=fitted.settings,
         seed=seed,
         format=model_format,
         reason=reason,

@@ -10,6 +10,13 @@ from lepton_ai.ml import fitting, zoo
 
 SETS = {"two classes": load_breast_cancer, "three classes": load_wine}
 
+# Enough to be wrong in, and quick.
+SMALL: dict[str, dict[str, Any]] = {
+    "random forest": {"n_estimators": 20},
+    "extra trees": {"n_estimators": 20},
+    "histogram gradient boosting": {"max_iter": 20},
+}
+
 
 @cache
 def fitted(name: str, data: str, **parameters: Any) -> tuple[Any, np.ndarray]:
@@ -21,5 +28,6 @@ def fitted(name: str, data: str, **parameters: Any) -> tuple[Any, np.ndarray]:
     if zoo.find(name).scaled:
         matrix = (matrix - matrix.mean(axis=0)) / matrix.std(axis=0)
     matrix = matrix.astype(np.float32).astype(np.float64)
-    result = fitting.fit(zoo.find(name), matrix[::2], codes[::2], seed=0, parameters=parameters)
+    chosen = SMALL.get(name, {}) | parameters
+    result = fitting.fit(zoo.find(name), matrix[::2], codes[::2], seed=0, parameters=chosen)
     return result.estimator, matrix

@@ -20,6 +20,7 @@ from lepton_ai.ml.training import train_classifier
 from lepton_ai.storage import Workspace
 
 from .conftest import paint
+from .fitted import SMALL
 
 WINE = load_wine(return_X_y=True)
 
@@ -31,7 +32,9 @@ def contents(model: Model) -> dict[str, bytes]:
 @pytest.mark.parametrize("name", zoo.entries())
 def test_every_classifier_learns_three_classes(name: str, workspace: Workspace) -> None:
     matrix, codes = WINE
-    model = train_classifier((matrix[::2], codes[::2]), model_type=name, workspace=workspace)
+    model = train_classifier(
+        (matrix[::2], codes[::2]), model_type=name, workspace=workspace, **SMALL.get(name, {})
+    )
     assert model.classes == ("0", "1", "2")
     assert (model.predict(matrix[1::2]) == codes[1::2].astype(str)).mean() > 0.8
     probabilities = model.predict_proba(matrix)
@@ -42,7 +45,7 @@ def test_every_classifier_learns_three_classes(name: str, workspace: Workspace) 
 @pytest.mark.parametrize("name", zoo.entries())
 def test_images_become_features(name: str, painted: ImageSet) -> None:
     train, test = split_data(preprocess_images(painted), test_size=0.25)
-    model = train_classifier(train, model_type=name)
+    model = train_classifier(train, model_type=name, **SMALL.get(name, {}))
     assert model.signature.kind == "image"
     assert model.description.features == 144
     assert evaluate(model, test, resamples=5) >= 0.5
@@ -52,7 +55,8 @@ def test_images_become_features(name: str, painted: ImageSet) -> None:
 def test_tables_of_every_kind_give_the_same_model(
     form: str, loans: pl.DataFrame, workspace: Workspace
 ) -> None:
-    expected = train_classifier(loans, target="risk", name="loans", workspace=workspace)
+    options: dict[str, Any] = {"model_type": "dt", "target": "risk", "name": "loans"}
+    expected = train_classifier(loans, workspace=workspace, **options)
     data: Any = {
         "polars": lambda: loans,
         "pandas": loans.to_pandas,
@@ -61,7 +65,7 @@ def test_tables_of_every_kind_give_the_same_model(
         "table": lambda: read_table(loans, name="loans", workspace=workspace),
         "dictionary": lambda: loans.to_dict(as_series=False),
     }[form]()
-    model = train_classifier(data, target="risk", name="loans", workspace=workspace)
+    model = train_classifier(data, workspace=workspace, **options)
     assert model.bundle.read("model.onnx") == expected.bundle.read("model.onnx")
     assert model.description.trained_on.content == expected.description.trained_on.content
     skipped = model.predictor.preparation.recipe.skipped
@@ -85,17 +89,23 @@ def test_labels_may_be_numbers_text_or_truth_values(workspace: Workspace) -> Non
         assert model.predict(matrix).tolist() == [classes[1], classes[0]] * 6
 
 
-@pytest.mark.parametrize("name", ["SVM", "random forest", "MLP", "HistGradientBoosting", "KNN"])
+@pytest.mark.parametrize(
+    "name",
+    ["svm", "random forest", "multilayer perceptron", "histogram gradient boosting", "k-nearest"],
+)
 def test_training_again_ends_in_the_same_bytes(
     name: str, tmp_path: Path, workspace: Workspace
 ) -> None:
-    matrix, codes = load_breast_cancer(return_X_y=True)
-    first = train_classifier((matrix, codes), model_type=name, name="cells", workspace=workspace)
-    again = train_classifier((matrix, codes), model_type=name, name="cells", workspace=workspace)
-    assert again.node == first.node
-    assert len(models("cells", workspace)) == 1
+    def train(place: Workspace) -> Model:
+        data = load_wine(return_X_y=True)
+        chosen = SMALL.get(name, {})
+        return train_classifier(data, model_type=name, name="wine", workspace=place, **chosen)
+
+    first = train(workspace)
+    assert train(workspace).node == first.node
+    assert len(models("wine", workspace)) == 1
     elsewhere = Workspace.open(tmp_path / "elsewhere")
-    other = train_classifier((matrix, codes), model_type=name, name="cells", workspace=elsewhere)
+    other = train(elsewhere)
     mine, theirs = contents(first), contents(other)
     # Each workspace signs with its own key; all else is equal to the byte.
     assert mine.pop("signature.json") != theirs.pop("signature.json")
