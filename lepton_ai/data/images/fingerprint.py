@@ -20,21 +20,41 @@ __all__ = [
 
 _SIDE = 32
 _KEPT = 8
+_FEW = 128  # rows: so few are not worth averaging first
+
+
+@lru_cache(maxsize=256)
+def _blocks(size: int) -> tuple[tuple[int, int], ...]:
+    """Part a side into 32 blocks; a shorter side is repeated."""
+    starts = [place * size // _SIDE for place in range(_SIDE)]
+    return tuple(
+        (start, max(start + 1, (place + 1) * size // _SIDE)) for place, start in enumerate(starts)
+    )
 
 
 @lru_cache(maxsize=256)
 def _projection(size: int) -> NDArray[np.float32]:
-    """Return the (8, size) matrix that shrinks a side to 32 means of blocks and takes the eight
-    lowest frequencies of those (rows of the orthonormal DCT-II).
+    """Return the (8, size) matrix that takes means over the 32 blocks of a side, and then the
+    eight lowest frequencies of those (rows of the orthonormal DCT-II).
     """
-    starts = np.arange(_SIDE) * size // _SIDE
-    stops = np.maximum((np.arange(_SIDE) + 1) * size // _SIDE, starts + 1)
-    places = np.arange(size)
-    inside = (places >= starts[:, None]) & (places < stops[:, None])
-    means = inside / inside.sum(axis=1, keepdims=True)
+    means = np.zeros((_SIDE, size))
+    for row, (start, stop) in zip(means, _blocks(size), strict=True):
+        row[start:stop] = 1 / (stop - start)
     angles = np.pi / _SIDE * (np.arange(_SIDE) + 0.5) * np.arange(_KEPT)[:, None]
     matrix: NDArray[np.float32] = (np.cos(angles) * np.sqrt(2 / _SIDE) @ means).astype(np.float32)
     return matrix
+
+
+def _rows(plane: NDArray[Any]) -> NDArray[np.float32]:
+    """Return the (32, x) means over blocks of rows."""
+    height = plane.shape[0]
+    if height % _SIDE == 0:
+        blocks = plane.reshape(_SIDE, height // _SIDE, -1)
+        means: NDArray[np.float32] = blocks.mean(axis=1, dtype=np.float32)
+        return means
+    return np.stack(
+        [plane[start:stop].mean(axis=0, dtype=np.float32) for start, stop in _blocks(height)]
+    )
 
 
 def planes(array: NDArray[Any], channels: int) -> NDArray[Any]:
@@ -75,11 +95,14 @@ def coefficients(array: NDArray[Any], channels: int = 1) -> NDArray[np.float32]:
     stack = planes(array, channels)
     for plane in stack:
         grey = plane.mean(axis=-1, dtype=np.float32) if channels == 3 else plane
-        values = grey.astype(np.float32, copy=False)
         if array.dtype.kind == "f":
             # One pixel that is not finite would spread over all frequencies.
-            values = np.nan_to_num(values, posinf=0.0, neginf=0.0)
-        total += _projection(values.shape[0]) @ values @ _projection(values.shape[1]).T
+            grey = np.nan_to_num(grey.astype(np.float32), posinf=0.0, neginf=0.0)
+        height, width = grey.shape
+        rows = _rows(grey) if height > _FEW else grey.astype(np.float32, copy=False)
+        # Not the matrix product: its library's own threads would fight with ours.
+        low = np.einsum("fy,yx->fx", _projection(len(rows)), rows)
+        total += np.einsum("fx,gx->fg", low, _projection(width))
     return total / np.float32(max(len(stack), 1))
 
 

@@ -27,8 +27,8 @@ from lepton_ai.storage import Node, NodeSpec, Transaction, Workspace, source_spe
 __all__ = ["read_images"]
 
 # A task reads so many files, or so many bytes of them.
-_BATCH = 32
-_BATCH_BYTES = 4 * 2**20
+_BATCH = 16
+_BATCH_BYTES = 2**20
 # What is read ahead of the writer stays below this, where files are not larger.
 _IN_FLIGHT_BYTES = 512 * 2**20
 _TABLES = (".csv", ".tsv", ".txt")
@@ -179,7 +179,8 @@ def _rejected(found: Scan, loaded: Sequence[Loaded], made: Assembled) -> tuple[R
     for file in loaded:
         if file.rejected is not None:
             rejected.append(file.rejected)
-        rejected.extend(check_references(file.file.path, file.names, present))
+        if file.names:
+            rejected.extend(check_references(file.file.path, file.names, present))
     return tuple(sorted(rejected, key=lambda one: (one.path, one.reason, one.detail)))
 
 

@@ -109,15 +109,20 @@ def decode_series(files: Sequence[bytes], limit: int) -> tuple[NDArray[Any], Ima
         raise Unreadable("unreadable", f"{len(files)} slices without places form no volume")
     ordered = [headers[number] for number in found.order]
     check_size(prod((len(files), *_shape(ordered[0]))) * 4, limit)
-    arrays = [decode_pixels(header) for header in ordered]
-    if len({array.shape for array in arrays}) > 1:
-        raise Unreadable("unreadable", "slices of different shapes form no volume")
-    metas = [header.meta(array) for header, array in zip(ordered, arrays, strict=True)]
-    meta = describe(metas, ordered[0].place, found)
-    dtype = np.result_type(*{array.dtype for array in arrays})
-    whole = np.empty((len(arrays), *arrays[0].shape), dtype)
-    for number, array in enumerate(arrays):
+    whole: NDArray[Any] | None = None
+    metas = []
+    for number, header in enumerate(ordered):
+        array = decode_pixels(header)
+        metas.append(header.meta(array))
+        if whole is None:
+            whole = np.empty((len(ordered), *array.shape), array.dtype)
+        elif array.shape != whole.shape[1:]:
+            raise Unreadable("unreadable", "slices of different shapes form no volume")
+        # Slices that are rescaled differently meet in a type that holds them all.
+        whole = whole.astype(np.result_type(whole, array), copy=False)
         whole[number] = array
+    assert whole is not None
+    meta = describe(metas, ordered[0].place, found)
     return whole.reshape(meta.shape), meta
 
 
