@@ -8,6 +8,7 @@ from urllib.parse import quote
 import sqlalchemy as sa
 
 from lepton_ai.core.errors import Conflict, InvalidInput, LeptonError, NotFound
+from lepton_ai.ml.signature import Signature
 from lepton_ai.security.tokens import workspace_token
 from lepton_ai.serving.client import Client, Prediction
 from lepton_ai.serving.process import EndpointStatus, log_path, logs, status, up
@@ -49,6 +50,10 @@ class Deployment:
     def predict(self, value: Any) -> Prediction | list[Prediction]:
         """Ask the deployed model: see :meth:`lepton_ai.serving.client.Client.predict`."""
         return self._client.predict(self.name, value)
+
+    def signature(self) -> Signature:
+        """Return what the model takes and gives."""
+        return self._client.describe(self.name)
 
     def status(self) -> EndpointStatus:
         """Return whether every replica serves what shall be served here.

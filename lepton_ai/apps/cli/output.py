@@ -51,7 +51,12 @@ def print_rows(
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(_cell(row[column]) for column in shown))
-    console().print(table)
+    output = console()
+    with output.capture() as captured:
+        output.print(table)
+    # A table pads its cells; a pipe wants no blanks at the ends of lines.
+    for line in captured.get().splitlines():
+        click.echo(line.rstrip())
 
 
 def when(moment: datetime) -> str:

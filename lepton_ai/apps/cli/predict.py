@@ -6,12 +6,13 @@ from typing import Any
 
 import click
 import msgspec
+import polars as pl
 
 from lepton_ai.apps.cli.output import as_json, print_json, print_rows
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.read_table import TABLE_SUFFIXES, read_frame
 from lepton_ai.serving.client import Prediction
-from lepton_ai.serving.deployment import deployment
+from lepton_ai.serving.deployment import Deployment, deployment
 
 __all__ = ["predict"]
 
@@ -29,7 +30,10 @@ def predict(endpoint: str, inputs: tuple[str, ...], as_json: bool) -> None:
     lepton predict risk '{"age": 63, "smoker": true}'
     """
     live = deployment(endpoint)
-    asked = live.predict(_value(inputs))
+    value = _value(inputs)
+    if isinstance(value, pl.DataFrame):
+        value = _wanted(value, live)
+    asked = live.predict(value)
     answers = asked if isinstance(asked, list) else [asked]
     names = inputs if len(inputs) == len(answers) else range(1, len(answers) + 1)
     rows = [_row(name, answer) for name, answer in zip(names, answers, strict=True)]
@@ -54,6 +58,17 @@ def _value(inputs: Sequence[str]) -> Any:
     if len(paths) == 1 and paths[0].suffix.lower() in TABLE_SUFFIXES:
         return read_frame(paths[0])
     return paths
+
+
+def _wanted(frame: pl.DataFrame, live: Deployment) -> pl.DataFrame:
+    """Leave out columns that the model does not take, such as the one it was to learn."""
+    signature = live.signature()
+    columns = {field.name for field in signature.inputs}
+    extra = [name for name in frame.columns if name not in columns]
+    if signature.kind != "table" or not extra:
+        return frame
+    click.echo(f"Left out, for the model does not take them: {', '.join(extra)}", err=True)
+    return frame.drop(extra)
 
 
 def _row(name: object, answer: Prediction) -> dict[str, Any]:
