@@ -9,7 +9,7 @@ DEV := $(VENV)/.installed-dev
 CRASHES ?= 200
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-crash check format bench postgres clean
+.PHONY: help demo test test-crash check docs format bench postgres clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ check: $(DEV) ## Style, types and the direction of imports
 format: $(DEV) ## Format the code and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: $(DEV) ## Write the reference pages from the code
+	$(BIN)/python docs/reference.py
 
 bench: $(DEV) ## Run the benchmarks; each prints a table of ratios from one run
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done

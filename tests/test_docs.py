@@ -5,6 +5,7 @@ only shows output is marked ``text``. Around them stand what the text says the r
 folder of images, `scans`, and a table, `patients.csv`.
 """
 
+import importlib.util
 import os
 import re
 import subprocess
@@ -61,3 +62,12 @@ def test_code_blocks_run(page, reader):
 def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_the_reference_pages_are_those_of_the_code():
+    spec = importlib.util.spec_from_file_location("reference", ROOT / "docs" / "reference.py")
+    assert spec is not None
+    reference = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(reference)
+    for page, write in reference.PAGES.items():
+        assert (ROOT / "docs" / page).read_text() == write(), f"run `make docs`: {page} is old"
