@@ -17,6 +17,8 @@ __all__ = ["OnnxRuntime"]
 _MOST_BYTES = 2**30
 _MOST_NODES = 100_000
 _MOST_ELEMENTS = 2**28
+# Nearest neighbours compare each row with each training row: a bound on the memory.
+_BLOCK = 4096
 _DOMAINS = {"", "ai.onnx", "ai.onnx.ml"}
 # ORT numbers its levels of logging; below errors it reports its own optimisations.
 _ERRORS_ONLY = 3
@@ -65,10 +67,16 @@ class OnnxRuntime:
             raise InvalidInput(
                 f"the model takes {self._width} features a row, not an array of {matrix.shape}"
             )
-        fed = {self._input: np.ascontiguousarray(matrix, dtype=np.float32)}
-        result: NDArray[np.float64] = self._session.run(["probabilities"], fed)[0].astype(
-            np.float64
-        )
+        rows = np.ascontiguousarray(matrix, dtype=np.float32)
+        if len(rows) <= _BLOCK:
+            return self._block(rows)
+        starts = range(0, len(rows), _BLOCK)
+        return np.concatenate([self._block(rows[start : start + _BLOCK]) for start in starts])
+
+    def _block(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
+        result: NDArray[np.float64] = self._session.run(["probabilities"], {self._input: rows})[
+            0
+        ].astype(np.float64)
         return result
 
 

@@ -84,8 +84,9 @@ def features_of(
     if preparation.meta is not None:
         if isinstance(data, ImageSet):
             images = data.with_transforms(preparation.transforms)
-            blocks = [preparation.arrays(batch) for batch in images.batches()]
-            return np.concatenate(blocks) if blocks else preparation.images([], [])
+            if not len(images):
+                raise InvalidInput(f"{images.ref} holds no images here; choose some")
+            return np.concatenate([preparation.arrays(batch) for batch in images.batches()])
         return preparation.tensors({"image": np.asarray(data)})
     if isinstance(data, ImageSet):
         raise InvalidInput("the model takes rows of a table, not images")

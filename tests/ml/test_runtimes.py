@@ -194,3 +194,12 @@ def test_a_graph_without_probabilities_is_refused() -> None:
     graph.graph.node[0].output[0] = graph.graph.output[0].name = "y"
     with pytest.raises(Refused, match="'probabilities'"):
         load_runtime("onnx", graph.SerializeToString())
+
+
+def test_many_rows_are_answered_as_few_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    data, matrix = logistic()
+    runtime = load_runtime("onnx", data)
+    whole = runtime.run(matrix)
+    monkeypatch.setattr(onnx_runtime, "_BLOCK", 100)
+    assert (runtime.run(matrix) == whole).all()
+    assert runtime.run(matrix[:0]).shape == (0, 2)
