@@ -7,6 +7,7 @@ runs in a worker thread, one at a time for each model, and what arrives meanwhil
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Executor
@@ -21,6 +22,8 @@ from lepton_ai.serving.messages import HttpError
 from lepton_ai.serving.served import Served
 
 __all__ = ["Batcher", "Pending", "Predicted", "compute"]
+
+logger = logging.getLogger(__name__)
 
 Form = Literal["records", "tensors", "matrix"]
 
@@ -73,7 +76,7 @@ class Pending:
 
 Outcome = tuple[list[str], NDArray[np.float64]] | Exception
 Record = Callable[[Served, Sequence[tuple[Pending, list[str], NDArray[np.float64]]]], list[str]]
-"""Writes the receipts of a batch and returns their ids; an OSError refuses the batch."""
+"""Writes the receipts of a batch and returns their ids; after an OSError no answer leaves."""
 
 
 class Batcher:
@@ -165,9 +168,11 @@ class Batcher:
             return
         try:
             ids = self._record(self.served, computed)
-        except OSError as error:
+        except OSError:
+            # An answer without a receipt is none: fail closed, until there is room again.
+            logger.exception("the receipts of a batch cannot be written; its answers are withheld")
             for pending, *_ in computed:
-                _refuse(pending, error)
+                _refuse(pending, HttpError(503, "the answer cannot be recorded, so it is withheld"))
             return
         for prediction_id, (pending, labels, probabilities) in zip(ids, computed, strict=True):
             if not pending.future.done():

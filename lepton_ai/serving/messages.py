@@ -4,7 +4,7 @@ A leaf: it knows ASGI and JSON, and nothing of models.
 """
 
 import zlib
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Any
 
 import msgspec
@@ -125,7 +125,7 @@ class Request:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        self.parameters: dict[str, str] = {}
+        self.parameters: Mapping[str, str] = {}
         self.principal = ""
         self._receive = receive
         self._intake = intake

@@ -84,7 +84,7 @@ def decode(body: bytes, header_length: bytes | None) -> InferRequest:
         request = _BODY.decode(document)
     except msgspec.ValidationError as error:
         raise InvalidInput(f"{error}; a right request is {EXAMPLE}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise HttpError(400, f"the body is not JSON: {error}") from None
     if not request.inputs:
         raise InvalidInput(f"the request has no inputs; a right one is {EXAMPLE}")

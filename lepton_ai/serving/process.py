@@ -103,45 +103,69 @@ def up(workspace: Workspace, timeout: float = _START_SECONDS) -> ServerStatus:
     deadline = time.monotonic() + timeout
     with FileLock(directory / "up.lock", timeout=timeout):
         own = pid_file(workspace.home)
-        process = None if own.held() else _spawn(workspace)
-        while True:
-            running = own.read(Running)
-            if running is not None and running.ready:
-                return status(workspace)
-            if process is not None and process.poll() is not None:
-                raise StartFailed(
-                    f"the inference server did not start; its log, {log_path(workspace)}, "
-                    f"ends with:\n{_tail(workspace)}"
-                )
-            if process is None and not own.held():
-                # The server that ran was just going down.
-                process = _spawn(workspace)
-            if time.monotonic() > deadline:
-                raise StartFailed(
-                    f"the inference server is not ready after {timeout:.0f} s; its log, "
-                    f"{log_path(workspace)}, ends with:\n{_tail(workspace)}"
-                )
-            time.sleep(0.02)
+        started = None if own.held() else _Started(workspace)
+        try:
+            while True:
+                running = own.read(Running)
+                if running is not None and running.ready:
+                    return status(workspace)
+                if started is None and not own.held():
+                    # The server that ran was just going down.
+                    started = _Started(workspace)
+                elif started is not None and started.ended():
+                    raise StartFailed(
+                        f"the inference server did not start; its log, {log_path(workspace)}, "
+                        f"ends with:\n{_tail(workspace)}"
+                    )
+                if time.monotonic() > deadline:
+                    raise StartFailed(
+                        f"the inference server is not ready after {timeout:.0f} s; its log, "
+                        f"{log_path(workspace)}, ends with:\n{_tail(workspace)}"
+                    )
+                time.sleep(0.02)
+        finally:
+            if started is not None:
+                started.close()
 
 
-def _spawn(workspace: Workspace) -> "subprocess.Popen[bytes]":
-    path = log_path(workspace)
-    if path.exists() and path.stat().st_size > _LARGEST_LOG:
-        path.replace(path.with_suffix(".log.1"))
-    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    try:
-        # A session of its own: neither the end of the caller nor Ctrl+C in its terminal ends it.
-        return subprocess.Popen(
-            command("lepton_ai.serving.supervisor", str(workspace.home)),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            cwd=workspace.home,
-            env=_environment(workspace.settings),
-            start_new_session=True,
-        )
-    finally:
-        os.close(log)
+class _Started:
+    """A server that was just started: the end of a pipe that closes when it ends."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        path = log_path(workspace)
+        if path.exists() and path.stat().st_size > _LARGEST_LOG:
+            path.replace(path.with_suffix(".log.1"))
+        self._end, theirs = os.pipe()
+        os.set_blocking(self._end, False)
+        log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            # A session of its own: neither the caller's end nor Ctrl+C in its terminal ends it.
+            subprocess.run(
+                command("lepton_ai.serving.supervisor", str(workspace.home)),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=workspace.home,
+                env=_environment(workspace.settings),
+                pass_fds=(theirs,),
+                start_new_session=True,
+                check=True,
+            )
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            os.close(log)
+            os.close(theirs)
+
+    def ended(self) -> bool:
+        try:
+            return not os.read(self._end, 1)
+        except BlockingIOError:
+            return False
+
+    def close(self) -> None:
+        os.close(self._end)
 
 
 def _environment(settings: Settings) -> dict[str, str]:

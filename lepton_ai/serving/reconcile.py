@@ -126,12 +126,7 @@ class Reconciler(threading.Thread):
             logger.info("endpoint %r is no longer served", name)
             changed = True
         for name, row in wanted.items():
-            if self._serving.get(name) == row.node_id:
-                if name in self._retry:
-                    # The deployment that failed was taken back; its reason stays in the report.
-                    del self._retry[name]
-                    self._on_loop(self._service.failures.pop, name, None)
-            elif self._due(name, row.node_id):
+            if self._serving.get(name) != row.node_id and self._due(name, row.node_id):
                 self._load(name, row)
                 changed = True
         if not self._service.reconciled:
@@ -150,6 +145,7 @@ class Reconciler(threading.Thread):
         begin = time.perf_counter()
         try:
             served = load(self._workspace, name, row.node_id, row.model_id)
+            self._service.prepare(served)
         except Exception as error:
             reason = str(error) if isinstance(error, LeptonError) else repr(error)
             logger.exception("endpoint %r: deployment %s cannot be loaded", name, row.node_id)

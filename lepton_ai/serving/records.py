@@ -86,7 +86,7 @@ def _decode(decoder: "msgspec.json.Decoder[Any]", body: bytes, signature: Signat
         return decoder.decode(body)
     except msgspec.ValidationError as error:
         raise InvalidInput(f"{error}; a right body is {example(signature)}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise HttpError(
             400, f"the body is not JSON: {error}; a right one is {example(signature)}"
         ) from None

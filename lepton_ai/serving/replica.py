@@ -25,7 +25,6 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from lepton_ai.core.ids import new_id
-from lepton_ai.core.optional import load
 from lepton_ai.security.tokens import workspace_token
 from lepton_ai.serving.batching import Pending
 from lepton_ai.serving.connection import Connection, cut_off
@@ -100,7 +99,7 @@ async def _serve(workspace: Workspace, orders: ReplicaOrders) -> None:
             record=Recorder(journal, name),
             digest_key=digest_key(workspace),
             workers=workers,
-            decode_upload=_decode_upload,
+            largest_image=settings.max_image_bytes,
         )
         gate = Gate(workspace_token(workspace))
         identity = ReplicaIdentity(name, os.getpid(), here, orders.port, orders.generation)
@@ -124,10 +123,13 @@ async def _serve(workspace: Workspace, orders: ReplicaOrders) -> None:
         line.setblocking(False)
         loop.add_reader(line, _hear, line, server)
         reconciler.start()
+        # Connections wait in the socket's queue until there is a model to answer them.
+        while not service.reconciled and not server.should_exit:
+            await asyncio.sleep(0.01)
         tasks = [
             loop.create_task(cut_off(server.server_state.connections)),
             loop.create_task(_roll(journal)),
-            loop.create_task(_announce(service, server, line)),
+            loop.create_task(_announce(server, line)),
         ]
         try:
             await server.serve(sockets=[socket.socket(fileno=orders.listener)])
@@ -148,8 +150,8 @@ def _hear(line: socket.socket, server: uvicorn.Server) -> None:
             server.should_exit = True
 
 
-async def _announce(service: Service, server: uvicorn.Server, line: socket.socket) -> None:
-    while not (service.reconciled and server.started):
+async def _announce(server: uvicorn.Server, line: socket.socket) -> None:
+    while not server.started:
         await asyncio.sleep(0.01)
     # What was imported and loaded lives as long as the process: the collector need not look
     # at it again and again, and need not run at every few hundred requests.
@@ -164,14 +166,6 @@ async def _roll(journal: JournalWriter) -> None:
     while True:
         await asyncio.sleep(_ROLL_SECONDS)
         journal.roll()
-
-
-def _decode_upload(data: bytes) -> tuple[NDArray[Any], Any]:
-    # Readers of images are loaded by the first image: a server of tables never needs them.
-    decoded: tuple[NDArray[Any], Any] = load(
-        "lepton_ai.data.images.read:decode_upload", extra="all"
-    )(data)
-    return decoded
 
 
 class Recorder:

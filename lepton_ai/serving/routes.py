@@ -3,7 +3,9 @@
 A route without a permission cannot be written down: the field has no default.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 from msgspec import Struct
@@ -47,8 +49,10 @@ class RouteTable:
         for rows in self._by_length.values():
             # Fixed words go before parameters, whatever the order of the table.
             rows.sort(key=lambda row: [segment[:1] == "{" for segment in row[0]])
+        # Few paths get nearly all requests.
+        self.find = lru_cache(maxsize=1024)(self._find)
 
-    def find(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
+    def _find(self, method: str, path: str) -> tuple[Route, Mapping[str, str]]:
         """Return the route and the values of the path's parameters.
 
         Raises:
@@ -67,7 +71,7 @@ class RouteTable:
                     f"{path} takes {allowed}, not {method}",
                     [(b"allow", allowed.encode())],
                 )
-            return route, parameters
+            return route, MappingProxyType(parameters)
         raise HttpError(404, f"there is nothing at {path}; GET / lists what there is")
 
 

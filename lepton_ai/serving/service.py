@@ -1,20 +1,19 @@
 """The service of one replica: which models it serves, and how a request reaches one."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lepton_ai.core.optional import load
 from lepton_ai.serving.batching import Batcher, Pending, Record
 from lepton_ai.serving.messages import HttpError, Intake
 from lepton_ai.serving.served import Served
 
 __all__ = ["Service"]
 
-DecodeUpload = Callable[[bytes], tuple[NDArray[Any], Any]]
+_DECODE = "lepton_ai.data.images.decode:decode_upload"
 
 
 class Service:
@@ -25,7 +24,7 @@ class Service:
         record: writes the receipts of a batch.
         digest_key: keys the digests of inputs, 32 bytes.
         workers: threads for slow batches and for decoding files.
-        decode_upload: turns the bytes of a file into an array and its metadata.
+        largest_image: the largest decoded image that is read, in bytes.
     """
 
     def __init__(
@@ -35,11 +34,11 @@ class Service:
         record: Record,
         digest_key: bytes,
         workers: Executor,
-        decode_upload: DecodeUpload,
+        largest_image: int,
     ) -> None:
         self.intake = intake
         self.workers = workers
-        self.decode_upload = decode_upload
+        self._largest_image = largest_image
         self.batchers: dict[str, Batcher] = {}
         self.failures: dict[str, str] = {}
         self.reconciled = False
@@ -48,8 +47,8 @@ class Service:
 
     @property
     def ready(self) -> bool:
-        """Whether all that shall be served is served."""
-        return self.reconciled and not self.failures
+        """Whether every endpoint has a model that answers, be it an earlier one than wanted."""
+        return self.reconciled and self.failures.keys() <= self.batchers.keys()
 
     def swap(self, served: Served) -> None:
         """Serve this model at its endpoint from the next request on.
@@ -91,6 +90,12 @@ class Service:
             )
         return batcher
 
+    @staticmethod
+    def prepare(served: Served) -> None:
+        """Import what the model's requests need; a server of tables needs no readers of images."""
+        if served.predictor.signature.kind == "image":
+            load(_DECODE, extra="all")
+
     def digest(self, data: bytes) -> bytes:
         """Return the keyed digest of an input, 16 bytes: it tells nothing without the key."""
         keyed = self._keyed.copy()
@@ -103,7 +108,8 @@ class Service:
         Raises:
             InvalidInput: a file cannot be read, or does not fit the model.
         """
-        decoded = [self.decode_upload(data) for data in files]
+        decode = load(_DECODE, extra="all")
+        decoded = [decode(data, limit=self._largest_image) for data in files]
         matrix = batcher.served.predictor.features_from_images(
             [array for array, _ in decoded], [meta for _, meta in decoded]
         )

@@ -6,6 +6,7 @@ imports the standard library and msgspec before the replicas run: a server start
 """
 
 import contextlib
+import errno
 import logging
 import os
 import signal
@@ -34,6 +35,7 @@ _STOP_SECONDS = 20.0
 _QUICK_DEATH_SECONDS = 10.0
 _LONGEST_PAUSE_SECONDS = 5.0
 _BACKLOG = 1024
+_DEFAULT_PORT = next(f.default for f in msgspec.structs.fields(Settings) if f.name == "port")
 
 
 class Running(Struct, frozen=True):
@@ -137,6 +139,7 @@ class Supervisor:
         self._own = own
         self._generation = _next_generation(settings.home)
         self._stopping = threading.Event()
+        self._drained = threading.Event()
         self._home = str(settings.home)
         self._was_ready = False
 
@@ -171,6 +174,7 @@ class Supervisor:
         for listener in sockets:
             listener.close()
         _end([replica.process for replica in replicas if replica.process is not None])
+        self._drained.set()
         archiver.join()
         logger.info("stopped")
         return status
@@ -197,7 +201,7 @@ class Supervisor:
         last = False
         while not last:
             # Once more after the replicas have ended and left their last file complete.
-            last = self._stopping.wait(_ARCHIVE_SECONDS)
+            last = self._drained.wait(_ARCHIVE_SECONDS)
             try:
                 archive(workspace)
             except Exception:
@@ -221,37 +225,40 @@ def listen(host: str, port: int, count: int) -> list[socket.socket]:
     Raises:
         Conflict: the port, which was set by the user, is taken.
     """
-    default = next(
-        field for field in msgspec.structs.fields(Settings) if field.name == "port"
-    ).default
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    first = socket.socket(family, socket.SOCK_STREAM)
-    first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        first.bind((host, port))
-    except OSError as error:
-        if port != default:
-            raise Conflict(
-                f"cannot listen at {host} port {port}: {error.strerror}; "
-                "set LEPTON_PORT to a free port, or to 0 for any"
-            ) from error
-        first.bind((host, 0))
-        logger.warning("port %d is taken; using port %d", port, first.getsockname()[1])
-    sockets = [first]
+    sockets = [_bind(family, host, port)]
+    address = sockets[0].getsockname()
     for _ in range(count - 1):
-        if sys.platform != "linux":
-            sockets.append(first.dup())
-            continue
-        # Set after the first bind, which thereby fails at a port that anybody uses.
-        first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        another = socket.socket(family, socket.SOCK_STREAM)
-        another.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        another.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        another.bind(first.getsockname())
+        if sys.platform == "linux":
+            # Set after the first bind, which thereby fails at a port that anybody uses.
+            sockets[0].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            another = socket.socket(family, socket.SOCK_STREAM)
+            another.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            another.bind(address)
+        else:
+            another = sockets[0].dup()
         sockets.append(another)
     for listener in sockets:
         listener.listen(_BACKLOG)
     return sockets
+
+
+def _bind(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        if port == _DEFAULT_PORT and error.errno == errno.EADDRINUSE:
+            listener.bind((host, 0))
+            logger.warning("port %d is taken; using port %d", port, listener.getsockname()[1])
+            return listener
+        listener.close()
+        raise Conflict(
+            f"cannot listen at {host} port {port}: {error.strerror}; set LEPTON_PORT to a free "
+            "port, or to 0 for any, and LEPTON_HOST to an address of this machine"
+        ) from error
+    return listener
 
 
 def _end(processes: list[subprocess.Popen[bytes]]) -> None:
@@ -281,7 +288,13 @@ def _end_orphans(home: Path) -> None:
 
 
 def main(home: str) -> None:
-    """Run the server of a workspace; standard error is its log."""
+    """Run the server of a workspace; standard error is its log.
+
+    The caller's child returns at once; its own child is nobody's and goes on, so that no program
+    that started a server is left with the remains of a process when the server ends.
+    """
+    if os.fork():
+        os._exit(0)
     os.umask(0o077)
     settings = Settings.load(home)
     logging.basicConfig(
