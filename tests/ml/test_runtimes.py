@@ -1,6 +1,10 @@
 import io
 import json
+import os
+import subprocess
+import sys
 import zipfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -203,3 +207,25 @@ def test_many_rows_are_answered_as_few_are(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(onnx_runtime, "_BLOCK", 100)
     assert (runtime.run(matrix) == whole).all()
     assert runtime.run(matrix[:0]).shape == (0, 2)
+
+
+def test_onnx_runtime_keeps_no_device_id_and_reports_to_nobody(tmp_path: Path) -> None:
+    data, _ = logistic()
+    (tmp_path / "model.onnx").write_bytes(data)
+    program = (
+        "import os, sys; from lepton_ai.ml.onnx_runtime import OnnxRuntime\n"
+        "OnnxRuntime(open(sys.argv[1], 'rb').read())\n"
+        "threads = sorted(os.listdir('/proc/self/task')) if sys.platform == 'linux' else []\n"
+        "assert len(threads) <= int(sys.argv[2]), threads"
+    )
+    home = tmp_path / "home"
+    home.mkdir()
+    places = {"HOME": str(home), "TMPDIR": str(home), "XDG_CACHE_HOME": str(home)}
+    clean = {name: text for name, text in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    # Its telemetry would run in a thread and keep an id and its reports in files.
+    subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "model.onnx"), "1"],
+        env=clean | places | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+        check=True,
+    )
+    assert [*home.rglob("*")] == []
