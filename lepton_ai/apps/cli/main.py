@@ -90,7 +90,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # The reader (`| head`) has gone; Python would complain again when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
-    except LeptonError as error:
+    except (LeptonError, OSError) as error:
+        # Of the system's errors, such as a folder that may not be read, the words suffice too.
         click.echo(f"Error: {error}", err=True)
         code = 1
     sys.exit(code if isinstance(code, int) else 0)
