@@ -3,7 +3,7 @@
 Layer 2: imports only :mod:`lepton_ai.storage` and :mod:`lepton_ai.core`.
 """
 
-from lepton_ai.security.policy import OWNER, Permission, Principal, allows, require
+from lepton_ai.security.policy import OWNER, Permission, Principal, allows
 from lepton_ai.security.signing import public_key, sign, statement, verify
 from lepton_ai.security.tokens import authenticate, rotate_token, workspace_token
 
@@ -14,7 +14,6 @@ __all__ = [
     "allows",
     "authenticate",
     "public_key",
-    "require",
     "rotate_token",
     "sign",
     "statement",

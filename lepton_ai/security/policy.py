@@ -4,9 +4,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from lepton_ai.core.errors import AccessDenied
-
-__all__ = ["OWNER", "Permission", "Principal", "allows", "require"]
+__all__ = ["OWNER", "Permission", "Principal", "allows"]
 
 
 class Permission(StrEnum):
@@ -42,22 +40,3 @@ def allows(principal: Principal | None, permission: Permission) -> bool:
     if permission is Permission.PUBLIC:
         return True
     return principal is not None and permission in principal.permissions
-
-
-def require(principal: Principal | None, permission: Permission) -> None:
-    """Go on only when the principal has the permission.
-
-    Raises:
-        AccessDenied: it does not, or nobody was recognised.
-    """
-    if allows(principal, permission):
-        return
-    if principal is None:
-        raise AccessDenied(
-            f"this needs the permission {permission.value!r} and no valid token was given; "
-            "send the header 'Authorization: Bearer TOKEN' (`lepton token` prints the token)"
-        )
-    granted = ", ".join(sorted(principal.permissions)) or "none"
-    raise AccessDenied(
-        f"this needs the permission {permission.value!r}; {principal.name!r} has: {granted}"
-    )

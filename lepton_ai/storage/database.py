@@ -35,6 +35,8 @@ _PRAGMAS = (
     # Deleted rows hold sealed facts and wrapped keys: what is erased must be gone.
     "PRAGMA secure_delete = ON",
     "PRAGMA cache_size = -32768",
+    # A large transaction must not leave a large write-ahead log for good.
+    "PRAGMA journal_size_limit = 67108864",
 )
 
 # Engines of the parent process, kept alive in a forked child: closing an SQLite connection
@@ -57,6 +59,7 @@ class Database:
         self.url = _parse(url)
         self.dialect = self.url.get_backend_name()
         self._local = threading.local()
+        self._lock = threading.Lock()
         self._engine: Engine | None = None
         self._pid = os.getpid()
 
@@ -66,10 +69,14 @@ class Database:
         if self._pid != os.getpid():
             if self._engine is not None:
                 _inherited.append(self._engine)
-            self._engine, self._pid, self._local = None, os.getpid(), threading.local()
-        if self._engine is None:
-            self._engine = _sqlite(self.url) if self.dialect == "sqlite" else _postgres(self.url)
-        return self._engine
+            # The parent's lock may have been held, by a thread that this process lacks.
+            self._lock, self._local = threading.Lock(), threading.local()
+            self._engine, self._pid = None, os.getpid()
+        with self._lock:
+            if self._engine is None:
+                make = _sqlite if self.dialect == "sqlite" else _postgres
+                self._engine = make(self.url)
+            return self._engine
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -232,7 +239,15 @@ def _sqlite(url: sa.URL) -> Engine:
 
 def _postgres(url: sa.URL) -> Engine:
     load("psycopg", extra="postgres")
-    return sa.create_engine(url, pool_pre_ping=True, pool_size=8, max_overflow=-1)
+    engine = sa.create_engine(url, pool_pre_ping=True, pool_size=8, max_overflow=-1)
+
+    @event.listens_for(engine, "connect")
+    def connect(connection: Any, record: Any) -> None:
+        # As on SQLite: waiting for a writer ends in a clear error, never in a hang.
+        connection.execute(f"SET lock_timeout = '{_WAIT_SECONDS}s'")
+        connection.commit()
+
+    return engine
 
 
 @contextmanager

@@ -124,6 +124,7 @@ nodes = sa.Table(
     sa.Column("version", sa.Integer),
     sa.Column("digest", sa.Text, index=True),
     sa.Column("created_at", Moment, nullable=False),
+    # Sealed by `KeyRing.seal`, bound to all other columns.
     sa.Column("facts", sa.LargeBinary, nullable=False),
     sa.UniqueConstraint("kind", "name", "version"),
 )
@@ -184,5 +185,6 @@ predictions = sa.Table(
     sa.Column("deployment_id", sa.Text, sa.ForeignKey("nodes.id"), nullable=False, index=True),
     sa.Column("model_id", sa.Text, sa.ForeignKey("nodes.id"), nullable=False, index=True),
     sa.Column("principal", sa.Text, nullable=False),
+    # Sealed by `KeyRing.seal`, bound to the id.
     sa.Column("body", sa.LargeBinary, nullable=False),
 )

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
 import sqlalchemy as sa
 from msgspec import Struct
@@ -11,11 +12,11 @@ from lepton_ai.core.errors import Corrupt, LeptonError
 from lepton_ai.core.progress import track
 from lepton_ai.storage.backends import Backend
 from lepton_ai.storage.cipher import SealedReader, Truncated, sealed_size
-from lepton_ai.storage.database import Database
+from lepton_ai.storage.database import BATCH, Database
 from lepton_ai.storage.keys import KeyRing
 from lepton_ai.storage.nodes import read_node
 from lepton_ai.storage.scan import leftover_files, leftover_packs, objects_of, read_ahead
-from lepton_ai.storage.schema import nodes, objects, packs, secrets
+from lepton_ai.storage.schema import nodes, objects, packs, predictions, secrets
 
 __all__ = ["Fault", "verify_metadata", "verify_objects"]
 
@@ -67,7 +68,7 @@ def verify_objects(database: Database, keys: KeyRing, backend: Backend) -> Itera
 
 
 def verify_metadata(database: Database, keys: KeyRing) -> Iterator[Fault]:
-    """Check the database file itself, every secret, and that every node is as it was written."""
+    """Check the database file, and that secrets, nodes and predictions are as they were written."""
     if database.dialect == "sqlite":
         with database.read() as connection:
             report = [*connection.scalars(sa.text("PRAGMA integrity_check"))]
@@ -80,18 +81,28 @@ def verify_metadata(database: Database, keys: KeyRing) -> Iterator[Fault]:
             keys.unwrap(row.key_id, row.wrapped, row.name)
         except LeptonError as error:
             yield Fault("key", row.name, str(error))
+    for row in _rows(database, nodes):
+        try:
+            read_node(keys, row)
+        except Corrupt as error:
+            yield Fault("metadata", row.id, str(error))
+    for row in _rows(database, predictions):
+        try:
+            keys.unseal(row.body, row.id.encode())
+        except Corrupt as error:
+            yield Fault("metadata", row.id, str(error))
+
+
+def _rows(database: Database, table: sa.Table) -> Iterator[sa.Row[Any]]:
+    """Yield all rows of a table of any size, by id, without one long transaction."""
+    query = sa.select(table).order_by(table.c.id).limit(BATCH)
     last = ""
-    query = sa.select(nodes).order_by(nodes.c.id).limit(5000)
     while True:
         with database.read() as connection:
-            rows = connection.execute(query.where(nodes.c.id > last)).all()
+            rows = connection.execute(query.where(table.c.id > last)).all()
+        yield from rows
         if not rows:
             return
-        for row in rows:
-            try:
-                read_node(keys, row)
-            except Corrupt as error:
-                yield Fault("metadata", row.id, str(error))
         last = rows[-1].id
 
 

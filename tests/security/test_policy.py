@@ -1,7 +1,6 @@
 import pytest
 
-from lepton_ai.core.errors import AccessDenied
-from lepton_ai.security import OWNER, Permission, Principal, allows, require
+from lepton_ai.security import OWNER, Permission, Principal, allows
 
 READER = Principal("reader", frozenset({Permission.READ}))
 
@@ -16,12 +15,3 @@ def test_nobody_may_only_what_is_public(permission: Permission) -> None:
 def test_a_permission_implies_no_other() -> None:
     granted = {permission for permission in Permission if allows(READER, permission)}
     assert granted == {Permission.PUBLIC, Permission.READ}
-
-
-def test_a_refusal_says_what_is_missing() -> None:
-    require(READER, Permission.READ)
-    require(None, Permission.PUBLIC)
-    with pytest.raises(AccessDenied, match="'deploy'; 'reader' has: read"):
-        require(READER, Permission.DEPLOY)
-    with pytest.raises(AccessDenied, match="'predict' and no valid token"):
-        require(None, Permission.PREDICT)

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from lepton_ai.core.errors import Corrupt, InvalidInput, NotFound
 from lepton_ai.storage import Link, Node, Workspace, source_spec
-from lepton_ai.storage.schema import nodes
+from lepton_ai.storage.schema import nodes, predictions
 
 
 @pytest.fixture
@@ -237,3 +237,24 @@ class TestPrivacy:
         assert [(fault.kind, fault.subject) for fault in workspace.verify()] == [
             ("metadata", first.id)
         ]
+
+    def test_a_swapped_prediction_is_found(
+        self, workspace: Workspace, graph: dict[str, Node]
+    ) -> None:
+        def row(name: str, body: bytes) -> dict[str, object]:
+            return {
+                "id": name,
+                "created_at": graph["first"].created_at,
+                "deployment_id": graph["run"].id,
+                "model_id": graph["first"].id,
+                "principal": "owner",
+                "body": workspace.keys.seal(body, name.encode()),
+            }
+
+        rows = [row("prediction_1", b"sick"), row("prediction_2", b"well")]
+        with workspace.database.write() as connection:
+            connection.execute(sa.insert(predictions), rows)
+        assert [*workspace.verify()] == []
+        with workspace.database.write() as connection:
+            connection.execute(sa.update(predictions).values(body=rows[0]["body"]))
+        assert [fault.subject for fault in workspace.verify()] == ["prediction_2"]
