@@ -31,7 +31,8 @@ def deploy(model: str, name: str | None, stop: bool, as_json: bool) -> None:
         print_json({"endpoint": deployment.name, "model": deployment.model, "url": deployment.url})
         return
     click.echo(f"{deployment.model} answers at {deployment.url}")
+    images = deployment.signature().kind == "image"
+    # Of the content types that curl sends by itself, the server takes the form's alone.
+    body = "-F file=@FILE" if images else "-H 'Content-Type: application/json' -d @RECORDS.json"
     click.echo(f"\nNext: lepton predict {deployment.name} FILE, or with curl:")
-    click.echo(
-        f'  curl -H "Authorization: Bearer $(lepton token)" --data-binary @FILE {deployment.url}'
-    )
+    click.echo(f'  curl -H "Authorization: Bearer $(lepton token)" {body} {deployment.url}')

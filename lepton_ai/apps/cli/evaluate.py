@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from lepton_ai.apps.cli.output import as_json, console, print_json
+from lepton_ai.apps.cli.output import as_json, print_json, print_table
 from lepton_ai.data.catalog import open_dataset
 from lepton_ai.ml.evaluating import evaluate as measure
 from lepton_ai.ml.model import Model
@@ -47,7 +47,7 @@ def evaluate(
     if as_json:
         print_json(evaluation.to_dict())
         return
-    console().print(evaluation)
+    print_table(evaluation)
     if plots is not None:
         click.echo(f"\nPlots: {plots / 'roc.png'}, {plots / 'confusion.png'}")
 

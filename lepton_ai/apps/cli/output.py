@@ -10,7 +10,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-__all__ = ["as_json", "console", "print_json", "print_rows", "when"]
+__all__ = ["as_json", "console", "print_json", "print_rows", "print_table", "when"]
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 
@@ -51,10 +51,14 @@ def print_rows(
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(_cell(row[column]) for column in shown))
+    print_table(table)
+
+
+def print_table(table: Any) -> None:
+    """Print a table of rich, or what holds some, without the blanks that pad its last cells."""
     output = console()
     with output.capture() as captured:
         output.print(table)
-    # A table pads its cells; a pipe wants no blanks at the ends of lines.
     for line in captured.get().splitlines():
         click.echo(line.rstrip())
 

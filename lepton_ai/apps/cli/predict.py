@@ -11,8 +11,9 @@ import polars as pl
 from lepton_ai.apps.cli.output import as_json, print_json, print_rows
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.read_table import TABLE_SUFFIXES, read_frame
+from lepton_ai.ml.signature import Signature
 from lepton_ai.serving.client import Prediction
-from lepton_ai.serving.deployment import Deployment, deployment
+from lepton_ai.serving.deployment import deployment
 
 __all__ = ["predict"]
 
@@ -31,8 +32,13 @@ def predict(endpoint: str, inputs: tuple[str, ...], as_json: bool) -> None:
     """
     live = deployment(endpoint)
     value = _value(inputs)
+    signature = live.signature()
+    files = isinstance(value, list) and any(isinstance(item, Path) for item in value)
+    if files != (signature.kind == "image"):
+        takes = "image files" if signature.kind == "image" else "a table file or records as JSON"
+        raise InvalidInput(f"{endpoint!r} takes {takes}; got {', '.join(inputs[:3])}")
     if isinstance(value, pl.DataFrame):
-        value = _wanted(value, live)
+        value = _wanted(value, signature)
     asked = live.predict(value)
     answers = asked if isinstance(asked, list) else [asked]
     names = inputs if len(inputs) == len(answers) else range(1, len(answers) + 1)
@@ -41,7 +47,8 @@ def predict(endpoint: str, inputs: tuple[str, ...], as_json: bool) -> None:
         print_json(answers)
         return
     print_rows(rows, as_json=False, empty="no rows")
-    click.echo(f"\nNext: lepton trace {answers[0].id}")
+    if answers:
+        click.echo(f"\nNext: lepton trace {answers[0].id}")
 
 
 def _value(inputs: Sequence[str]) -> Any:
@@ -60,9 +67,8 @@ def _value(inputs: Sequence[str]) -> Any:
     return paths
 
 
-def _wanted(frame: pl.DataFrame, live: Deployment) -> pl.DataFrame:
+def _wanted(frame: pl.DataFrame, signature: Signature) -> pl.DataFrame:
     """Leave out columns that the model does not take, such as the one it was to learn."""
-    signature = live.signature()
     columns = {field.name for field in signature.inputs}
     extra = [name for name in frame.columns if name not in columns]
     if signature.kind != "table" or not extra:

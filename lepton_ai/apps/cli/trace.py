@@ -175,7 +175,7 @@ def _line(node: Node, *, brief: bool = False) -> str:
         for key in _SHOWN.get(node.kind, ())
         if not brief and known.get(key) not in (None, {}, [])
     )
-    parts = [f"[bold]{node.kind}[/bold]", escape(label), f"[dim]{escape(facts)}[/dim]"]
+    parts = [f"[bold]{node.kind}[/bold]", escape(label), facts and f"[dim]{escape(facts)}[/dim]"]
     return " ".join(part for part in parts if part)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import click
 import msgspec
 
-from lepton_ai.apps.cli.output import as_json, console, print_json
+from lepton_ai.apps.cli.output import as_json, console, print_json, print_table
 from lepton_ai.data.catalog import open_dataset
 from lepton_ai.data.images.imageset import ImageSet
 from lepton_ai.data.preprocess import preprocess_images
@@ -106,5 +106,5 @@ def train(
     for note in training.split.notes:
         output.print(f"Note: {note}", markup=False, soft_wrap=True)
     output.print()
-    output.print(evaluation)
+    print_table(evaluation)
     click.echo(f"\nNext: lepton deploy {model.name}")
