@@ -63,7 +63,7 @@ def test_what_is_known_without_decoding(images):
     summary = images.summary()
     assert (summary.images, summary.unlabelled) == (10, 0)
     assert (summary.classes, summary.shapes) == ({"cat": 6, "dog": 4}, {(12, 9): 10})
-    assert "classes: cat 6, dog 4" in repr(images)
+    assert "classes: cat (6), dog (4)" in repr(images)
     assert images.ref == "set:1"
     assert "label 'dog'" in repr(images[7])
 

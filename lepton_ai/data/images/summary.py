@@ -55,5 +55,5 @@ class ImageSummary(Struct, frozen=True):
 
 
 def _counted(counts: dict[str, int]) -> str:
-    shown = ", ".join(f"{name} {count}" for name, count in list(counts.items())[:10])
+    shown = ", ".join(f"{name} ({count})" for name, count in list(counts.items())[:10])
     return shown + (f" and {len(counts) - 10} more" if len(counts) > 10 else "")
