@@ -3,6 +3,7 @@
 import os
 from typing import TYPE_CHECKING
 
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -31,7 +32,7 @@ def roc(evaluation: "Evaluation", path: str | os.PathLike[str] | None = None) ->
         axes.plot(curve.false_positive_rate, curve.true_positive_rate, label=_plain(name))
     axes.plot([0, 1], [0, 1], linestyle=":", color="grey", label="chance")
     axes.set(xlabel="false positive rate", ylabel="true positive rate", aspect="equal")
-    axes.set_title(_plain(evaluation.model))
+    _entitle(axes, evaluation)
     axes.legend(loc="lower right")
     return _saved(figure, path)
 
@@ -54,13 +55,19 @@ def confusion(evaluation: "Evaluation", path: str | os.PathLike[str] | None = No
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right")
     axes.set_yticks(range(len(labels)), labels)
-    axes.set(xlabel="predicted class", ylabel="true class", title=_plain(evaluation.model))
+    axes.set(xlabel="predicted class", ylabel="true class")
+    _entitle(axes, evaluation)
     if len(labels) ** 2 <= _MOST_CELLS_WITH_NUMBERS:
         for i, row in enumerate(counts):
             for j, number in enumerate(row):
                 colour = "white" if shares[i][j] > 0.5 else "black"
                 axes.text(j, i, str(number), ha="center", va="center", color=colour)
     return _saved(figure, path)
+
+
+def _entitle(axes: Axes, evaluation: "Evaluation") -> None:
+    about = f"{evaluation.data}: {evaluation.rows} rows" if evaluation.data else ""
+    axes.set_title(_plain("\n".join(filter(None, (evaluation.model, about)))), fontsize="medium")
 
 
 def _plain(text: str) -> str:

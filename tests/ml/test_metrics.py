@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 from sklearn import metrics as reference
 from sklearn.calibration import calibration_curve
 
@@ -162,3 +163,17 @@ def test_the_bootstrap_finds_the_spread_of_a_proportion() -> None:
     groups = np.repeat(np.arange(40), 10)
     wide = bootstrap(measure, groups, resamples=1000, confidence=0.95, seed=0)["accuracy"]
     assert 2.4 < (wide[1] - wide[0]) / (high - low) < 4
+
+
+def test_no_error_among_few_is_no_proof() -> None:
+    truth = np.repeat([0, 1], [20, 12])
+    probabilities = np.where(truth[:, None] == 0, [[0.9, 0.1]], [[0.2, 0.8]])
+    groups = np.repeat(np.arange(16), 2)  # ten groups of the first class, six of the second
+    found = bootstrap(
+        Measure(truth, probabilities, 1), groups, resamples=100, confidence=0.95, seed=0
+    )
+    for name, count in {"accuracy": 16, "recall": 6, "precision": 6, "f1": 6, "auc": 6}.items():
+        exact = binomtest(count, count).proportion_ci(0.95, method="exact")
+        assert found[name] == pytest.approx((exact.low, 1)), name
+    assert found["balanced_accuracy"] == found["recall"]
+    assert found["log_loss"][0] < found["log_loss"][1] < 0.3
