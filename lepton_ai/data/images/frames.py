@@ -215,7 +215,7 @@ def _sized(array: NDArray[Any], frame: Frame, stream: Codestream, *, signed: boo
         raise Unreadable("unreadable", f"{stream.precision} bits coded, {8 * width} allocated")
     kind = "i" if signed else "u"
     array = array.astype(np.dtype(f"{kind}{width}"), copy=False).view(frame.dtype)
-    spare = 8 * width - stream.precision
+    spare = 8 * width - min(stream.precision, frame.stored)
     if signed != (frame.dtype.kind == "i") and spare > 0:
         # Shifting up and down again fills the spare bits with the sign, or clears them.
         array = (array << spare) >> spare

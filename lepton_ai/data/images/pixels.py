@@ -19,7 +19,7 @@ from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, conve
 from lepton_ai.data.images.dicom import QUIET, Header
 from lepton_ai.data.images.failure import Unreadable
 from lepton_ai.data.images.frames import Frame, decode_frame, is_compressed, split_frames
-from lepton_ai.data.images.rescale import rescale, rescaled_type
+from lepton_ai.data.images.rescale import common_type, rescale, rescaled_type
 
 __all__ = ["decode_pixels"]
 
@@ -128,7 +128,7 @@ def _values(header: Header, array: NDArray[Any]) -> NDArray[Any]:
     ]
     if len(header.scales) == 1:
         return rescale(array, types[0], *header.scales[0])
-    common = np.result_type(*types)
+    common = common_type(types)
     return np.stack(
         [
             rescale(frame, kind, *scale).astype(common, copy=False)

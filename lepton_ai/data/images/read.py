@@ -71,10 +71,10 @@ def read_images(
     """
     if group not in get_args(Group):
         raise InvalidInput(f"group is one of {', '.join(get_args(Group))}; got {group!r}")
-    found = scan(path)
+    workspace = workspace or Workspace.open()
+    found = scan(path, workspace.home.resolve())
     start = Path(path).expanduser().resolve()
     kind, table, tag = _label_source(label, found)
-    workspace = workspace or Workspace.open()
     with workspace.transaction() as transaction:
         loaded = _load(found, workspace, transaction, tag)
         if start.is_file():
@@ -167,7 +167,7 @@ def _listed(
             wanted.add(resolve(index.file.path, name).lower())
         except Unreadable:
             continue  # reported with the other references
-    folder = scan(found.root)
+    folder = scan(found.root, workspace.home.resolve())
     found.files = [file for file in folder.files if file.path.lower() in wanted]
     found.rejected = [file for file in folder.rejected if file.path.lower() in wanted]
     return [index, *_load(found, workspace, transaction, tag)]

@@ -1,11 +1,12 @@
 """Stored numbers to the values they stand for: slope and intercept, exactly where that can be."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["rescale", "rescaled_type"]
+__all__ = ["common_type", "rescale", "rescaled_type"]
 
 _INTEGERS = tuple(np.dtype(name) for name in ("int16", "int32", "int64"))
 
@@ -28,6 +29,17 @@ def rescaled_type(
             if limits.min <= ends[0] and ends[1] <= limits.max:
                 return candidate
     return np.dtype(np.float32)
+
+
+def common_type(types: Iterable[np.dtype[Any]]) -> np.dtype[Any]:
+    """Return the dtype in which slices that are rescaled differently form one volume.
+
+    Whole numbers that meet fractions become float32, as they would alone.
+    """
+    several = set(types)
+    if any(dtype.kind == "f" for dtype in several):
+        return np.dtype(np.float64 if np.dtype(np.float64) in several else np.float32)
+    return np.result_type(*several)
 
 
 def rescale(

@@ -33,11 +33,15 @@ class Scan(Struct):
     ignored: int
 
 
-def scan(path: str | os.PathLike[str]) -> Scan:
+def scan(path: str | os.PathLike[str], without: Path | None = None) -> Scan:
     """List the regular files of a folder and its subfolders, or take a single file.
 
     Links to files inside the folder are followed, links out of it and links to folders are not.
     Hidden files and the clutter of file managers are ignored.
+
+    Args:
+        path: the folder or file.
+        without: a folder inside that is left out, as the workspace's own is.
 
     Raises:
         NotFound: there is nothing at the path.
@@ -71,7 +75,8 @@ def scan(path: str | os.PathLike[str]) -> Scan:
             elif entry.is_symlink():
                 _follow(found, Path(entry.path))
             elif entry.is_dir(follow_symlinks=False):
-                waiting.append(Path(entry.path))
+                if Path(entry.path) != without:
+                    waiting.append(Path(entry.path))
             else:
                 _take(found, Path(entry.path), Path(entry.path))
     found.files.sort(key=lambda file: file.path)

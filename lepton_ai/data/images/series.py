@@ -15,6 +15,7 @@ from lepton_ai.data.images.failure import Unreadable
 from lepton_ai.data.images.image import ImageMeta
 from lepton_ai.data.images.pixels import decode_pixels
 from lepton_ai.data.images.position import Arrangement, Place
+from lepton_ai.data.images.rescale import common_type
 
 __all__ = ["Slice", "Volume", "decode_series", "describe", "group_slices"]
 
@@ -80,7 +81,7 @@ def describe(metas: Sequence[ImageMeta], place: Place, arrangement: Arrangement)
     spacing = first.spacing
     if spacing is not None and arrangement.spacing is not None:
         spacing = (arrangement.spacing, *spacing)
-    dtype = np.result_type(*{meta.dtype for meta in metas}).name
+    dtype = common_type(np.dtype(meta.dtype) for meta in metas).name
     attributes = first.attributes | dict(arrangement.facts)
     attributes.pop("SOPInstanceUID", None)
     return structs.replace(
@@ -119,11 +120,11 @@ def decode_series(files: Sequence[bytes], limit: int) -> tuple[NDArray[Any], Ima
         elif array.shape != whole.shape[1:]:
             raise Unreadable("unreadable", "slices of different shapes form no volume")
         # Slices that are rescaled differently meet in a type that holds them all.
-        whole = whole.astype(np.result_type(whole, array), copy=False)
+        whole = whole.astype(common_type([whole.dtype, array.dtype]), copy=False)
         whole[number] = array
     assert whole is not None
     meta = describe(metas, ordered[0].place, found)
-    return whole.reshape(meta.shape), meta
+    return whole.astype(meta.dtype, copy=False).reshape(meta.shape), meta
 
 
 def check_size(size: int, limit: int) -> None:

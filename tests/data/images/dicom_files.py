@@ -1,6 +1,7 @@
 """DICOM files for tests: whole ones, built from their elements with pydicom."""
 
 import io
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pydicom
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 VRS = {1: "OB", 2: "OW", 4: "OW"}
 
@@ -20,9 +21,17 @@ def dataset(pixels: np.ndarray | None = None, **attributes: Any) -> FileDataset:
     Keyword arguments set elements by their DICOM keyword; None removes one.
     """
     meta = FileMetaDataset()
-    meta.TransferSyntaxUID = attributes.pop("TransferSyntaxUID", ExplicitVRLittleEndian)
+    syntax = UID(attributes.pop("TransferSyntaxUID", ExplicitVRLittleEndian))
+    meta.TransferSyntaxUID = syntax
     meta.MediaStorageSOPClassUID = CTImageStorage
-    built = FileDataset(None, {}, file_meta=meta, preamble=b"\0" * 128)
+    built = FileDataset(
+        None,
+        {},
+        file_meta=meta,
+        preamble=b"\0" * 128,
+        is_implicit_VR=syntax.is_implicit_VR,
+        is_little_endian=syntax.is_little_endian,
+    )
     built.SOPClassUID = CTImageStorage
     built.SOPInstanceUID = meta.MediaStorageSOPInstanceUID = generate_uid()
     built.Modality = "CT"
@@ -44,12 +53,13 @@ def dataset(pixels: np.ndarray | None = None, **attributes: Any) -> FileDataset:
         built.PixelRepresentation = int(pixels.dtype.kind == "i")
         built.PixelData = pixels.tobytes()
         built["PixelData"].VR = VRS[pixels.dtype.itemsize]
-    for keyword, value in attributes.items():
-        if value is None:
+    for keyword in attributes:
+        if keyword in built:
             delattr(built, keyword)
-        else:
+    for keyword, value in attributes.items():
+        if value is not None:
             setattr(built, keyword, value)
-    if built.file_meta.TransferSyntaxUID.is_compressed and pixels is not None:
+    if syntax.is_compressed and pixels is not None:
         built["PixelData"].VR = "OB"
         built["PixelData"].is_undefined_length = True
     return built
@@ -117,3 +127,18 @@ def enhanced(pixels: np.ndarray, positions: list[list[float]], **attributes: Any
         frames.append(frame)
     built.PerFrameFunctionalGroupsSequence = Sequence(frames)
     return written(built)
+
+
+def dicomdir(*names: list[str]) -> bytes:
+    """Return an index of a DICOM medium that lists files by their components."""
+    built = dataset()
+    records = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # such names are what pydicom warns of
+        for name in names:
+            record = pydicom.Dataset()
+            record.ReferencedFileID = name
+            records.append(record)
+        built.DirectoryRecordSequence = Sequence(records)
+        built.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.1.3.10"
+        return written(built)

@@ -190,7 +190,7 @@ def test_dicom_sample_as_simpleitk_reads_it(path: Path, tmp_path: Path) -> None:
     try:
         image = SimpleITK.ReadImage(str(copy))
     except RuntimeError:
-        assert path.name.startswith("rtdose") and "1frame" in path.name
+        assert path.name in ("rtdose_1frame.dcm", "rtdose_expb_1frame.dcm", "rtdose_rle_1frame.dcm")
         return  # a dose grid of one frame has no thickness, which SimpleITK does not read
     theirs = SimpleITK.GetArrayFromImage(image)
     with warnings.catch_warnings():
