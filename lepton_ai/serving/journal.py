@@ -15,7 +15,9 @@ A file is named ``<owner>-<number>.open`` while its owner, who holds a lock on i
 import fcntl
 import hashlib
 import os
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -28,6 +30,8 @@ __all__ = ["JournalWriter", "complete", "read"]
 _MAGIC = b"LPTNJRN1"
 _SALT = 32
 _ROLL_BYTES = 4 * 2**20
+# A file is begun within a few system calls; one that is still not is never going to be.
+_BEGUN_SECONDS = 60.0
 
 
 def _cipher(secret: bytes, salt: bytes) -> AESGCM:
@@ -137,10 +141,15 @@ def read(path: Path, secret: bytes) -> Iterator[bytes]:
 def complete(directory: Path) -> list[Path]:
     """Return the files that nobody appends to any more, oldest first.
 
-    Files whose owner died are among them; their suffix tells.
+    Files whose owner died are among them; their suffix tells. A file whose owner died before it
+    held anything is removed.
     """
     if not directory.is_dir():
         return []
+    for path in directory.glob("*.new"):
+        with suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > _BEGUN_SECONDS:
+                path.unlink()
     files = sorted(directory.glob("*.ready"))
     for path in sorted(directory.glob("*.open")):
         try:

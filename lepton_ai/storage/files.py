@@ -45,8 +45,12 @@ def sync_directory(directory: Path) -> None:
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Write a small private file (mode 0600) so that a crash leaves the old one or the new one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    """Write a small private file (mode 0600) so that a crash leaves the old one or the new one.
+
+    One process at a time may do so. A crash may leave a second file besides, which the next call
+    overwrites: what was rotated away does not stay on the disk for ever.
+    """
+    temporary = path.with_name(f".{path.name}.new")
     with disk_errors(str(path)):
         try:
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -118,3 +118,12 @@ def test_a_full_disk_refuses_the_record_and_keeps_those_before(tmp_path):
         signal.signal(signal.SIGXFSZ, handler)
     writer.append(b"later")
     assert list(read(path, SECRET)) == [b"kept", b"later"]
+
+
+def test_a_file_whose_owner_died_before_it_held_anything_is_removed(tmp_path):
+    dead, fresh = tmp_path / "a-00000001.new", tmp_path / "b-00000001.new"
+    dead.touch()
+    fresh.touch()
+    os.utime(dead, (1, 1))
+    assert complete(tmp_path) == []
+    assert [*tmp_path.iterdir()] == [fresh]

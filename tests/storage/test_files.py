@@ -129,6 +129,23 @@ def test_a_file_is_replaced_whole_and_private(tmp_path: Path) -> None:
     assert [*tmp_path.iterdir()] == [path]
 
 
+def test_what_a_killed_replacement_left_does_not_outlive_the_next(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    replace_file(path, b"old")
+
+    def die() -> None:
+        # Under the name of the temporary file, with keys that are rotated away by then.
+        os.fsync = lambda descriptor: os._exit(0)
+        replace_file(path, b"half way")
+
+    in_child(die)
+    assert path.read_bytes() == b"old"
+    assert len([*tmp_path.iterdir()]) == 2
+    replace_file(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert [*tmp_path.iterdir()] == [path]
+
+
 def test_other_errors_stay_what_they_are() -> None:
     with pytest.raises(PermissionError), disk_errors("x"):
         raise PermissionError(errno.EACCES, "no")
