@@ -1,7 +1,8 @@
 """Connections with limits: a client that dawdles or sends endless headers is cut off.
 
-uvicorn limits neither. Every connection is looked at about once a second, instead of a timer
-for each request: the hot path pays two assignments.
+uvicorn limits neither, and writes head and body of an answer in two system calls. Every
+connection is looked at once a second, instead of a timer for each request, and the writes of
+one turn of the event loop leave together: the hot path is no longer for it, but shorter.
 """
 
 import asyncio
@@ -16,49 +17,37 @@ from lepton_ai.core.ids import new_id
 __all__ = ["Connection", "cut_off"]
 
 MOST_HEADER_BYTES = 64 * 1024
-"""The request line and all headers together."""
+"""The request line and all headers together, but for what came with their last bytes."""
 
 PATIENCE_SECONDS = 20.0
 """How long a request may take to arrive, and an answer to be taken, before bytes count."""
 
 LEAST_BYTES_PER_SECOND = 16 * 1024
-"""Every so many bytes that arrive give a slow upload one more second."""
+"""Every so many bytes of a body give it one more second."""
 
 
 class Connection(HttpToolsProtocol):
     """One connection of a client, by uvicorn's HTTP/1.1 protocol with httptools."""
 
     def connection_made(self, transport: Any) -> None:
-        """Start to wait for the first request."""
-        super().connection_made(transport)
-        self._waiting_since: float | None = time.monotonic()
+        """Start to count what the client sends."""
+        super().connection_made(_Joined(transport, self.loop))  # type: ignore[arg-type]
+        self._received = 0
+        self._head = 0
+        self._waiting: tuple[object, float, int] | None = None
         self._stalled_since: float | None = None
-        self._received = 0
-        self._in_head = True
-
-    def on_message_begin(self) -> None:
-        """Start to wait for the rest of a request."""
-        super().on_message_begin()
-        self._waiting_since = time.monotonic()
-        self._in_head = True
-
-    def on_headers_complete(self) -> None:
-        """Go on from the headers to the body."""
-        self._in_head = False
-        super().on_headers_complete()
-
-    def on_message_complete(self) -> None:
-        """Stop waiting: the request is complete."""
-        super().on_message_complete()
-        self._waiting_since = None
-        self._received = 0
 
     def data_received(self, data: bytes) -> None:
         """Take bytes; refuse headers that do not end."""
         self._received += len(data)
-        super().data_received(data)
-        if self._in_head and self._received > MOST_HEADER_BYTES and not self.transport.is_closing():
-            self._refuse(431, f"the headers are longer than {MOST_HEADER_BYTES} bytes")
+        HttpToolsProtocol.data_received(self, data)
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            self._head = 0
+        elif cycle is None or not cycle.more_body:
+            self._head += len(data)
+            if self._head > MOST_HEADER_BYTES and not self.transport.is_closing():
+                self._refuse(431, f"the headers are longer than {MOST_HEADER_BYTES} bytes")
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is not HTTP in the form of every other error."""
@@ -83,13 +72,58 @@ class Connection(HttpToolsProtocol):
         self.transport.close()
 
     def dawdles(self, now: float) -> bool:
-        """Tell whether the client has used up the time it has."""
+        """Tell whether the client has used up its time since a call first found it waited for.
+
+        Args:
+            now: the monotonic time in seconds.
+        """
         if self._stalled_since is not None and now - self._stalled_since > PATIENCE_SECONDS:
             return True
-        if self._waiting_since is None:
+        cycle = self.cycle
+        in_body = cycle is not None and cycle.more_body
+        # Between requests uvicorn's own timer runs; it stops at the first byte of the next.
+        in_head = cycle is None or (
+            cycle.response_complete and not self.pipeline and self.timeout_keep_alive_task is None
+        )
+        if not in_body and not in_head:
+            self._waiting = None
             return False
-        earned = 0.0 if self._in_head else self._received / LEAST_BYTES_PER_SECOND
-        return now - self._waiting_since > PATIENCE_SECONDS + earned
+        if self._waiting is None or self._waiting[0] is not cycle:
+            self._waiting = (cycle, now, self._received)
+        _, since, received = self._waiting
+        earned = (self._received - received) / LEAST_BYTES_PER_SECOND if in_body else 0.0
+        return now - since > PATIENCE_SECONDS + earned
+
+
+class _Joined:
+    """A transport that sends what is written in one turn of the loop by one system call."""
+
+    __slots__ = ("_loop", "_parts", "_transport", "is_closing")
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._parts: list[bytes] = []
+        # Asked for at every request, so not looked up by name each time.
+        self.is_closing = transport.is_closing
+
+    def write(self, data: bytes) -> None:
+        if not self._parts:
+            self._loop.call_soon(self._flush)
+        self._parts.append(data)
+
+    def _flush(self) -> None:
+        if self._parts:
+            data = b"".join(self._parts)
+            self._parts.clear()
+            self._transport.write(data)
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
 
 
 async def cut_off(connections: set[Any]) -> None:

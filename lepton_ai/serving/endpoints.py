@@ -1,8 +1,9 @@
 """The routes of the inference server: every one with the permission it needs."""
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -17,6 +18,8 @@ from lepton_ai.serving.service import Service
 from lepton_ai.serving.uploads import files_of, is_upload
 
 __all__ = ["ROUTES"]
+
+T = TypeVar("T")
 
 JSON = (b"content-type", b"application/json")
 
@@ -103,9 +106,8 @@ async def _infer(service: Service, request: Request) -> Response:
     batcher = _find(service, request)
     body = await request.body()
     header_length = request.headers.get(b"inference-header-content-length")
-    asked, pending = await _beside(
-        service, body, partial(_read_tensors, service, body, header_length, request.principal)
-    )
+    read = partial(_read_tensors, service, body, header_length, request.principal)
+    asked, pending = read() if len(body) <= INLINE_BYTES else await _in_worker(service, read)
     predicted = await _predicted(batcher, pending)
     served = batcher.served
     outputs = [
@@ -138,9 +140,8 @@ async def _predict(service: Service, request: Request) -> Response:
         pending = await _image(service, batcher, request)
     elif media_type in ("application/json", ""):
         body = await request.body()
-        pending = await _beside(
-            service, body, partial(_read_rows, service, batcher, body, request.principal)
-        )
+        read = partial(_read_rows, service, batcher, body, request.principal)
+        pending = read() if len(body) <= INLINE_BYTES else await _in_worker(service, read)
     else:
         shown = records.example(batcher.served.predictor.signature)
         raise HttpError(
@@ -182,13 +183,10 @@ async def _image(service: Service, batcher: Batcher, request: Request) -> Pendin
     def decode() -> Pending:
         return service.image_rows(batcher, files_of(content_type, body), request.principal)
 
-    return await asyncio.get_running_loop().run_in_executor(service.workers, decode)
+    return await _in_worker(service, decode)
 
 
-async def _beside(service: Service, body: bytes, work: Any) -> Any:
-    """Run ``work`` here when the body is short, else in a worker thread."""
-    if len(body) <= INLINE_BYTES:
-        return work()
+async def _in_worker(service: Service, work: Callable[[], T]) -> T:
     return await asyncio.get_running_loop().run_in_executor(service.workers, work)
 
 

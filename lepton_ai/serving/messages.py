@@ -5,6 +5,7 @@ A leaf: it knows ASGI and JSON, and nothing of models.
 
 import zlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -134,8 +135,7 @@ class Request:
     @property
     def media_type(self) -> str:
         """The content type without its parameters, in lower case; empty when there is none."""
-        value = self.headers.get(b"content-type", b"")
-        return value.partition(b";")[0].strip().lower().decode("latin-1")
+        return _media_type(self.headers.get(b"content-type", b""))
 
     async def body(self) -> bytes:
         """Read the whole body.
@@ -215,3 +215,8 @@ class Request:
         """Give back the room that the body took; the request has been answered."""
         self._intake.release(self._reserved)
         self._reserved = 0
+
+
+@lru_cache(maxsize=64)
+def _media_type(header: bytes) -> str:
+    return header.partition(b";")[0].strip().lower().decode("latin-1")

@@ -154,7 +154,7 @@ class Reconciler(threading.Thread):
                 self._retry.get(name, (0.0, _RETRY_SECONDS[0] / 2))[1] * 2, _RETRY_SECONDS[1]
             )
             self._retry[name] = (time.monotonic() + wait, wait)
-            self._on_loop(self._service.fail, name, reason)
+            self._on_loop(self._service.fail, name)
             return
         self._on_loop(self._service.swap, served)
         self._serving[name] = row.node_id

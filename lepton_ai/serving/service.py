@@ -40,7 +40,7 @@ class Service:
         self.workers = workers
         self._largest_image = largest_image
         self.batchers: dict[str, Batcher] = {}
-        self.failures: dict[str, str] = {}
+        self.failures: set[str] = set()
         self.reconciled = False
         self._record = record
         self._keyed = hashlib.blake2b(key=digest_key, digest_size=16)
@@ -48,7 +48,7 @@ class Service:
     @property
     def ready(self) -> bool:
         """Whether every endpoint has a model that answers, be it an earlier one than wanted."""
-        return self.reconciled and self.failures.keys() <= self.batchers.keys()
+        return self.reconciled and self.failures <= self.batchers.keys()
 
     def swap(self, served: Served) -> None:
         """Serve this model at its endpoint from the next request on.
@@ -56,16 +56,16 @@ class Service:
         Requests that wait for the model before it are answered by that one.
         """
         self.batchers[served.endpoint] = Batcher(served, self._record, self.workers)
-        self.failures.pop(served.endpoint, None)
+        self.failures.discard(served.endpoint)
 
-    def fail(self, endpoint: str, reason: str) -> None:
-        """Note why the wanted model of an endpoint is not served; what was served stays."""
-        self.failures[endpoint] = reason
+    def fail(self, endpoint: str) -> None:
+        """Note that the wanted model of an endpoint cannot be served; what was served stays."""
+        self.failures.add(endpoint)
 
     def remove(self, endpoint: str) -> None:
         """Stop serving an endpoint; requests that wait are still answered."""
         self.batchers.pop(endpoint, None)
-        self.failures.pop(endpoint, None)
+        self.failures.discard(endpoint)
 
     def find(self, endpoint: str, version: str | None = None) -> Batcher:
         """Return what serves an endpoint.

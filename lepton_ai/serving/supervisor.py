@@ -35,6 +35,7 @@ _STOP_SECONDS = 20.0
 _QUICK_DEATH_SECONDS = 10.0
 _LONGEST_PAUSE_SECONDS = 5.0
 _BACKLOG = 1024
+_NICENESS = 10
 _DEFAULT_PORT = next(f.default for f in msgspec.structs.fields(Settings) if f.name == "port")
 
 
@@ -195,6 +196,9 @@ class Supervisor:
         return 0
 
     def _archive_always(self) -> None:
+        if sys.platform == "linux":
+            # There a thread has a niceness of its own: answering goes before archiving.
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
         # The database's libraries are imported here, while the replicas start.
         workspace = load("lepton_ai.storage:Workspace", extra="all").open(self._home)
         archive = load("lepton_ai.serving.receipts:archive", extra="all")
@@ -212,7 +216,10 @@ def _next_generation(home: Path) -> int:
     """Return how many servers this workspace has had, with the one that starts."""
     file = home / "serving" / "generation"
     number = int(file.read_text() or 0) + 1 if file.exists() else 1
-    file.write_text(str(number))
+    # Killed in between, the next server would count from 1 and take dead replicas for its own.
+    fresh = file.with_suffix(".new")
+    fresh.write_text(str(number))
+    fresh.replace(file)
     return number
 
 

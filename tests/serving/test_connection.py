@@ -61,46 +61,86 @@ def connect():
     loop.close()
 
 
-def moment(connection: Connection, seconds: float) -> bool:
-    """Tell whether the client has dawdled when so many seconds have passed."""
-    return connection.dawdles(connection._waiting_since + seconds)
+def after(connection: Connection, seconds: float) -> bool:
+    """Tell whether the client has dawdled when it was looked at each second for so long."""
+    looks = [connection.dawdles(1000.0 + second) for second in range(int(seconds))]
+    return any(looks) or connection.dawdles(1000.0 + seconds)
+
+
+HEAD = b"POST / HTTP/1.1\r\nContent-Length: 9000000\r\n\r\n"
+REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+def answer(connection: Connection) -> None:
+    connection.cycle.response_complete = True
+    connection.on_response_complete()
 
 
 def test_a_client_that_says_nothing_has_its_patience_and_no_more(connect):
     connection = connect()
-    assert not moment(connection, PATIENCE_SECONDS - 0.1)
-    assert moment(connection, PATIENCE_SECONDS + 0.1)
+    assert not after(connection, PATIENCE_SECONDS - 0.1)
+    assert after(connection, PATIENCE_SECONDS + 0.1)
 
 
 def test_headers_in_drops_gain_no_time(connect):
     connection = connect()
+    assert not connection.dawdles(1000.0)
     connection.data_received(b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 50_000)
-    assert moment(connection, PATIENCE_SECONDS + 0.1)
+    assert after(connection, PATIENCE_SECONDS + 0.1)
 
 
 def test_an_upload_gains_time_by_its_bytes_only(connect):
     connection = connect()
-    connection.data_received(b"POST / HTTP/1.1\r\nContent-Length: 9000000\r\n\r\n")
+    connection.data_received(HEAD)
+    assert not connection.dawdles(1000.0)
     connection.data_received(b"y" * 10 * LEAST_BYTES_PER_SECOND)
-    assert not moment(connection, PATIENCE_SECONDS + 9)
-    assert moment(connection, PATIENCE_SECONDS + 11)
+    assert not after(connection, PATIENCE_SECONDS + 9)
+    assert after(connection, PATIENCE_SECONDS + 11)
+
+
+def test_a_body_that_was_refused_early_is_not_read_for_ever(connect):
+    connection = connect()
+    connection.data_received(HEAD)
+    answer(connection)
+    connection.data_received(b"y" * 100)
+    assert after(connection, PATIENCE_SECONDS + 1)
 
 
 def test_a_complete_request_waits_for_the_server_as_long_as_it_takes(connect):
     connection = connect()
-    connection.data_received(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-    assert not connection.dawdles(1e12)
+    connection.data_received(REQUEST)
+    assert not after(connection, 1000)
+
+
+def test_between_requests_only_the_keep_alive_timer_runs(connect):
+    connection = connect()
+    for _ in range(3):
+        connection.data_received(REQUEST)
+        answer(connection)
+    assert not after(connection, 1000)
+    assert connection.timeout_keep_alive_task is not None
+    connection.data_received(REQUEST[:10])
+    assert after(connection, PATIENCE_SECONDS + 1)
+
+
+def test_many_requests_on_one_connection_are_no_long_header(connect):
+    connection = connect()
+    for _ in range(300):
+        connection.data_received(b"GET / HTTP/1.1\r\nX: " + b"y" * 1000 + b"\r\n\r\n")
+        answer(connection)
+        connection.data_received(b"\r\n")
+    assert not connection.transport.is_closing()
 
 
 def test_a_client_that_does_not_take_its_answer_is_cut_off(connect):
     connection = connect()
-    connection.data_received(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    connection.data_received(REQUEST)
     connection.pause_writing()
     stalled = connection._stalled_since
     assert not connection.dawdles(stalled + PATIENCE_SECONDS - 1)
     assert connection.dawdles(stalled + PATIENCE_SECONDS + 1)
     connection.resume_writing()
-    assert not connection.dawdles(1e12)
+    assert not after(connection, 1000)
 
 
 @pytest.mark.parametrize(
