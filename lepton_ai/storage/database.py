@@ -202,8 +202,8 @@ def _parse(url: str | sa.URL) -> sa.URL:
         parsed = sa.make_url(url)
     except exc.ArgumentError as error:
         raise InvalidInput(
-            f"database_url {url!r} is not a database URL; write one such as "
-            "postgresql://user@host/name, or leave it empty for SQLite"
+            "database_url is not a database URL (it may hold a password, so it is not shown); "
+            "write one such as postgresql://user@host/name, or leave it empty for SQLite"
         ) from error
     if parsed.get_backend_name() in ("postgresql", "postgres"):
         return parsed.set(drivername="postgresql+psycopg")
@@ -280,7 +280,7 @@ _MEANINGS: tuple[tuple[tuple[str, ...], type[LeptonError], str], ...] = (
         "another process was writing; run the same command again",
     ),
     (
-        ("malformed", "not a database"),
+        ("malformed", "not a database", "Could not decode"),
         Corrupt,
         "restore it from a backup",
     ),

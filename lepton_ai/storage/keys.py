@@ -72,7 +72,9 @@ class KeyRing:
 
     def token(self, text: str) -> str:
         """Return a keyed hash of a text: equal texts share it, and it cannot be undone."""
-        return hashlib.blake2b(text.encode(), key=self._own["token"], digest_size=16).hexdigest()
+        # Names of files need not be valid UTF-8; Python smuggles such bytes as surrogates.
+        data = text.encode(errors="surrogatepass")
+        return hashlib.blake2b(data, key=self._own["token"], digest_size=16).hexdigest()
 
     def seal(self, data: bytes, context: bytes) -> bytes:
         """Seal a value for the database, bound to what it belongs to."""

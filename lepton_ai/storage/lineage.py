@@ -3,7 +3,6 @@
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -35,12 +34,14 @@ def source_spec(keys: KeyRing, path: str | os.PathLike[str], sealed: Sealed) -> 
     file again gives the same node.
     """
     absolute = os.path.abspath(path)  # noqa: PTH100 (a link keeps the name the user knows)
+    # Names that are not valid UTF-8 exist, but JSON cannot hold them.
+    shown = os.fsencode(absolute).decode(errors="backslashreplace")
     name = _path_token(keys, absolute)
     return NodeSpec(
         kind="source",
         name=name,
         digest=sealed.address,
-        facts={"path": absolute, "sha256": sealed.sha256, "size": sealed.size},
+        facts={"path": shown, "sha256": sealed.sha256, "size": sealed.size},
         holds=(sealed.address,),
         id=f"source_{keys.token(f'source {name} {sealed.address}')}",
     )
@@ -178,29 +179,29 @@ class Lineage:
 
     def _meanings(self, text: str) -> Iterator[sa.ColumnElement[bool]]:
         """Yield what a text may mean, the most exact first."""
-        yield nodes.c.id == text
-        name, colon, version = text.rpartition(":")
-        if colon and version.isdecimal():
-            yield (nodes.c.name == name) & (nodes.c.version == int(version))
-        name, at, alias = text.rpartition("@")
-        if at:
-            same = (aliases.c.name == name) & (aliases.c.alias == alias)
-            yield nodes.c.id.in_(sa.select(aliases.c.node_id).where(same))
-        yield (nodes.c.name == text) & (nodes.c.kind != "source")
+        if text.isprintable():
+            yield nodes.c.id == text
+            name, colon, version = text.rpartition(":")
+            if colon and version.isdecimal() and len(version) < 10:
+                yield (nodes.c.name == name) & (nodes.c.version == int(version))
+            name, at, alias = text.rpartition("@")
+            if at:
+                same = (aliases.c.name == name) & (aliases.c.alias == alias)
+                yield nodes.c.id.in_(sa.select(aliases.c.node_id).where(same))
+            yield (nodes.c.name == text) & (nodes.c.kind != "source")
         source = nodes.c.kind == "source"
-        token = _path_token(self._keys, os.path.abspath(text))  # noqa: PTH100
-        path = Path(text)
-        if path.is_file():
-            with path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").digest()
-            same_content = source & (nodes.c.digest == self._keys.address(digest))
-            yield same_content & (nodes.c.name == token)
-            yield same_content
-        yield source & (nodes.c.name == token)
+        same_path = nodes.c.name == _path_token(self._keys, os.path.abspath(text))  # noqa: PTH100
+        content = _file_sha256(text)
+        if content is not None:
+            same_content = nodes.c.digest == self._keys.address(content)
+            yield source & same_content & same_path
+            yield source & same_content
+        yield source & same_path
         try:
-            yield source & (nodes.c.digest == self._keys.address(bytes.fromhex(text)))
+            digest = bytes.fromhex(text)
         except ValueError:
             return
+        yield source & (nodes.c.digest == self._keys.address(digest))
 
     def _missing(self, kind: str, name: str, version: int | None, alias: str | None) -> str:
         wanted = name + (f":{version}" if version is not None else f"@{alias}" if alias else "")
@@ -260,3 +261,12 @@ class Lineage:
 
 def _path_token(keys: KeyRing, absolute: str) -> str:
     return keys.token(f"path {absolute}")
+
+
+def _file_sha256(path: str) -> bytes | None:
+    """Return the SHA-256 of a file; None when there is none that can be read."""
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 (any text may come, Path refuses some)
+            return hashlib.file_digest(file, "sha256").digest()
+    except (OSError, ValueError):
+        return None

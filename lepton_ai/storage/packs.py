@@ -37,9 +37,11 @@ class PackSeries:
 
     def discard(self) -> None:
         """Remove every pack; for a transaction that failed before its commit."""
-        for pack in self.packs:
-            pack.discard()
-        self.release()
+        try:
+            for pack in self.packs:
+                pack.discard()
+        finally:
+            self.release()
 
     def release(self) -> None:
         """Let go of the lock: from here on the database alone says which packs are used."""
@@ -70,8 +72,13 @@ class PackWriter:
         offset = self.size
         rest = memoryview(sealed)
         with disk_errors(str(self._path.parent)):
-            while rest:
-                rest = rest[os.write(self._descriptor, rest) :]
+            try:
+                while rest:
+                    rest = rest[os.write(self._descriptor, rest) :]
+            except BaseException:
+                # The transaction may go on, so the next object must begin where this one did.
+                self.cut(offset)
+                raise
         self.size += len(sealed)
         return offset
 

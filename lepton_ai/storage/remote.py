@@ -45,7 +45,16 @@ class RemoteBackend:
     def read(self, name: str, offset: int, size: int) -> bytes:
         """Fetch a range of the pack."""
         with self._filesystem() as (filesystem, root):
-            data: bytes = filesystem.cat_file(f"{root}/{name}", start=offset, end=offset + size)
+            path = f"{root}/{name}"
+            try:
+                data: bytes = filesystem.cat_file(path, start=offset, end=offset + size)
+            except FileNotFoundError:
+                raise
+            except OSError:
+                # A range past the end is an error to S3; to a file it is just the end.
+                if filesystem.info(path, refresh=True)["size"] > offset:
+                    raise
+                return b""
         return data
 
     def packs(self) -> Iterator[StoredPack]:

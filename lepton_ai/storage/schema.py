@@ -11,6 +11,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 
+from lepton_ai.core.errors import Corrupt
+
 __all__ = [
     "REVISION",
     "Moment",
@@ -64,7 +66,15 @@ def _to_text(value: datetime | None) -> str | None:
 
 
 def _from_text(value: str | None) -> datetime | None:
-    return None if value is None else datetime.fromisoformat(value).replace(tzinfo=UTC)
+    if value is None:
+        return None
+    try:
+        return datetime.fromisoformat(value).replace(tzinfo=UTC)
+    except ValueError as error:
+        raise Corrupt(
+            f"the metadata database holds {value!r} where a time belongs: it was altered; "
+            "restore it from a backup"
+        ) from error
 
 
 metadata = sa.MetaData(

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
@@ -192,7 +193,9 @@ class Transaction:
         links = []
         for spec in specs:
             node_id = spec.id or new_id(spec.kind)
-            node = Node(node_id, spec.kind, spec.name, version, spec.digest, now, dict(spec.facts))
+            # As they will be read again: lists for tuples, text for dates.
+            facts = msgspec.json.decode(msgspec.json.encode(spec.facts))
+            node = Node(node_id, spec.kind, spec.name, version, spec.digest, now, facts)
             result.append(made.setdefault(node_id, node))
             links += [
                 {"child_id": node_id, "parent_id": parent, "role": role}

@@ -72,8 +72,12 @@ def verify_metadata(database: Database, keys: KeyRing) -> Iterator[Fault]:
     if database.dialect == "sqlite":
         with database.read() as connection:
             report = [*connection.scalars(sa.text("PRAGMA integrity_check"))]
+            broken = [row[0] for row in connection.execute(sa.text("PRAGMA foreign_key_check"))]
         if report != ["ok"]:
             yield Fault("metadata", "database", "; ".join(report[:3]))
+        if broken:
+            tables = ", ".join(sorted(set(broken)))
+            yield Fault("metadata", "database", f"rows of {tables} refer to rows that are gone")
     with database.read() as connection:
         rows = connection.execute(sa.select(secrets)).all()
     for row in rows:

@@ -43,7 +43,7 @@ class ObjectWriter:
         self._pending: list[Sealed] = []
         self._pending_bytes = 0
         self._seen: set[str] = set()
-        self._relied: list[str] = []
+        self._relied: set[str] = set()
         self._rows: list[dict[str, Any]] = []
         # The transaction's own connection, once it has taken the write lock.
         self.connection: Connection | None = None
@@ -65,7 +65,12 @@ class ObjectWriter:
             return self.add(seal_object(self._keys, head))
         pack = self._room()
         offset = pack.size
-        sealed = seal_stream(self._keys, _chunks(head, stream), pack.append)
+        try:
+            sealed = seal_stream(self._keys, _chunks(head, stream), pack.append)
+        except BaseException:
+            # A file that cannot be read to its end is the caller's to skip.
+            pack.cut(offset)
+            raise
         if sealed.address in self._seen or self._find([sealed.address]):
             pack.cut(offset)
         else:
@@ -115,7 +120,7 @@ class ObjectWriter:
         Raises:
             Conflict: a collection removed one; it had been found more than an hour ago.
         """
-        for batch in _batches(self._relied):
+        for batch in _batches(sorted(self._relied)):
             query = sa.select(sa.func.count()).where(objects.c.address.in_(batch))
             if connection.scalar(query) != len(batch):
                 raise Conflict(
@@ -137,14 +142,14 @@ class ObjectWriter:
         """Write the waiting objects that are not stored yet, in one piece."""
         known = self._find([sealed.address for sealed in self._pending])
         new = [sealed for sealed in self._pending if sealed.address not in known]
+        if new:
+            pack = self._room()
+            offset = pack.append(b"".join(sealed.body for sealed in new))
+            for sealed in new:
+                self._place(sealed, pack, offset)
+                offset += len(sealed.body)
+        # Only now: after an error they still wait, and the transaction cannot end without them.
         self._pending, self._pending_bytes = [], 0
-        if not new:
-            return
-        pack = self._room()
-        offset = pack.append(b"".join(sealed.body for sealed in new))
-        for sealed in new:
-            self._place(sealed, pack, offset)
-            offset += len(sealed.body)
 
     def _place(self, sealed: Sealed, pack: PackWriter, offset: int) -> None:
         self._rows.append(
@@ -188,7 +193,7 @@ class ObjectWriter:
         if old and self.connection is None:
             known -= self._touch(old)
         if self.connection is None:
-            self._relied += known
+            self._relied |= known
         return known
 
     def _touch(self, addresses: list[str]) -> set[str]:

@@ -1,8 +1,12 @@
 import hashlib
+import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from lepton_ai.core.errors import Corrupt, InvalidInput, NotFound
 from lepton_ai.storage import Link, Node, Workspace, source_spec
@@ -199,6 +203,38 @@ class TestResolve:
             workspace.lineage.resolve(text)
         with pytest.raises(NotFound, match="does not name model or run"):
             workspace.lineage.resolve(text, kinds=["run", "model"])
+
+    @given(
+        st.one_of(
+            st.text(max_size=30),
+            st.from_regex(r"lungs[:@][0-9]+", fullmatch=True),
+            st.just("x" * 5000),
+            st.just("a\0b"),
+            st.just("\udcff"),
+        )
+    )
+    @settings(
+        max_examples=60,
+        deadline=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture],
+    )
+    def test_any_text_gives_a_node_or_a_clear_error(
+        self, workspace: Workspace, graph: dict[str, Node], text: str
+    ) -> None:
+        with suppress(NotFound, InvalidInput):
+            assert workspace.lineage.resolve(text) in graph.values()
+
+    def test_a_file_whose_name_is_not_utf8(self, workspace: Workspace, tmp_path: Path) -> None:
+        path = os.fsdecode(os.fsencode(tmp_path) + b"/M\xfcller.dcm")
+        Path(path).write_bytes(b"DICM")
+        sealed = workspace.objects.seal(b"DICM")
+        with workspace.transaction() as tx:
+            tx.add(sealed)
+            (node,) = tx.nodes([source_spec(workspace.keys, path, sealed)])
+        assert workspace.lineage.resolve(path) == node
+        Path(path).unlink()
+        assert workspace.lineage.resolve(path) == node
+        assert node.facts["path"] == f"{tmp_path}/M\\xfcller.dcm"
 
 
 class TestPrivacy:

@@ -96,6 +96,11 @@ def test_damage_is_found(workspace: Workspace, client: BaseClient) -> None:
         ("truncated", pack),
         ("truncated", address),
     }
+    client.put_object(Bucket="lepton", Key=key, Body=b"")
+    assert {(f.kind, f.subject) for f in workspace.verify()} == {
+        ("truncated", pack),
+        ("truncated", address),
+    }
     client.delete_object(Bucket="lepton", Key=key)
     assert [(f.kind, f.subject) for f in workspace.verify()] == [("missing", pack)]
     with pytest.raises(Corrupt, match="is missing"):

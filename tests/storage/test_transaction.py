@@ -1,7 +1,9 @@
+import errno
 import io
 import multiprocessing
 import os
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ import sqlalchemy as sa
 
 from lepton_ai.core.errors import InvalidInput, NotFound
 from lepton_ai.core.settings import Settings
-from lepton_ai.storage import NodeSpec, Workspace, source_spec
+from lepton_ai.storage import NodeSpec, StorageFull, Workspace, source_spec
 from lepton_ai.storage.schema import holdings, nodes, objects, packs
 
 FORK = multiprocessing.get_context("fork")
@@ -60,6 +62,65 @@ def test_an_exception_before_any_node_leaves_no_file(workspace: Workspace) -> No
         tx.put(io.BytesIO(os.urandom(9 * 2**20)))
         raise ZeroDivisionError
     assert files(workspace) == []
+
+
+class Broken(io.RawIOBase):
+    """A file on a disk that fails after ten million bytes."""
+
+    def __init__(self) -> None:
+        self._left = 10_000_000
+
+    def read(self, size: int = -1) -> bytes:
+        self._left -= size
+        if self._left < 0:
+            raise OSError("the disk failed")
+        return os.urandom(size)
+
+
+def test_a_stream_that_fails_may_be_skipped(workspace: Workspace) -> None:
+    with workspace.transaction() as tx:
+        first = tx.put(io.BytesIO(b"a" * 9_000_000))
+        with pytest.raises(OSError, match="the disk failed"):
+            tx.put(Broken())  # type: ignore[arg-type]
+        second = tx.put(b"b" * 1000)
+        tx.node("source", "s", holds=[first, second])
+    assert workspace.objects.get(first) == b"a" * 9_000_000
+    assert workspace.objects.get(second) == b"b" * 1000
+    assert [*workspace.verify()] == []
+
+
+def test_objects_that_could_not_be_written_are_not_forgotten(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, failures = os.write, [OSError(errno.ENOSPC, "No space left on device")]
+
+    def write(descriptor: int, data: bytes) -> int:
+        if failures:
+            real(descriptor, data[:100])
+            raise failures.pop()
+        return real(descriptor, data)
+
+    monkeypatch.setattr("lepton_ai.storage.writer._PENDING_BYTES", 1000)
+    monkeypatch.setattr(os, "write", write)
+    with workspace.transaction() as tx:
+        first = workspace.objects.seal(b"first" * 50)
+        tx.add(first)
+        with pytest.raises(StorageFull):
+            tx.put(b"second" * 500)
+        # Room was made, and the caller goes on.
+        third = tx.put(b"third")
+        tx.node("source", "s", holds=[first.address, third])
+    assert workspace.objects.get(first.address) == b"first" * 50
+    assert workspace.objects.get(third) == b"third"
+    assert [*workspace.verify()] == []
+
+
+def test_facts_come_back_as_they_were_returned(workspace: Workspace) -> None:
+    facts = {"tuple": (1, 2), "when": datetime(2026, 1, 2, tzinfo=UTC), "nested": {1: b"x"}}
+    with workspace.transaction() as tx:
+        node = tx.node("model", "m", facts=facts)
+    assert workspace.lineage.get(node.id) == node
+    assert node.facts == {"tuple": [1, 2], "when": "2026-01-02T00:00:00Z", "nested": {"1": "eA=="}}
 
 
 def test_a_transaction_that_does_nothing_leaves_nothing(workspace: Workspace) -> None:

@@ -4,6 +4,7 @@ import pickle
 import subprocess
 import sys
 import threading
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
@@ -14,34 +15,28 @@ from lepton_ai.storage import Workspace
 
 FORK = multiprocessing.get_context("fork")
 
-FIRST_USE = """
-import sys
-from pathlib import Path
-from lepton_ai.core.settings import Settings
-from lepton_ai.storage import Workspace
-workspace = Workspace.open(settings=Settings(home=Path(sys.argv[1]), database_url=sys.argv[2]))
-with workspace.transaction() as tx:
-    tx.node("dataset", "d", version=True, holds=[tx.put(b"same")])
-print(workspace.id, workspace.keys.token("x"), workspace.objects.seal(b"").address)
-workspace.close()
-"""
+
+def _first_use(settings: Settings, ready: Barrier, found: "multiprocessing.Queue[str]") -> None:
+    ready.wait()
+    workspace = Workspace.open(settings=settings)
+    with workspace.transaction() as tx:
+        tx.node("dataset", "d", version=True, holds=[tx.put(b"same")])
+    found.put(f"{workspace.id} {workspace.keys.token('x')} {workspace.objects.seal(b'').address}")
+    workspace.close()
 
 
 @pytest.mark.empty_database
 def test_eight_processes_begin_one_workspace(settings: Settings) -> None:
-    arguments = [sys.executable, "-W", "error", "-c", FIRST_USE, str(settings.home)]
-    processes = [
-        subprocess.Popen(
-            [*arguments, settings.database_url],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(8)
-    ]
-    answers = [process.communicate(timeout=120) for process in processes]
-    assert {error for _, error in answers} == {""}
-    assert len({out for out, _ in answers}) == 1
+    ready, found = FORK.Barrier(8), FORK.Queue()
+    processes = [FORK.Process(target=_first_use, args=(settings, ready, found)) for _ in range(8)]
+    for process in processes:
+        process.start()
+    answers = {found.get(timeout=120) for _ in processes}
+    for process in processes:
+        process.join()
+    found.close()
+    assert [process.exitcode for process in processes] == [0] * 8
+    assert len(answers) == 1
     workspace = Workspace.open(settings=settings)
     versions = [node.version for node in workspace.lineage.list("dataset", "d")]
     assert versions == list(range(1, 9))
