@@ -7,7 +7,7 @@ from typing import Any, Literal
 import click
 from msgspec import to_builtins
 
-from lepton_ai.apps.cli.output import as_json, console, print_json, print_rows, when
+from lepton_ai.apps.cli.output import as_json, print_json, print_rows, when
 from lepton_ai.data.catalog import datasets, open_dataset
 from lepton_ai.data.images.imageset import ImageSet
 from lepton_ai.data.images.read import read_images
@@ -62,8 +62,15 @@ def import_(
         dataset = read_images(path, name=name, label=source, group=group)
     _describe(dataset, as_json=as_json)
     if not as_json:
-        target = "" if isinstance(dataset, ImageSet) else " --target COLUMN"
-        click.echo(f"\nNext: lepton train {dataset.name}{target}")
+        click.echo(f"\nNext: {_next(dataset, path)}")
+
+
+def _next(dataset: ImageSet | Table, path: Path) -> str:
+    if isinstance(dataset, Table):
+        return f"lepton train {dataset.name} --target COLUMN"
+    if dataset.labels is None:
+        return f"label the images, then lepton data import {path} --label TABLE.csv"
+    return f"lepton train {dataset.name}"
 
 
 @data.command()
@@ -117,15 +124,9 @@ def _describe_images(images: ImageSet, *, as_json: bool) -> None:
     if as_json:
         print_json(facts)
         return
-    output = console()
-    output.print(str(images.summary()), markup=False, soft_wrap=True)
+    click.echo(str(images.summary()))
     if rejected:
-        reasons = Counter(item["reason"] for item in rejected)
-        output.print(
-            f"\nSet aside: {len(rejected):,} files "
-            f"({', '.join(f'{reason}: {count:,}' for reason, count in reasons.most_common())})",
-            markup=False,
-        )
+        click.echo()
         print_rows(
             rejected[:_LISTED], as_json=False, empty="", columns=["path", "reason", "detail"]
         )

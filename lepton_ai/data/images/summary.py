@@ -50,7 +50,8 @@ class ImageSummary(Struct, frozen=True):
         lines.append("pixels: " + _counted(self.dtypes))
         lines.append("modalities: " + _counted(self.modalities))
         if self.rejected:
-            lines.append("kept aside (see .rejected): " + _counted(self.rejected))
+            aside = sum(self.rejected.values())
+            lines.append(f"set aside, {aside} files: " + _counted(self.rejected))
         return "\n".join(lines)
 
 
