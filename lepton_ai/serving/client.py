@@ -21,7 +21,6 @@ from lepton_ai.serving.records import Answer
 __all__ = ["Client", "Prediction"]
 
 _ROWS_PER_REQUEST = 5000
-_FILES_PER_REQUEST = 16
 # A prediction changes nothing, so a request that met a restart is simply sent again.
 _RETRIES = urllib3.Retry(
     total=4,
@@ -76,10 +75,10 @@ class Client:
 
         Args:
             endpoint: the name it was deployed under.
-            value: one row or image: a record (dict), the path or the bytes of an image file, or
-                a one-dimensional array; or many: a list of any of these, a data frame (pandas,
-                Polars, Arrow), or an array of rows. An array for a model of images is one
-                image.
+            value: one row or image: a record (dict), the path or the bytes of an image file, the
+                path of a folder with the DICOM slices of one volume, or a one-dimensional array;
+                or many: a list of any of these but folders, a data frame (pandas, Polars,
+                Arrow), or an array of rows. An array for a model of images is one image.
 
         Returns:
             A prediction for one, a list of predictions for many.
@@ -95,6 +94,8 @@ class Client:
             value = value.to_polars()
         if isinstance(value, Mapping):
             return self._records(path, [value])[0]
+        if isinstance(value, str | os.PathLike) and Path(value).is_dir():
+            return self._volume(path, Path(value))
         if isinstance(value, str | os.PathLike | bytes):
             return self._files(path, [_file(value)])[0]
         if isinstance(value, np.ndarray):
@@ -163,14 +164,23 @@ class Client:
         ]
 
     def _files(self, path: str, files: list[bytes]) -> list[Prediction]:
-        if len(files) == 1:
-            return self._post(path, files[0], "application/octet-stream")
-        predictions = []
-        for part in _parts(files, _FILES_PER_REQUEST):
-            fields = [("file", (f"{number}", data)) for number, data in enumerate(part)]
-            body, content_type = urllib3.encode_multipart_formdata(fields)
-            predictions += self._post(path, body, content_type)
-        return predictions
+        return [
+            prediction
+            for data in files
+            for prediction in self._post(path, data, "application/octet-stream")
+        ]
+
+    def _volume(self, path: str, folder: Path) -> Prediction:
+        files = sorted(file for file in folder.iterdir() if file.is_file())
+        fields = [("file", (file.name, _file(file))) for file in files]
+        body, content_type = urllib3.encode_multipart_formdata(fields)
+        predictions = self._post(path, body, content_type)
+        if len(predictions) > 1:
+            raise InvalidInput(
+                f"the {len(files)} files in {folder} are {len(predictions)} images, not the DICOM "
+                "slices of one; give a list of files to predict from each"
+            )
+        return predictions[0]
 
     def _post(
         self, path: str, body: bytes, content_type: str = "application/json"

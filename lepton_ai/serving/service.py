@@ -4,8 +4,6 @@ import hashlib
 from collections.abc import Sequence
 from concurrent.futures import Executor
 
-import numpy as np
-
 from lepton_ai.core.optional import load
 from lepton_ai.serving.batching import Batcher, Pending, Record
 from lepton_ai.serving.messages import HttpError, Intake
@@ -13,7 +11,7 @@ from lepton_ai.serving.served import Served
 
 __all__ = ["Service"]
 
-_DECODE = "lepton_ai.data.images.decode:decode_upload"
+_PICTURES = "lepton_ai.serving.images:pictures"
 
 
 class Service:
@@ -94,7 +92,7 @@ class Service:
     def prepare(served: Served) -> None:
         """Import what the model's requests need; a server of tables needs no readers of images."""
         if served.predictor.signature.kind == "image":
-            load(_DECODE, extra="all")
+            load(_PICTURES, extra="all")
 
     def digest(self, data: bytes) -> bytes:
         """Return the keyed digest of an input, 16 bytes: it tells nothing without the key."""
@@ -108,13 +106,12 @@ class Service:
         Raises:
             InvalidInput: a file cannot be read, or does not fit the model.
         """
-        decode = load(_DECODE, extra="all")
-        decoded = [decode(data, limit=self._largest_image) for data in files]
-        matrix = batcher.served.predictor.features_from_images(
+        predictor = batcher.served.predictor
+        decoded = load(_PICTURES, extra="all")(predictor, files, self._largest_image)
+        matrix = predictor.features_from_images(
             [array for array, _ in decoded], [meta for _, meta in decoded]
         )
         keyed = self._keyed.copy()
         for data in files:
             keyed.update(data)
-        matrix = np.asarray(matrix, dtype=np.float64)
-        return Pending("matrix", matrix, len(files), keyed.digest(), principal)
+        return Pending("matrix", matrix, len(matrix), keyed.digest(), principal)

@@ -11,8 +11,8 @@ from lepton_ai.serving.messages import HttpError
 
 __all__ = ["MOST_FILES", "files_of", "is_upload"]
 
-MOST_FILES = 256
-"""The most files that one form may bring."""
+MOST_FILES = 4096
+"""The most files that one form may bring: a volume has a thousand slices or two."""
 
 _RAW = {
     "application/dicom",

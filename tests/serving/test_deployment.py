@@ -17,7 +17,9 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from lepton_ai.core.errors import AccessDenied, Conflict, InvalidInput, NotFound
+from lepton_ai.data.images.read import read_images
 from lepton_ai.ml.predictor import Predictor
+from lepton_ai.ml.training import train_classifier
 from lepton_ai.security.tokens import workspace_token
 from lepton_ai.serving.client import Client, Prediction
 from lepton_ai.serving.deployment import (
@@ -29,6 +31,7 @@ from lepton_ai.serving.deployment import (
 from lepton_ai.serving.process import down, status, up
 from lepton_ai.serving.receipts import receipt
 from lepton_ai.storage.schema import objects
+from tests.data.images.dicom_files import write_series
 from tests.serving.conftest import COLUMNS, records, tumours
 
 ROWS = tumours()[0]
@@ -278,3 +281,41 @@ def test_the_client_takes_every_usual_form(serving_workspace, tmp_path):
         Client(root, workspace_token(workspace)).predict("absent", some[0])
     for each in (table, array, images):
         assert each.name in repr(each)
+
+
+def test_a_folder_of_slices_is_one_volume(serving_workspace, tmp_path):
+    workspace = serving_workspace
+    numbers = np.random.default_rng(0)
+    folders = []
+    for number in range(12):
+        label = "bright" if number % 2 else "dark"
+        volume = numbers.integers(0, 500, (4, 6, 5), dtype=np.int16) + 400 * (number % 2)
+        folders.append(tmp_path / "volumes" / label / str(number))
+        names = [f"{name}.dcm" for name in numbers.permutation(4)]
+        write_series(
+            folders[-1],
+            volume.astype(np.int16),
+            names=names,
+            PatientID=f"p{number}",
+            SeriesInstanceUID=f"1.2.{number + 1}",
+            StudyInstanceUID=f"1.3.{number + 1}",
+        )
+    images = read_images(tmp_path / "volumes", name="volumes", workspace=workspace)
+    assert [image.entry.meta.shape for image in images] == [(4, 6, 5)] * 12
+    model = train_classifier(images, model_type="KNN", workspace=workspace)
+    deployed = deploy_model(model)
+    by_path = dict(
+        zip([image.paths[0].rpartition("/")[0] for image in images], images, strict=True)
+    )
+    for folder in folders[:4]:
+        prediction = deployed.predict(folder)
+        image = by_path[f"{folder.parent.name}/{folder.name}"]
+        (chances,) = model.predict_proba(images[images.ids.index(image.id) :][:1])
+        assert isinstance(prediction, Prediction)
+        assert list(prediction.probabilities.values()) == chances.tolist()
+        assert prediction.label == folder.parent.name
+    with pytest.raises(InvalidInput, match="comes to"):
+        deployed.predict(folders[0] / "0.dcm")
+    (folders[0] / "0.dcm").write_bytes(b"not DICOM")
+    with pytest.raises(InvalidInput, match="unsupported"):
+        deployed.predict(folders[0])

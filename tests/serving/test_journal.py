@@ -127,3 +127,12 @@ def test_a_file_whose_owner_died_before_it_held_anything_is_removed(tmp_path):
     os.utime(dead, (1, 1))
     assert complete(tmp_path) == []
     assert [*tmp_path.iterdir()] == [fresh]
+
+
+def test_what_a_writer_left_before_its_first_record_is_removed_in_time(tmp_path):
+    young, old = tmp_path / "a-00000001.new", tmp_path / "b-00000001.new"
+    for path in (young, old):
+        path.write_bytes(b"")
+    os.utime(old, (0, 0))
+    assert complete(tmp_path) == []
+    assert list(tmp_path.iterdir()) == [young]

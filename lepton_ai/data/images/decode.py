@@ -20,7 +20,15 @@ from lepton_ai.data.images.raster import is_raster, read_raster
 from lepton_ai.data.images.series import decode_series
 from lepton_ai.data.images.tiff import is_tiff, read_tiff
 
-__all__ = ["MAX_BYTES", "decode", "decode_rows", "decode_upload", "sniff", "unpack"]
+__all__ = [
+    "MAX_BYTES",
+    "decode",
+    "decode_rows",
+    "decode_slices",
+    "decode_upload",
+    "sniff",
+    "unpack",
+]
 
 MAX_BYTES = 2 * 2**30
 _HEAD = 1024
@@ -150,6 +158,15 @@ def decode_upload(data: bytes, *, limit: int = MAX_BYTES) -> Picture:
             f"the file starts with {data[:8]!r}; send DICOM, NIfTI, PNG, JPEG, TIFF or NumPy data",
         )
     return _picture(reader, [data], limit)
+
+
+def decode_slices(files: Sequence[bytes], *, limit: int = MAX_BYTES) -> Picture:
+    """Decode the DICOM slices of one volume, in any order, as a served model gets them.
+
+    Raises:
+        Unreadable: a file is no DICOM slice, or they form no volume; the message says why.
+    """
+    return _picture("dicom", files, limit)
 
 
 def _picture(reader: str, files: Sequence[bytes], limit: int) -> Picture:

@@ -1,0 +1,28 @@
+"""Uploaded images, decoded for a model. Loaded by the first model of images only."""
+
+from collections.abc import Sequence
+
+from lepton_ai.data.images.decode import Picture, decode_slices, decode_upload, sniff
+from lepton_ai.ml.predictor import Predictor
+
+__all__ = ["pictures"]
+
+
+def pictures(predictor: Predictor, files: Sequence[bytes], limit: int) -> list[Picture]:
+    """Return the images that the files of one request hold.
+
+    Each file is an image, but several DICOM files for a model of volumes are the slices of one.
+
+    Args:
+        predictor: of a model of images.
+        files: in the order they came.
+        limit: the largest decoded image in bytes.
+
+    Raises:
+        Unreadable: a file is no such image; the message says why.
+    """
+    usual = predictor.preparation.meta
+    of_volumes = usual is not None and len(usual.shape) - (usual.channels > 1) >= 3
+    if of_volumes and len(files) > 1 and all(sniff(data) == "dicom" for data in files):
+        return [decode_slices(files, limit=limit)]
+    return [decode_upload(data, limit=limit) for data in files]
