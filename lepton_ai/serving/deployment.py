@@ -13,6 +13,7 @@ from lepton_ai.security.tokens import workspace_token
 from lepton_ai.serving.client import Client, Prediction
 from lepton_ai.serving.process import EndpointStatus, log_path, logs, status, up
 from lepton_ai.serving.reports import Report, reports
+from lepton_ai.serving.supervisor import pid_file
 from lepton_ai.storage import Node, Workspace
 from lepton_ai.storage.schema import deployments
 
@@ -218,6 +219,9 @@ def _wait(
             now = connection.scalar(
                 sa.select(deployments.c.node_id).where(deployments.c.name == endpoint)
             )
+        if not living and not pid_file(workspace.home).held():
+            # The server died since it was found running; the next one reads what was written.
+            up(workspace, timeout)
         if now != ours.id:
             raise Conflict(f"another deployment to {endpoint!r} took the place of {ours.ref}")
         if time.monotonic() > deadline:

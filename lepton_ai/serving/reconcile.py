@@ -90,9 +90,12 @@ class Reconciler(threading.Thread):
 
     def run(self) -> None:
         """Reconcile four times a second; a database that does not answer is asked again."""
-        self._prune()
+        pruned = False
         while True:
             try:
+                if not pruned:
+                    self._prune()
+                    pruned = True
                 changed = self.reconcile()
                 now = time.monotonic()
                 if changed or now - self._reported_at >= HEARTBEAT_SECONDS:
@@ -205,18 +208,15 @@ class Reconciler(threading.Thread):
             replicas.c.host == self._identity.host,
             replicas.c.generation < self._identity.generation,
         )
-        try:
-            with self._workspace.database.write() as connection:
-                connection.execute(sa.delete(replicas).where(earlier))
-        except LeptonError:
-            logger.exception("cannot remove the rows of earlier replicas")
+        with self._workspace.database.write() as connection:
+            connection.execute(sa.delete(replicas).where(earlier))
 
     def _withdraw(self) -> None:
         try:
             with self._workspace.database.write() as connection:
                 connection.execute(sa.delete(replicas).where(replicas.c.id == self._identity.id))
-        except LeptonError:
-            logger.exception("cannot remove the row of this replica")
+        except Exception:
+            logger.exception("the row of this replica stays; the next server removes it")
 
 
 def load(workspace: Workspace, endpoint: str, deployment_id: str, model_id: str) -> Served:

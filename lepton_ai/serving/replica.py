@@ -51,6 +51,7 @@ _MOST_CONNECTIONS = 4096
 _KEEP_ALIVE_SECONDS = 60
 _HELD_BODIES = 4
 _ROLL_SECONDS = 1.0
+_SWITCH_SECONDS = 0.001
 
 
 class ReplicaOrders(Struct, frozen=True):
@@ -74,8 +75,8 @@ def main(argument: str) -> None:
         format=f"%(asctime)s %(levelname)s replica {orders.slot} [{os.getpid()}] %(message)s",
     )
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    # uvicorn raises a signal once more after it has obeyed; the rest shall still happen then.
-    signal.signal(signal.SIGTERM, lambda number, frame: None)
+    # Threads that decode images hand the interpreter back to the event loop sooner.
+    sys.setswitchinterval(_SWITCH_SECONDS)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     own = PidFile(workspace.home / "serving" / "replicas" / f"{orders.slot}.pid")
@@ -119,6 +120,9 @@ async def _serve(workspace: Workspace, orders: ReplicaOrders) -> None:
                 timeout_graceful_shutdown=DRAIN_SECONDS,
             )
         )
+        # uvicorn has a handler of its own while it serves, and raises the signal once more when
+        # it has obeyed; what comes before and after is to be done in any case.
+        signal.signal(signal.SIGTERM, lambda *_: setattr(server, "should_exit", True))
         line = socket.socket(fileno=orders.line)
         line.setblocking(False)
         loop.add_reader(line, _hear, line, server)

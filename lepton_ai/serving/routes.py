@@ -49,8 +49,8 @@ class RouteTable:
         for rows in self._by_length.values():
             # Fixed words go before parameters, whatever the order of the table.
             rows.sort(key=lambda row: [segment[:1] == "{" for segment in row[0]])
-        # Few paths get nearly all requests.
-        self.find = lru_cache(maxsize=1024)(self._find)
+        # Few paths get nearly all requests. What is kept of the others is bounded.
+        self.find = lru_cache(maxsize=128)(self._find)
 
     def _find(self, method: str, path: str) -> tuple[Route, Mapping[str, str]]:
         """Return the route and the values of the path's parameters.

@@ -101,6 +101,7 @@ def test_after_kill_9_the_next_start_serves_the_same(serving_workspace, also_rep
     if also_replicas:
         for pid in victims:
             os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not pid_file(serving_workspace.home).held())
     # What was answered is known though nobody had the time to put it away.
     found = [receipt(serving_workspace, name) for name in answered]
     after = up(serving_workspace)
@@ -206,6 +207,11 @@ def test_a_rotated_token_opens_and_the_old_one_does_not(serving_workspace):
 
     wait_until(lambda: answer(new) == 200, 5)
     assert answer(old) == 401
+    # A new master key is none of the clients' business, and of the replicas' only when they load.
+    serving_workspace.keys.rotate()
+    assert answer(new) == 200
+    deploy_model("tumour:1", workspace=serving_workspace)
+    assert answer(new) == 200
 
 
 def test_a_start_that_fails_shows_why(serving_workspace):
