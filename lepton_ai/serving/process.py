@@ -113,6 +113,11 @@ def up(workspace: Workspace, timeout: float = _START_SECONDS) -> ServerStatus:
                     # The server that ran was just going down.
                     started = _Started(workspace)
                 elif started is not None and started.ended():
+                    if own.held():
+                        # One came first that a program was starting when it was killed.
+                        started.close()
+                        started = None
+                        continue
                     raise StartFailed(
                         f"the inference server did not start; its log, {log_path(workspace)}, "
                         f"ends with:\n{_tail(workspace)}"

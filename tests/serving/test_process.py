@@ -21,7 +21,7 @@ from lepton_ai.serving.client import Client
 from lepton_ai.serving.deployment import deploy_model, deployment
 from lepton_ai.serving.process import StartFailed, down, log_path, logs, status, up
 from lepton_ai.serving.receipts import receipt
-from lepton_ai.serving.supervisor import Running, listen, pid_file, replica_files
+from lepton_ai.serving.supervisor import Running, command, listen, pid_file, replica_files
 from tests.serving.conftest import open_workspace, records, stop, tumours
 
 ROWS = records(tumours()[0])
@@ -139,6 +139,21 @@ def test_starts_at_once_make_one_server(serving_workspace):
         pids = {start.result().pid for start in here} | {int(finish(each)) for each in scripts}
     assert len(pids) == 1
     assert log_path(serving_workspace).read_text().count("serving at") == 1
+
+
+def test_a_start_gives_way_to_one_whose_starter_was_killed(serving_workspace, monkeypatch):
+    (serving_workspace.home / "serving").mkdir()
+    monkeypatch.setenv("LEPTON_PORT", "0")
+    # What is left of `up` when it is killed as soon as it has started the supervisor.
+    orphan = subprocess.Popen(
+        command("lepton_ai.serving.supervisor", str(serving_workspace.home)),
+        stderr=subprocess.DEVNULL,
+    )
+    assert not pid_file(serving_workspace.home).held()
+    server = up(serving_workspace)
+    assert orphan.wait(timeout=10) == 0
+    assert server.running
+    assert len(replica_pids(serving_workspace)) == 1
 
 
 def test_two_replicas_share_the_port_and_the_load(serving_workspace):
