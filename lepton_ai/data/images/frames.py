@@ -5,6 +5,7 @@ pydicom's plugins. Codecs are rows of `_CODECS`, by transfer syntax (DICOM PS3.5
 """
 
 from collections.abc import Callable
+from itertools import pairwise
 from struct import unpack, unpack_from
 from typing import Any
 
@@ -19,7 +20,7 @@ from lepton_ai.data.images.codestream import Codestream
 from lepton_ai.data.images.elements import Elements
 from lepton_ai.data.images.failure import Unreadable
 
-__all__ = ["Frame", "decode_frame", "fragments", "is_compressed", "split_frames"]
+__all__ = ["CodecFailed", "Frame", "decode_frame", "fragments", "is_compressed", "split_frames"]
 
 _NATIVE = frozenset(
     {
@@ -30,6 +31,10 @@ _NATIVE = frozenset(
     }
 )
 _EXTENDED_OFFSETS = 0x7FE00001
+
+
+class CodecFailed(Unreadable):
+    """A frame that is of the right size by its own header, but that the codec cannot decode."""
 
 
 class Frame(Struct, frozen=True):
@@ -112,8 +117,9 @@ def decode_frame(data: bytes, frame: Frame) -> NDArray[Any]:
     """Decode one compressed frame to the stored numbers, (y, x) or (y, x, samples).
 
     Raises:
-        Unreadable: the transfer syntax is not known, the frame is broken, or it is not of
-            the size that the header says.
+        CodecFailed: the frame is broken, or of a kind that only other decoders know.
+        Unreadable: the transfer syntax is not known, or the frame is not of the size that
+            the header says.
     """
     codec = _CODECS.get(frame.syntax)
     if codec is None:
@@ -123,7 +129,7 @@ def decode_frame(data: bytes, frame: Frame) -> NDArray[Any]:
     except Unreadable:
         raise
     except Exception as error:  # each codec has its own error type
-        raise Unreadable("unreadable", f"the compressed frame is broken: {error}") from error
+        raise CodecFailed("unreadable", f"the compressed frame is broken: {error}") from error
     shape = (frame.rows, frame.columns) + ((frame.samples,) if frame.samples > 1 else ())
     if array.shape != shape:
         raise Unreadable("unreadable", f"the frame is of shape {array.shape}, not {shape}")
@@ -184,16 +190,39 @@ def _jpeg_xl(data: bytes, frame: Frame) -> NDArray[Any]:
 
 
 def _run_length(data: bytes, frame: Frame) -> NDArray[Any]:
-    """RLE lossless (PS3.5, annex G); colours lie plane after plane."""
-    room = imagecodecs.dicomrle_decode(data, np.dtype(f"<u{frame.dtype.itemsize}"))
-    count = frame.rows * frame.columns * frame.samples
-    if len(room) != count * frame.dtype.itemsize:
-        raise Unreadable("unreadable", f"the frame has {len(room)} bytes for {count} numbers")
-    array = np.frombuffer(room, frame.dtype)
+    """RLE lossless (PS3.5, annex G): each byte of each colour is a segment, highest byte first.
+
+    The segments are found here, not by imagecodecs, which trusts their offsets.
+    """
+    width, pixels = frame.dtype.itemsize, frame.rows * frame.columns
+    if len(data) < 64:
+        raise Unreadable("truncated", f"the RLE header has {len(data)} bytes of 64")
+    count, *starts = unpack("<16L", data[:64])
+    if count != frame.samples * width:
+        raise Unreadable("unreadable", f"{count} RLE segments for {frame.samples * width} bytes")
+    starts = [*starts[:count], len(data)]
+    if starts[0] < 64 or starts != sorted(starts):
+        raise Unreadable("unreadable", f"the RLE segments lie at {starts}")
+    room = np.empty((frame.samples, width, pixels), np.uint8)
+    for number, (start, stop) in enumerate(pairwise(starts)):
+        colour, byte = divmod(number, width)
+        _unpack_bits(data[start:stop], room[colour, width - 1 - byte])
+    numbers = np.ascontiguousarray(room.transpose(0, 2, 1)).view(f"<u{width}")
+    array: NDArray[Any] = numbers.view(frame.dtype)
+    array = array.reshape(frame.samples, frame.rows, frame.columns)
     if frame.samples == 1:
         return array.reshape(frame.rows, frame.columns)
-    colours = array.reshape(frame.samples, frame.rows, frame.columns)
-    return _coloured(np.ascontiguousarray(np.moveaxis(colours, 0, -1)), frame)
+    return _coloured(np.ascontiguousarray(np.moveaxis(array, 0, -1)), frame)
+
+
+def _unpack_bits(segment: bytes, into: NDArray[np.uint8]) -> None:
+    try:
+        size = len(imagecodecs.packbits_decode(segment, out=into.data))
+    except imagecodecs.PackbitsError:
+        # A byte of padding, which makes the length even, reads as the start of a run.
+        size = len(imagecodecs.packbits_decode(segment[:-1], out=into.data))
+    if size != len(into):
+        raise Unreadable("truncated", f"an RLE segment has {size} bytes of {len(into)}")
 
 
 def _bare(data: bytes, frame: Frame) -> NDArray[Any]:

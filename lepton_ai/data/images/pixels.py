@@ -18,7 +18,13 @@ from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, conve
 
 from lepton_ai.data.images.dicom import QUIET, Header
 from lepton_ai.data.images.failure import Unreadable
-from lepton_ai.data.images.frames import Frame, decode_frame, is_compressed, split_frames
+from lepton_ai.data.images.frames import (
+    CodecFailed,
+    Frame,
+    decode_frame,
+    is_compressed,
+    split_frames,
+)
 from lepton_ai.data.images.rescale import common_type, rescale, rescaled_type
 
 __all__ = ["decode_pixels"]
@@ -66,9 +72,7 @@ def _stored(header: Header) -> NDArray[Any]:
         parts = split_frames(elements, at, header.frames)
         try:
             decoded = [decode_frame(part, frame) for part in parts]
-        except Unreadable as error:
-            if error.reason == "truncated" or not _known_to_pydicom(elements.syntax):
-                raise
+        except CodecFailed as error:
             return _by_pydicom(header, error)
         whole = decoded[0] if header.frames == 1 else np.stack(decoded)
         if elements.syntax in ("1.2.840.10008.1.2.5", "1.2.840.10008.1.2.1.98"):
@@ -135,10 +139,6 @@ def _values(header: Header, array: NDArray[Any]) -> NDArray[Any]:
             for frame, kind, scale in zip(array, types, header.scales, strict=True)
         ]
     )
-
-
-def _known_to_pydicom(syntax: str) -> bool:
-    return any(syntax == known for known in pydicom.uid.AllTransferSyntaxes)
 
 
 def _by_pydicom(header: Header, error: Unreadable | None) -> NDArray[Any]:

@@ -6,7 +6,6 @@ the picture as viewers show it.
 
 from collections.abc import Callable
 from struct import error as StructError  # noqa: N812 (the standard library's name)
-from struct import unpack_from
 from typing import Any
 
 import imagecodecs
@@ -17,6 +16,7 @@ from PIL.Image import Exif
 from lepton_ai.data.images import codestream
 from lepton_ai.data.images.failure import Unreadable
 from lepton_ai.data.images.image import ImageMeta
+from lepton_ai.data.images.png import SIGNATURE, read_png
 
 __all__ = ["is_raster", "opaque", "read_raster", "upright"]
 
@@ -35,7 +35,7 @@ _TURNS: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
 
 def is_raster(head: bytes) -> bool:
     """Say whether bytes start a PNG or JPEG file."""
-    return head.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"))
+    return head.startswith((SIGNATURE, b"\xff\xd8\xff"))
 
 
 def read_raster(data: bytes, limit: int) -> tuple[NDArray[Any], ImageMeta]:
@@ -46,7 +46,7 @@ def read_raster(data: bytes, limit: int) -> tuple[NDArray[Any], ImageMeta]:
             the limit in bytes when decoded.
     """
     attributes: dict[str, str] = {}
-    reader = _png if data.startswith(b"\x89PNG") else _jpeg
+    reader = _png if data.startswith(SIGNATURE) else _jpeg
     try:
         array = reader(data, limit, attributes)
     except Unreadable:
@@ -78,31 +78,17 @@ def upright(array: NDArray[Any], orientation: object, attributes: dict[str, str]
     return np.ascontiguousarray(turn(array))
 
 
-def _check(rows: int, columns: int, width: int, limit: int) -> None:
-    if rows < 1 or columns < 1:
-        raise Unreadable("unreadable", f"the image says it is {columns} x {rows} pixels")
-    if rows * columns * width > limit:
-        raise Unreadable(
-            "too large", f"{columns} x {rows} pixels of {width} bytes are above {limit} bytes"
-        )
-
-
 def _png(data: bytes, limit: int, attributes: dict[str, str]) -> NDArray[Any]:
-    if len(data) < 33 or data[12:16] != b"IHDR":
-        raise Unreadable("truncated", "the PNG file has no header")
-    columns, rows, depth = unpack_from(">LLB", data, 16)
-    # Room for four samples: a palette may turn out to have transparency.
-    _check(rows, columns, 8 if depth == 16 else 4, limit)
-    if b"IEND" not in data[-4096:]:
-        raise Unreadable("truncated", "the PNG file has no end")
-    array: NDArray[Any] = imagecodecs.png_decode(data)
+    array = read_png(data, limit)
     return opaque(array, attributes) if array.ndim == 3 else array
 
 
 def _jpeg(data: bytes, limit: int, attributes: dict[str, str]) -> NDArray[Any]:
     stream = codestream.jpeg(data)
-    width = stream.components * (1 if stream.precision <= 8 else 2)
-    _check(stream.rows, stream.columns, width, limit)
+    size = stream.rows * stream.columns * stream.components * (1 if stream.precision <= 8 else 2)
+    if not 0 < size <= limit:
+        what = "too large" if size else "unreadable"
+        raise Unreadable(what, f"{stream.columns} x {stream.rows} pixels for {limit} bytes")
     if stream.components not in (1, 3):
         raise Unreadable("unsupported", f"a JPEG of {stream.components} colours (CMYK)")
     exif = Exif()

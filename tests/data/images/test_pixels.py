@@ -157,11 +157,42 @@ def test_ybr_becomes_rgb() -> None:
     ybr = np.tile(np.array([76, 85, 255], np.uint8), (4, 6, 1))
     array, _ = decode_upload(dicom(ybr, PhotometricInterpretation="YBR_FULL"))
     np.testing.assert_allclose(array, np.tile([254, 0, 0], (4, 6, 1)), atol=1)
-    rle = [imagecodecs.packbits_encode(bytes([value]) * 24) for value in (76, 85, 255)]
-    starts = np.cumsum([64, *map(len, rle)])[:3]
-    frame = struct.pack("<16L", 3, *starts, *[0] * 12) + b"".join(rle)
+    frame = rle(*(imagecodecs.packbits_encode(bytes([value]) * 24) for value in (76, 85, 255)))
     data = compressed([frame], ybr, RLELossless, PhotometricInterpretation="YBR_FULL")
     np.testing.assert_allclose(decode_upload(data)[0], np.tile([254, 0, 0], (4, 6, 1)), atol=1)
+
+
+def rle(*segments: bytes, starts: tuple[int, ...] | None = None, count: int | None = None) -> bytes:
+    if starts is None:
+        starts = tuple(64 + sum(map(len, segments[:number])) for number in range(len(segments)))
+    numbers = (len(segments) if count is None else count, *starts)
+    return struct.pack("<16L", *numbers, *[0] * (16 - len(numbers))) + b"".join(segments)
+
+
+def test_run_length_segments() -> None:
+    pixels = np.arange(24, dtype=np.uint16).reshape(4, 6) * 300
+    high, low = (
+        imagecodecs.packbits_encode((pixels >> shift).astype(np.uint8).tobytes())
+        for shift in (8, 0)
+    )
+    for frame in (rle(high, low), rle(high + b"\0", low + b"\0")):
+        array, _ = decode_upload(compressed([frame], pixels, RLELossless))
+        np.testing.assert_array_equal(array, pixels)
+
+
+def test_run_length_segments_that_lie_nowhere() -> None:
+    pixels = np.zeros((4, 6), np.uint16)
+    good = imagecodecs.packbits_encode(bytes(24))
+    for frame in (
+        rle(good, good, starts=(64, 2**32 - 1)),
+        rle(good, good, starts=(2**31, 64)),
+        rle(good, good, starts=(0, 64)),
+        rle(good, good, count=15),
+        rle(good, good, count=2**31),
+        rle(good, imagecodecs.packbits_encode(bytes(23))),
+        b"\2\0\0\0",
+    ):
+        assert reason(compressed([frame], pixels, RLELossless)) in ("unreadable", "truncated")
 
 
 def test_bits() -> None:

@@ -95,6 +95,52 @@ def test_jpeg_with_broken_exif() -> None:
     np.testing.assert_array_equal(decode_upload(broken)[0], decode_upload(data)[0])
 
 
+def parts(data: bytes) -> list[tuple[bytes, bytes]]:
+    found, at = [], 8
+    while at < len(data):
+        (length,) = struct.unpack_from(">L", data, at)
+        found.append((data[at + 4 : at + 8], data[at + 8 : at + 8 + length]))
+        at += 12 + length
+    return found
+
+
+def joined(chunks: list[tuple[bytes, bytes]]) -> bytes:
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(kind, body) for kind, body in chunks)
+
+
+@pytest.mark.parametrize("shape", [(13, 11), (8, 8), (1, 1), (5, 3)])
+def test_interlaced_png(shape: tuple[int, int]) -> None:
+    pixels = NUMBERS.integers(0, 256, shape, dtype=np.uint8)
+    rows = b""
+    # Left, top and steps of the seven passes of Adam7.
+    for place in ("0088", "4088", "0448", "2044", "0224", "1022", "0112"):
+        left, top, across, down = map(int, place)
+        part = pixels[top::down, left::across]
+        rows += b"".join(b"\0" + row.tobytes() for row in part if row.size)
+    head, _, end = parts(png(shape[1], shape[0], 8, b""))
+    data = joined([(head[0], head[1][:12] + b"\1"), (b"IDAT", zlib.compress(rows)), end])
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(data))), pixels)
+    np.testing.assert_array_equal(decode_upload(data)[0], pixels)
+
+
+def test_png_with_whole_checksums_and_broken_parts() -> None:
+    head, pixels, end = parts(png(8, 2, 8, bytes(18)))
+    assert decode_upload(joined([head, pixels, end]))[0].shape == (2, 8)
+    extra = (b"IDAT", pixels[1] + b"more")
+    assert decode_upload(joined([head, extra, end]))[0].shape == (2, 8)
+    for broken in (
+        [head, (b"IDAT", zlib.compress(b"\x09" + bytes(17))), end],  # no such filter
+        [head, (b"IDAT", zlib.compress(bytes(19))), end],
+        [head, (b"IDAT", b"no zlib stream"), end],
+        [(b"IHDR", head[1][:8] + b"\x07" + head[1][9:]), pixels, end],  # 7 bits
+        [(b"IHDR", head[1][:9] + b"\x03" + head[1][10:]), pixels, end],  # no palette
+        [pixels, end],
+    ):
+        assert reason(joined(broken)) == "unreadable"
+    assert reason(joined([head, (b"IDAT", zlib.compress(bytes(17))), end])) == "truncated"
+    assert reason(joined([head, pixels])) == "truncated"
+
+
 def test_files_that_are_cut_short_or_altered() -> None:
     for data in (saved(Image.fromarray(COLOUR)), saved(Image.fromarray(COLOUR), "JPEG")):
         assert reason(data[: len(data) // 2]) == "truncated"
