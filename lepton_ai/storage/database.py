@@ -7,9 +7,10 @@ must be alone (migration, switching the active key, collection) hold it exclusiv
 """
 
 import os
+import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from operator import itemgetter
 from typing import Any
 
@@ -190,6 +191,11 @@ class Database:
 
         upgrade(connection)
 
+    def keep_log(self) -> None:
+        """Let SQLite write ahead in a log from now on (WAL mode), which lasts with the file."""
+        with _translated(self.url), closing(self.engine.raw_connection()) as connection:
+            connection.cursor().execute("PRAGMA journal_mode = WAL")
+
     def close(self) -> None:
         """Close the connections of this process; using the database again opens new ones."""
         if self._engine is not None and self._pid == os.getpid():
@@ -256,12 +262,11 @@ def _translated(url: sa.URL) -> Iterator[None]:
     name = url.render_as_string(hide_password=True)
     try:
         yield
-    except exc.DBAPIError as error:
-        if isinstance(error.__cause__, LeptonError):
-            raise
-        text = str(error.orig).strip()
+    except (exc.DBAPIError, sqlite3.Error) as error:
+        cause = error.orig if isinstance(error, exc.DBAPIError) else error
+        text = str(cause).strip()
         # SQLite's own name of the error says more than its text.
-        clues = f"{text} {getattr(error.orig, 'sqlite_errorname', '')}"
+        clues = f"{text} {getattr(cause, 'sqlite_errorname', '')}"
         for words, kind, advice in _MEANINGS:
             if any(word in clues for word in words):
                 raise kind(f"metadata database {name}: {text}; {advice}") from error

@@ -1,17 +1,15 @@
 """The workspace: one directory that holds metadata, objects and keys, and opens them together."""
 
 import os
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from filelock import FileLock
+from sqlalchemy import Connection
 
 from lepton_ai.core.errors import Conflict, Corrupt
-from lepton_ai.core.ids import new_id
 from lepton_ai.core.settings import Settings
 from lepton_ai.storage.backends import open_backend
 from lepton_ai.storage.database import Database
@@ -40,13 +38,8 @@ class Workspace:
         self.home: Path = settings.home
         self.database = database
         self.keys = keys
-        found = _workspace_id(database)
-        if found is None:
-            raise Corrupt(
-                f"the metadata database of {self.home} has lost the workspace's id; "
-                "restore it from a backup"
-            )
-        self.id: str = found
+        # Follows from a secret, so it lasts as long as the workspace and cannot be altered.
+        self.id = f"workspace_{keys.token('workspace')}"
         self._backend = open_backend(settings, self.id)
         self.objects = ObjectStore(database, keys, self._backend)
         self.lineage = Lineage(database, keys)
@@ -138,12 +131,15 @@ def _ready(settings: Settings, database: Database) -> bool:
     file = _sqlite_file(database)
     if file is not None and not file.exists():
         return False
-    return database.revision() == REVISION and _workspace_id(database) is not None
-
-
-def _workspace_id(database: Database) -> str | None:
+    if database.revision() != REVISION:
+        return False
     with database.read() as connection:
-        return connection.scalar(sa.select(state.c.value).where(state.c.key == "workspace_id"))
+        return _is_begun(connection)
+
+
+def _is_begun(connection: Connection) -> bool:
+    """Say whether the database holds a workspace, and not just its tables."""
+    return bool(connection.scalar(sa.select(sa.func.count()).select_from(state)))
 
 
 def _prepare(settings: Settings, database: Database, keys: KeyRing) -> None:
@@ -164,11 +160,11 @@ def _prepare(settings: Settings, database: Database, keys: KeyRing) -> None:
             leftover.unlink(missing_ok=True)
         with disk_errors(str(draft)):
             os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        with closing(sqlite3.connect(draft)) as connection:
-            connection.execute("PRAGMA journal_mode = WAL")
         making = Database(_sqlite_url(draft))
         try:
             _fill(settings, making, KeyRing(making, settings))
+            # Last, so that all of the draft lies in the one file that is renamed.
+            making.keep_log()
         finally:
             making.close()
         draft.rename(file)
@@ -179,7 +175,7 @@ def _fill(settings: Settings, database: Database, keys: KeyRing) -> None:
     """Run the missing migrations and, in a database without a workspace, begin one."""
     with database.write(exclusive=True) as connection:
         database.migrate(connection)
-        if connection.scalar(sa.select(sa.func.count()).select_from(state)):
+        if _is_begun(connection):
             return
         spool = settings.home / "objects"
         if any(not path.name.startswith(".") for path in spool.iterdir()):
@@ -189,4 +185,3 @@ def _fill(settings: Settings, database: Database, keys: KeyRing) -> None:
                 "them: restore the database from a backup, or correct LEPTON_DATABASE_URL"
             )
         keys.initialise(connection)
-        connection.execute(sa.insert(state).values(key="workspace_id", value=new_id("workspace")))

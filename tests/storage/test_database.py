@@ -173,7 +173,7 @@ def test_eight_processes_write_without_a_locked_database(
     for worker in workers:
         worker.join()
     assert [worker.exitcode for worker in workers] == [0] * 8
-    assert len(keys(workspace.database)) == 2 + 8 * 40
+    assert len(keys(workspace.database)) == 1 + 8 * 40
 
 
 def test_a_forked_child_uses_connections_of_its_own(workspace: Workspace) -> None:

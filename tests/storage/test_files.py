@@ -1,6 +1,7 @@
 import errno
 import os
 import resource
+import shutil
 import subprocess
 import traceback
 from collections.abc import Callable, Iterator
@@ -97,14 +98,21 @@ class TestFullDisk:
 
     def test_a_first_use_that_does_not_fit(self, small_disk: Path) -> None:
         ballast = small_disk / "ballast"
-        ballast.write_bytes(bytes(2 * 2**20 - 20_000))
-        for _ in range(2):
-            with pytest.raises(StorageFull):
-                Workspace.open(small_disk / "home")
-        ballast.unlink()
-        workspace = Workspace.open(small_disk / "home")
-        assert workspace.objects.get(workspace.objects.put(b"x")) == b"x"
-        workspace.close()
+        failures = 0
+        for free in range(0, 400_000, 12_288):  # so that each step fails once
+            home = small_disk / f"home{free}"
+            ballast.write_bytes(bytes(2**21 - free))
+            try:
+                Workspace.open(home).close()
+            except StorageFull:
+                failures += 1
+            ballast.unlink()
+            workspace = Workspace.open(home)
+            assert workspace.objects.get(workspace.objects.put(b"x")) == b"x"
+            assert [*workspace.verify()] == []
+            workspace.close()
+            shutil.rmtree(home)
+        assert failures > 10
 
     def test_a_rotation_that_does_not_fit(self, workspace: Workspace) -> None:
         address = workspace.objects.put(b"x")

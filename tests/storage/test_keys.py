@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import time
 from collections.abc import Callable, Iterator
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import msgspec
@@ -123,10 +124,10 @@ class TestRotation:
         assert filed(workspace) == [active(workspace)]
 
 
-def _write(settings: Settings, stop: float, found: "multiprocessing.Queue[list[str]]") -> None:
+def _write(settings: Settings, enough: Event, found: "multiprocessing.Queue[list[str]]") -> None:
     workspace = Workspace.open(settings=settings)
     addresses = []
-    while time.time() < stop:
+    while not enough.is_set():
         with workspace.transaction() as tx:
             addresses.append(tx.put(os.urandom(50)))
             tx.node("source", "s", holds=addresses[-1:])
@@ -136,21 +137,20 @@ def _write(settings: Settings, stop: float, found: "multiprocessing.Queue[list[s
 def test_rotations_beside_writers_lose_nothing(
     workspace: Workspace, settings: Settings, reopen: Callable[[], Workspace]
 ) -> None:
-    found: multiprocessing.Queue[list[str]] = FORK.Queue()
-    stop = time.time() + 1.5
-    writers = [FORK.Process(target=_write, args=(settings, stop, found)) for _ in range(2)]
+    enough, found = FORK.Event(), FORK.Queue()
+    writers = [FORK.Process(target=_write, args=(settings, enough, found)) for _ in range(2)]
     for writer in writers:
         writer.start()
-    rotations = 0
-    while time.time() < stop:
+    for rotation in range(1, 6):
+        while len(workspace.lineage.list("source")) < 5 * rotation:
+            time.sleep(0.01)
         workspace.keys.rotate()
-        rotations += 1
+    enough.set()
     addresses = [address for _ in writers for address in found.get(timeout=60)]
     for writer in writers:
         writer.join()
     found.close()
-    assert rotations > 2
-    assert len(addresses) > 10
+    assert len(addresses) >= 25
     workspace.keys.rotate()
     assert key_ids(workspace) == {active(workspace)}
     assert filed(workspace) == [active(workspace)]

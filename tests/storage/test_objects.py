@@ -80,6 +80,13 @@ def test_two_workspaces_have_different_addresses(workspace: Workspace, tmp_path:
     other.close()
 
 
+def test_many_objects_are_read_by_one_query(workspace: Workspace) -> None:
+    contents = {workspace.objects.put(b"%d" % number): b"%d" % number for number in range(5)}
+    assert workspace.objects.get_many([*contents, *contents]) == contents
+    with pytest.raises(NotFound, match="no object 00"):
+        workspace.objects.get_many([*contents, "00"])
+
+
 def test_what_does_not_exist_is_said_so(workspace: Workspace) -> None:
     with pytest.raises(NotFound, match="no object 00"):
         workspace.objects.get("00")
