@@ -66,7 +66,7 @@ def confusion(evaluation: "Evaluation", path: str | os.PathLike[str] | None = No
 
 
 def _entitle(axes: Axes, evaluation: "Evaluation") -> None:
-    about = f"{evaluation.data}: {evaluation.rows} rows" if evaluation.data else ""
+    about = f"on {evaluation.data}: {evaluation.rows} rows" if evaluation.data else ""
     axes.set_title(_plain("\n".join(filter(None, (evaluation.model, about)))), fontsize="medium")
 
 
