@@ -20,7 +20,7 @@ from lepton_ai.data.images.failure import Unreadable
 from lepton_ai.data.images.image import ImageMeta
 from lepton_ai.data.images.position import Arrangement, Place
 
-__all__ = ["QUIET", "Header", "read_header"]
+__all__ = ["QUIET", "Header", "decoded_text", "read_header"]
 
 _FLOAT_PIXELS = 0x7FE00008
 _FLOATS = {_FLOAT_PIXELS: "f4", 0x7FE00009: "f8"}
@@ -141,7 +141,7 @@ class Header(Struct):
             spacing=spacing,
             origin=self.place.position,
             direction=axes,  # type: ignore[arg-type] # nine figures
-            patient=_patient(elements),
+            patient=decoded_text(elements, 0x00100020),
             study=elements.text(0x0020000D),
             series=elements.text(0x0020000E),
             attributes=attributes,
@@ -246,8 +246,9 @@ def _ranks(elements: Elements) -> dict[str, float]:
     return found
 
 
-def _patient(elements: Elements) -> str | None:
-    raw = elements.raw(0x00100020)
+def decoded_text(elements: Elements, tag: int) -> str | None:
+    """Return a text in the file's own character set, None where it is absent or empty."""
+    raw = elements.raw(tag)
     if not raw:
         return None
     if raw.isascii() and b"\x1b" not in raw:

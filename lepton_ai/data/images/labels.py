@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 
-from pydicom.datadict import keyword_dict
+from pydicom.datadict import dictionary_VR, keyword_dict
 
 from lepton_ai.core.errors import InvalidInput, NotFound
 
@@ -24,6 +24,7 @@ _KEYS = (
 # fmt: on
 _LABELS = ("label", "labels", "class", "category", "target", "diagnosis", "y", "finding", "outcome")
 _SUFFIXES = (".gz", ".dcm", ".dicom", ".nii", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".npy")
+_TEXTS = frozenset({"AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "UI"})
 _MAX_BYTES = 256 * 2**20
 
 
@@ -59,6 +60,11 @@ def dicom_tag(keyword: str) -> int:
         hint = f"did you mean {' or '.join(near)}?" if near else "such as BodyPartExamined"
         raise InvalidInput(
             f"label={keyword!r} is neither 'folder', a .csv file nor a DICOM keyword; {hint}"
+        )
+    if dictionary_VR(tag) not in _TEXTS:
+        raise InvalidInput(
+            f"label={keyword!r} is no text but of VR {dictionary_VR(tag)}; labels are texts, "
+            "such as BodyPartExamined"
         )
     return int(tag)
 

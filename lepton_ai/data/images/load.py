@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from pathlib import PurePosixPath
+from typing import Any
 
 from msgspec import Struct
+from numpy.typing import NDArray
 
 from lepton_ai.data.images.array import read_array
 from lepton_ai.data.images.decode import decode_upload, sniff, unpack
-from lepton_ai.data.images.dicom import read_header
+from lepton_ai.data.images.dicom import decoded_text, read_header
 from lepton_ai.data.images.dicomdir import is_dicomdir, references
 from lepton_ai.data.images.elements import read_elements
 from lepton_ai.data.images.failure import Unreadable
@@ -93,17 +95,7 @@ def load(file: File, seal: Callable[[bytes], Sealed], limit: int, tag: int | Non
         elif reader == "array":
             _load_array(loaded, unpack(reader, data, limit), limit)
         else:
-            array, meta = decode_upload(data, limit=limit)
-            digests = plane_digests(array, meta.channels)
-            loaded.pictures = (
-                Picture(
-                    None,
-                    meta,
-                    combine_digests(meta.shape, meta.dtype, digests),
-                    fingerprint(coefficients(array, meta.channels)),
-                    None,
-                ),
-            )
+            loaded.pictures = (_picture(None, *decode_upload(data, limit=limit), None),)
     except Exception as error:
         # A broken file can break a reader where no check foresaw it; the rest goes on.
         fault = (
@@ -142,24 +134,23 @@ def _load_dicom(loaded: Loaded, data: bytes, limit: int, tag: int | None) -> Non
         coefficients(array, meta.channels),
     )
     if tag is not None:
-        loaded.label = header.elements.text(tag)
+        loaded.label = decoded_text(header.elements, tag)
 
 
 def _load_array(loaded: Loaded, data: bytes, limit: int) -> None:
-    pictures = []
-    for row in read_array(data, limit):
-        channels = row.meta.channels
-        digests = plane_digests(row.array, channels)
-        pictures.append(
-            Picture(
-                row.index,
-                row.meta,
-                combine_digests(row.meta.shape, row.meta.dtype, digests),
-                fingerprint(coefficients(row.array, channels)),
-                row.label,
-            )
-        )
-    loaded.pictures = tuple(pictures)
+    loaded.pictures = tuple(
+        _picture(row.index, row.array, row.meta, row.label) for row in read_array(data, limit)
+    )
+
+
+def _picture(index: int | None, array: NDArray[Any], meta: ImageMeta, label: str | None) -> Picture:
+    return Picture(
+        index,
+        meta,
+        combine_digests(meta.shape, meta.dtype, plane_digests(array, meta.channels)),
+        fingerprint(coefficients(array, meta.channels)),
+        label,
+    )
 
 
 def _meant(file: File) -> bool:

@@ -144,6 +144,9 @@ def _key(piece: Slice, number: int, apart: Callable[[int], object]) -> tuple[str
         return ("", f"{number:012d}")
     return (
         str(apart(number)),
+        # A UID that an anonymiser gave to everyone makes no volume of several patients.
+        meta.patient or "",
+        meta.study or "",
         meta.series or "",
         meta.attributes.get("FrameOfReferenceUID", ""),
         str(meta.shape),

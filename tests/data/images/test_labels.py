@@ -113,3 +113,6 @@ def test_keywords() -> None:
     assert dicom_tag("BodyPartExamined") == 0x00180015
     with pytest.raises(InvalidInput, match="did you mean BodyPartExamined"):
         dicom_tag("BodyPartExamind")
+    for keyword in ("Rows", "PixelData", "ReferencedStudySequence"):
+        with pytest.raises(InvalidInput, match="is no text"):
+            dicom_tag(keyword)

@@ -254,6 +254,10 @@ def test_label_from_an_attribute(folder: Path, workspace: Workspace) -> None:
         )
     images = read_images(folder, label="BodyPartExamined", workspace=workspace)
     assert [image.label for image in images] == ["CHEST", "HEAD", None]
+    told = dicom(VOLUME[0], SpecificCharacterSet="ISO_IR 192", StudyDescription="Größe")
+    (folder / "a").write_bytes(told)
+    images = read_images(folder, label="StudyDescription", workspace=workspace)
+    assert images[0].label == "Größe"
     with pytest.raises(InvalidInput, match="did you mean BodyPartExamined"):
         read_images(folder, label="BodyPartExamine", workspace=workspace)
 

@@ -121,6 +121,12 @@ def test_two_frames_of_reference(folder: Path, workspace: Workspace) -> None:
     assert members(folder, workspace) == [list("ab"), list("xy")]
 
 
+def test_two_patients_with_one_series_uid(folder: Path, workspace: Workspace) -> None:
+    write_series(folder, VOLUME[:2], names=list("ab"), PatientID="A")
+    write_series(folder, VOLUME[:2], names=list("xy"), PatientID="X")
+    assert members(folder, workspace) == [list("ab"), list("xy")]
+
+
 def test_slices_of_other_size_are_their_own_volume(folder: Path, workspace: Workspace) -> None:
     write_series(folder, VOLUME[:2], names=list("ab"))
     write_series(folder, VOLUME[:2, :3], names=list("xy"))
