@@ -7,6 +7,7 @@ as ``.name.partial``, and then published under its name; it never changes afterw
 import fcntl
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -77,7 +78,9 @@ class LocalBackend:
         with os.scandir(self.spool) as entries:
             for entry in entries:
                 if not entry.name.startswith("."):
-                    yield StoredPack(entry.name, entry.stat().st_size)
+                    # A writer that fails may remove its pack just now.
+                    with suppress(FileNotFoundError):
+                        yield StoredPack(entry.name, entry.stat().st_size)
 
     def being_written(self, name: str) -> bool:
         """Say whether a live process holds the lock of the pack's series."""

@@ -1,6 +1,7 @@
 import fcntl
 import multiprocessing
 import os
+import time
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -211,7 +212,7 @@ class TestLeftovers:
 
 def _write(settings: Settings, seed: int) -> None:
     workspace = Workspace.open(settings=settings)
-    for number in range(25):
+    for number in range(15):
         # Loose objects that later transactions find again, just as they are collected.
         workspace.objects.put(b"shared %d" % (number % 5))
         workspace.objects.put(os.urandom(10))
@@ -234,6 +235,7 @@ def test_collection_beside_writers_loses_nothing(
     collected = 0
     while any(writer.is_alive() for writer in writers):
         collected += workspace.objects.collect(timedelta(milliseconds=20)).objects
+        time.sleep(0.02)
     for writer in writers:
         writer.join()
     assert [writer.exitcode for writer in writers] == [0] * 3
