@@ -205,9 +205,13 @@ def test_the_servers_life(trained, run, json_of):
         "scans": "live",
         "risk": "live",
     }
+    assert run("status", "--url")[1] == found["url"] + "\n"
     assert run("logs", "-n", 5)[0] == 0
     assert json_of("down") == {"stopped": True}
     assert "lepton up" in run("status")[1]
+    code, out, err = run("status", "--url")
+    assert (code, out) == (1, "")
+    assert "lepton up" in err
     code, _, err = run("predict", "risk", "patients.csv")
     assert code == 1
     assert "lepton up" in err
@@ -270,6 +274,8 @@ def test_keys_rotate_under_a_running_server(trained, json_of, home):
         (["predict", "scans", "no-such-file.dcm"], "no-such-file.dcm"),
         (["predict", "risk", "{not json"], "not valid JSON"),
         (["predict", "risk", '{"age": 3}'], "mean radius"),
+        (["predict", "risk", "scans/clear/phantom-0000.dcm"], "takes a table file"),
+        (["predict", "scans", "patients.csv"], "takes image files"),
         (["trace", "prd_00000000000000000000000000"], "prd_"),
         (["trace", "what"], "what"),
     ],

@@ -3,6 +3,7 @@
 import click
 
 from lepton_ai.apps.cli.output import as_json, print_json, print_rows
+from lepton_ai.core.errors import Conflict
 from lepton_ai.serving import process
 from lepton_ai.storage import Workspace
 
@@ -28,10 +29,17 @@ def down(as_json: bool) -> None:
 
 
 @click.command()
+@click.option("--url", is_flag=True, help="Print the server's URL alone, for scripts.")
 @as_json
-def status(as_json: bool) -> None:
+def status(url: bool, as_json: bool) -> None:
     """Show the server, its replicas and its endpoints."""
-    _report(process.status(Workspace.open()), as_json=as_json)
+    found = process.status(Workspace.open())
+    if not url:
+        _report(found, as_json=as_json)
+    elif found.url is None:
+        raise Conflict("no server is running; start it with: lepton up")
+    else:
+        click.echo(found.url)
 
 
 @click.command()
