@@ -25,8 +25,11 @@ __all__ = ["predict"]
 def predict(endpoint: str, inputs: tuple[str, ...], as_json: bool) -> None:
     """Ask ENDPOINT about INPUTS: image files, a table file, or records as JSON.
 
+    For a model of volumes, a folder holds the DICOM slices of one.
+
     \b
     lepton predict chest scan-1.dcm scan-2.dcm
+    lepton predict hippocampus volume.nii.gz folder-of-slices
     lepton predict risk patients.csv
     lepton predict risk '{"age": 63, "smoker": true}'
     """
@@ -39,8 +42,8 @@ def predict(endpoint: str, inputs: tuple[str, ...], as_json: bool) -> None:
         raise InvalidInput(f"{endpoint!r} takes {takes}; got {', '.join(inputs[:3])}")
     if isinstance(value, pl.DataFrame):
         value = _wanted(value, signature)
-    asked = live.predict(value)
-    answers = asked if isinstance(asked, list) else [asked]
+    asked = [live.predict(part) for part in (value if files else [value])]
+    answers = [row for part in asked for row in (part if isinstance(part, list) else [part])]
     names = inputs if len(inputs) == len(answers) else range(1, len(answers) + 1)
     rows = [_row(name, answer) for name, answer in zip(names, answers, strict=True)]
     if as_json:
@@ -59,10 +62,10 @@ def _value(inputs: Sequence[str]) -> Any:
         except msgspec.DecodeError as error:
             raise InvalidInput(f"the record is not valid JSON: {error}") from error
     paths = [Path(text) for text in inputs]
-    missing = [str(path) for path in paths if not path.is_file()]
+    missing = [str(path) for path in paths if not path.exists()]
     if missing:
         raise InvalidInput(f"there is no file {missing[0]}; a record is written as JSON")
-    if len(paths) == 1 and paths[0].suffix.lower() in TABLE_SUFFIXES:
+    if len(paths) == 1 and paths[0].is_file() and paths[0].suffix.lower() in TABLE_SUFFIXES:
         return read_frame(paths[0])
     return paths
 
