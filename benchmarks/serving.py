@@ -11,8 +11,9 @@ process of its own. In turn, round after round, against:
 - scikit-learn: JSON in, ``predict_proba`` of the same forest for each request, JSON out;
 - lepton: the whole server, with its token, checks of the record, tick batching, receipts.
 
-A ratio is that of requests a second in the same round; its median is shown. Answers that are not
-200 stop the benchmark.
+A ratio is that of requests a second in the same round; its median is shown. On a machine that
+does other work too, the ratio of processor time per request says more than that of requests a
+second. Answers that are not 200 stop the benchmark.
 """
 
 import asyncio
@@ -103,6 +104,7 @@ async def load(port: int, token: str, seconds: float, bodies: list[bytes]) -> di
     await asyncio.gather(*[caller.done for caller in callers])
     latencies.sort()
     return {
+        "count": len(latencies),
         "rate": len(latencies) / (time.perf_counter() - begin),
         "p50": latencies[len(latencies) // 2] * 1e3,
         "p99": latencies[len(latencies) * 99 // 100] * 1e3,
@@ -146,14 +148,14 @@ def data():
 
 
 @contextmanager
-def baseline(name: str) -> Iterator[int]:
+def baseline(name: str) -> Iterator[tuple[int, int]]:
     with socket.create_server(("127.0.0.1", 0), backlog=256) as listener:
         process = subprocess.Popen(
             [sys.executable, __file__, name, str(listener.fileno())],
             pass_fds=[listener.fileno()],
         )
         try:
-            yield listener.getsockname()[1]
+            yield listener.getsockname()[1], process.pid
         finally:
             process.send_signal(signal.SIGKILL)
             process.wait()
@@ -173,9 +175,14 @@ def serve(name: str, file: int) -> None:
     uvloop.run(server.serve(sockets=[socket.socket(fileno=file)]))
 
 
-def measure(port: int, token: str, seconds: float, bodies: Path) -> dict[str, float]:
+def measure(server: tuple[int, int], token: str, seconds: float, bodies: Path) -> dict[str, float]:
+    port, pid = server
     arguments = [sys.executable, __file__, "load", str(port), token, str(seconds), str(bodies)]
-    return json.loads(subprocess.run(arguments, check=True, stdout=subprocess.PIPE).stdout)
+    before = psutil.Process(pid).cpu_times()
+    found = json.loads(subprocess.run(arguments, check=True, stdout=subprocess.PIPE).stdout)
+    after = psutil.Process(pid).cpu_times()
+    busy = after.user + after.system - before.user - before.system
+    return {**found, "cpu": busy / found.pop("count") * 1e6}
 
 
 def main(rounds: int, seconds: float) -> None:
@@ -204,7 +211,8 @@ def main(rounds: int, seconds: float) -> None:
                 starts.append(time.perf_counter() - begin)
             port = int(server.url.rpartition(":")[2])
             with baseline("echo") as empty, baseline("sklearn") as plain:
-                ports = {"echo": empty, "scikit-learn": plain, "lepton": port}
+                (replica,) = server.replicas
+                ports = {"echo": empty, "scikit-learn": plain, "lepton": (port, replica.pid)}
                 token = workspace_token(workspace)
                 results: dict[str, list[dict[str, float]]] = {name: [] for name in ports}
                 for name in ports:
@@ -212,19 +220,19 @@ def main(rounds: int, seconds: float) -> None:
                 for _ in range(rounds):
                     for name in ports:
                         results[name].append(measure(ports[name], token, seconds, bodies))
-            memory = sum(psutil.Process(r.pid).memory_info().rss for r in server.replicas)
+            memory = psutil.Process(replica.pid).memory_info().rss
         finally:
             down(workspace)
             workspace.close()
-    print(f"{'':14}{'requests/s':>12}{'p50 ms':>9}{'p99 ms':>9}{'of echo':>10}")
+    print(f"{'':14}{'requests/s':>12}{'of echo':>9}{'p50 ms':>9}{'p99 ms':>9}{'CPU us':>9}")
     for name, each in results.items():
         shares = [
             one["rate"] / zero["rate"] for one, zero in zip(each, results["echo"], strict=True)
         ]
         middle = {key: statistics.median(one[key] for one in each) for key in each[0]}
         print(
-            f"{name:14}{middle['rate']:12,.0f}{middle['p50']:9.2f}{middle['p99']:9.2f}"
-            f"{statistics.median(shares):10.3f}"
+            f"{name:14}{middle['rate']:12,.0f}{statistics.median(shares):9.3f}"
+            f"{middle['p50']:9.2f}{middle['p99']:9.2f}{middle['cpu']:9.0f}"
         )
     times = [
         o["rate"] / s["rate"]

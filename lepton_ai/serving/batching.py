@@ -249,8 +249,10 @@ class Pace:
     def observe(self, rows: int, seconds: float) -> None:
         """Take note of one batch."""
         size = rows.bit_length()
-        before = self._seconds.get(size)
-        self._seconds[size] = seconds if before is None else 0.75 * before + 0.25 * seconds
+        before = self._seconds.get(size, seconds)
+        # One that was interrupted says little of the model; one that was quicker says much.
+        weight = 0.1 if seconds > before else 0.5
+        self._seconds[size] = before + weight * (seconds - before)
 
     def expect(self, rows: int) -> float:
         """Return the seconds a batch will take: infinite as long as nothing is known."""

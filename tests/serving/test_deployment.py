@@ -2,8 +2,10 @@
 
 import itertools
 import json
+import shutil
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -30,11 +32,24 @@ from lepton_ai.serving.deployment import (
 )
 from lepton_ai.serving.process import down, status, up
 from lepton_ai.serving.receipts import receipt
+from lepton_ai.storage import Workspace
 from lepton_ai.storage.schema import objects
 from tests.data.images.dicom_files import write_series
-from tests.serving.conftest import COLUMNS, records, tumours
+from tests.serving.conftest import COLUMNS, open_workspace, records, stop, tumours
 
 ROWS = tumours()[0]
+
+
+@pytest.fixture(scope="module")
+def live(trained, tmp_path_factory) -> Iterator[Workspace]:
+    """A workspace whose server the tests share; each deploys at an endpoint of its own."""
+    home = tmp_path_factory.mktemp("live") / "home"
+    shutil.copytree(trained, home)
+    workspace = open_workspace(home)
+    try:
+        yield workspace
+    finally:
+        stop(workspace)
 
 
 def chances(workspace, version: int, rows: np.ndarray) -> np.ndarray:
@@ -43,10 +58,10 @@ def chances(workspace, version: int, rows: np.ndarray) -> np.ndarray:
     return predictor.run(predictor.features(records(rows)))
 
 
-def test_models_swap_under_load_without_a_failed_request(serving_workspace):
-    workspace = serving_workspace
+def test_models_swap_under_load_without_a_failed_request(live):
+    workspace = live
     expected = {version: chances(workspace, version, ROWS[:20]) for version in (1, 2, 3)}
-    url = deploy_model("tumour:1", workspace=workspace).url
+    url = deploy_model("tumour:1", "swap", workspace=workspace).url
     headers = {"authorization": f"Bearer {workspace_token(workspace)}"}
     bodies = [json.dumps(record).encode() for record in records(ROWS[:20])]
     stopping = threading.Event()
@@ -70,9 +85,9 @@ def test_models_swap_under_load_without_a_failed_request(serving_workspace):
         loads = [threads.submit(load, start) for start in range(4)]
         try:
             for version in (2, 3, 1, 3, 2):
-                deploy_model(f"tumour:{version}", workspace=workspace)
+                deploy_model(f"tumour:{version}", "swap", workspace=workspace)
                 # Once it is deployed, no older version answers.
-                got = deployment("tumour", workspace=workspace).predict(records(ROWS[:1])[0])
+                got = deployment("swap", workspace=workspace).predict(records(ROWS[:1])[0])
                 assert got.version == version
         finally:
             stopping.set()
@@ -148,11 +163,11 @@ def test_a_model_damaged_while_the_server_is_down_is_reported_and_others_are_ser
     assert urllib3.request("GET", f"{server.url}/v2/health/ready").status == 200
 
 
-def test_deploying_again_undeploying_and_the_lineage(serving_workspace):
-    workspace = serving_workspace
+def test_deploying_again_undeploying_and_the_lineage(live):
+    workspace = live
     model = workspace.lineage.find("model", "tumour", version=2)
-    first = deploy_model(model, workspace=workspace)
-    assert deploy_model("tumour:2", workspace=workspace).id == first.id
+    first = deploy_model(model, "again", workspace=workspace)
+    assert deploy_model("tumour:2", "again", workspace=workspace).id == first.id
     assert workspace.lineage.parents(first.id) == [("model", model)]
     reached = {
         node.kind
@@ -161,17 +176,17 @@ def test_deploying_again_undeploying_and_the_lineage(serving_workspace):
         ).values()
     }
     assert {"model", "dataset"} <= reached
-    second = deploy_model("tumour:3", workspace=workspace)
+    second = deploy_model("tumour:3", "again", workspace=workspace)
     assert (first.node.version, second.node.version) == (1, 2)
     found = receipt(workspace, second.predict(records(ROWS[:1])[0]).id)
     assert found.deployment_id == second.id
-    undeploy_model("tumour", workspace=workspace)
-    with pytest.raises(NotFound, match="no model is deployed as 'tumour'"):
+    undeploy_model("again", workspace=workspace)
+    with pytest.raises(NotFound, match="no model is deployed as 'again'"):
         second.predict(records(ROWS[:1])[0])
     with pytest.raises(NotFound):
-        undeploy_model("tumour", workspace=workspace)
+        undeploy_model("again", workspace=workspace)
     assert second.status().state == "stopped"
-    assert deploy_model("tumour:3", workspace=workspace).id not in (first.id, second.id)
+    assert deploy_model("tumour:3", "again", workspace=workspace).id not in (first.id, second.id)
     assert receipt(workspace, found.id) == found
 
 
@@ -189,31 +204,31 @@ def test_what_cannot_be_deployed(serving_workspace):
     assert not status(workspace).running
 
 
-def test_deployments_at_once_end_in_one_of_them(serving_workspace):
-    workspace = serving_workspace
+def test_deployments_at_once_end_in_one_of_them(live):
+    workspace = live
 
     def attempt(version: int) -> str:
         try:
-            return deploy_model(f"tumour:{version}", workspace=workspace).id
+            return deploy_model(f"tumour:{version}", "at once", workspace=workspace).id
         except Conflict:
             return "superseded"
 
     with ThreadPoolExecutor(3) as threads:
         outcomes = list(threads.map(attempt, (1, 2, 3)))
-    (endpoint,) = status(workspace).endpoints
+    endpoint = deployment("at once", workspace=workspace).status()
     assert endpoint.state == "live"
     assert endpoint.deployment_id in outcomes
-    answer = deployment("tumour", workspace=workspace).predict(records(ROWS[:1])[0])
+    answer = deployment("at once", workspace=workspace).predict(records(ROWS[:1])[0])
     assert f"tumour:{answer.version}" == endpoint.model
 
 
-def test_an_endpoint_may_have_any_readable_name(serving_workspace):
-    deployed = deploy_model("tumour", "lungen krebs & mehr?", workspace=serving_workspace)
+def test_an_endpoint_may_have_any_readable_name(live):
+    deployed = deploy_model("tumour", "lungen krebs & mehr?", workspace=live)
     assert deployed.predict(records(ROWS[:1])[0]).model == "lungen krebs & mehr?"
 
 
-def test_the_client_takes_every_usual_form(serving_workspace, tmp_path):
-    workspace = serving_workspace
+def test_the_client_takes_every_usual_form(live, tmp_path):
+    workspace = live
     expected = chances(workspace, 3, ROWS[:7])
 
     def check(predictions: list[Prediction]) -> None:
@@ -283,8 +298,8 @@ def test_the_client_takes_every_usual_form(serving_workspace, tmp_path):
         assert each.name in repr(each)
 
 
-def test_a_folder_of_slices_is_one_volume(serving_workspace, tmp_path):
-    workspace = serving_workspace
+def test_a_folder_of_slices_is_one_volume(live, tmp_path):
+    workspace = live
     numbers = np.random.default_rng(0)
     folders = []
     for number in range(12):
