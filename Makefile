@@ -21,8 +21,8 @@ test: $(DEV) postgres ## Install what the tests need, then run them all, with co
 	@$(BIN)/python -m coverage erase
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(ARGS)
 
-test-crash: $(DEV) ## Kill -9 at CRASHES random moments (200 unless set) of each part of the path
-	LEPTON_CRASHES=$(CRASHES) $(BIN)/python -m pytest tests/crash --timeout=0 -s $(ARGS)
+test-crash: $(DEV) postgres ## Kill -9 at CRASHES random moments (200 unless set) of the path
+	LEPTON_CRASHES=$(CRASHES) $(BIN)/python -m pytest -m crash --timeout=0 -s $(ARGS)
 
 check: $(DEV) ## Style, types and the direction of imports
 	$(BIN)/ruff check .

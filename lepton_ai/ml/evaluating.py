@@ -166,10 +166,6 @@ def _overlap(
     return sum(token in known for token in _tokens(matrix, labels)), 0
 
 
-def _row_numbers(table: Table) -> NDArray[np.int64]:
-    return np.arange(len(table)) if table.rows is None else table.rows
-
-
 def _tokens(matrix: NDArray[np.float64], labels: NDArray[np.str_]) -> Iterator[tuple[bytes, str]]:
     rows = np.ascontiguousarray(matrix, dtype=np.float32)
     return ((row.tobytes(), label) for row, label in zip(rows, labels.tolist(), strict=True))

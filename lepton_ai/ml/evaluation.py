@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from msgspec import Struct, to_builtins
+from msgspec import to_builtins
 from numpy.typing import NDArray
 
 from lepton_ai.core.errors import InvalidInput
+from lepton_ai.ml.figures import Bin, ClassFigures, Curve, Figures
 from lepton_ai.ml.metrics import (
     Measure,
     bootstrap,
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from rich.console import Group
 
-__all__ = ["Bin", "ClassFigures", "Curve", "Evaluation", "assess"]
+__all__ = ["Evaluation", "assess"]
 
 # Of two classes, the one with such a name is the absence of what is looked for.
 _ABSENT = {
@@ -33,40 +34,7 @@ _ABSENT = {
 _MOST_POINTS = 400
 
 
-class ClassFigures(Struct, frozen=True):
-    """How well one class was told from the rest.
-
-    Attributes:
-        label: the class.
-        support: rows that are of it.
-        auc: area under the ROC curve, None where no row, or each row, is of the class.
-    """
-
-    label: str
-    support: int
-    precision: float
-    recall: float
-    f1: float
-    auc: float | None
-
-
-class Curve(Struct, frozen=True):
-    """A ROC curve of one class: rates from (0, 0) to (1, 1), at most 400 points."""
-
-    label: str
-    false_positive_rate: list[float]
-    true_positive_rate: list[float]
-
-
-class Bin(Struct, frozen=True):
-    """Rows of similar confidence: how many, the mean of it, and how many of them were right."""
-
-    rows: int
-    confidence: float
-    accuracy: float
-
-
-class Evaluation(Struct, frozen=True, kw_only=True, eq=False):
+class Evaluation(Figures, frozen=True, kw_only=True, eq=False):
     """The figures of one evaluation; as a number, it is the accuracy.
 
     It formats (``f"{evaluation:.2f}"``), converts (``float(evaluation)``) and compares as its
@@ -84,29 +52,6 @@ class Evaluation(Struct, frozen=True, kw_only=True, eq=False):
         seen: how many rows the model was trained on, which makes the figures worthless.
         node: id of the stored evaluation.
     """
-
-    model: str = ""
-    data: str = ""
-    rows: int
-    groups: int | None
-    classes: tuple[str, ...]
-    positive: str | None
-    accuracy: float
-    balanced_accuracy: float
-    precision: float
-    recall: float
-    f1: float
-    auc: float | None
-    log_loss: float
-    calibration_error: float
-    confidence: float
-    intervals: dict[str, tuple[float, float]]
-    confusion: list[list[int]]
-    per_class: list[ClassFigures]
-    roc: list[Curve]
-    reliability: list[Bin]
-    seen: int = 0
-    node: str | None = None
 
     def __float__(self) -> float:
         return self.accuracy

@@ -1,21 +1,19 @@
 """ROC curves and confusion matrices as matplotlib figures; no display is needed."""
 
 import os
-from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-if TYPE_CHECKING:
-    from lepton_ai.ml.evaluation import Evaluation
+from lepton_ai.ml.figures import Figures
 
 __all__ = ["confusion", "roc"]
 
 _MOST_CELLS_WITH_NUMBERS = 400
 
 
-def roc(evaluation: "Evaluation", path: str | os.PathLike[str] | None = None) -> Figure:
+def roc(evaluation: Figures, path: str | os.PathLike[str] | None = None) -> Figure:
     """Draw the ROC curve of the positive class, or of each class against the rest.
 
     Args:
@@ -37,7 +35,7 @@ def roc(evaluation: "Evaluation", path: str | os.PathLike[str] | None = None) ->
     return _saved(figure, path)
 
 
-def confusion(evaluation: "Evaluation", path: str | os.PathLike[str] | None = None) -> Figure:
+def confusion(evaluation: Figures, path: str | os.PathLike[str] | None = None) -> Figure:
     """Draw the confusion matrix: a row for each true class, a column for each predicted one.
 
     Args:
@@ -65,7 +63,7 @@ def confusion(evaluation: "Evaluation", path: str | os.PathLike[str] | None = No
     return _saved(figure, path)
 
 
-def _entitle(axes: Axes, evaluation: "Evaluation") -> None:
+def _entitle(axes: Axes, evaluation: Figures) -> None:
     about = f"on {evaluation.data}: {evaluation.rows} rows" if evaluation.data else ""
     axes.set_title(_plain("\n".join(filter(None, (evaluation.model, about)))), fontsize="medium")
 

@@ -6,11 +6,12 @@ from html import escape
 from io import BytesIO
 from typing import TYPE_CHECKING
 
+from lepton_ai.ml.figures import Figures
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from rich.console import Group
 
-    from lepton_ai.ml.evaluation import Evaluation
 
 __all__ = ["html", "terminal", "text"]
 
@@ -26,7 +27,7 @@ _NAMES = {
 }
 
 
-def text(evaluation: "Evaluation") -> str:
+def text(evaluation: Figures) -> str:
     """Return the evaluation as lines of plain text."""
     lines = [_title(evaluation), *_notes(evaluation), ""]
     lines += [f"  {name:<20} {value:>7}  {interval}" for name, value, interval in _rows(evaluation)]
@@ -36,7 +37,7 @@ def text(evaluation: "Evaluation") -> str:
     return "\n".join(lines)
 
 
-def terminal(evaluation: "Evaluation") -> "Group":
+def terminal(evaluation: Figures) -> "Group":
     """Return the evaluation as tables of rich."""
     from rich.console import Group
     from rich.markup import escape as escape_markup
@@ -54,33 +55,35 @@ def terminal(evaluation: "Evaluation") -> "Group":
     return Group(Text(_title(evaluation), style="bold"), *notes, figures, Text(""), classes)
 
 
-def html(evaluation: "Evaluation") -> str:
+def html(evaluation: Figures) -> str:
     """Return the evaluation as HTML, with the confusion matrix and the ROC curve as pictures."""
+    from lepton_ai.ml import plots
+
     notes = "".join(f"<p><strong>{escape(note)}</strong></p>" for note in _notes(evaluation))
     head = ("figure", "value", f"{evaluation.confidence:.0%} interval")
-    pictures = _picture(evaluation.plot_confusion())
+    pictures = _picture(plots.confusion(evaluation))
     if evaluation.roc:
-        pictures += _picture(evaluation.plot_roc())
+        pictures += _picture(plots.roc(evaluation))
     return (
         f"<div><p>{escape(_title(evaluation))}</p>{notes}{_table([head, *_rows(evaluation)])}"
         f"{_table(_classes(evaluation))}{pictures}</div>"
     )
 
 
-def _title(evaluation: "Evaluation") -> str:
+def _title(evaluation: Figures) -> str:
     groups = f" of {evaluation.groups} groups" if evaluation.groups is not None else ""
     data = f" on {evaluation.data}" if evaluation.data else ""
     about = f", positive class {evaluation.positive}" if evaluation.positive is not None else ""
     return f"{evaluation.model or 'model'}{data}: {evaluation.rows} rows{groups}{about}"
 
 
-def _notes(evaluation: "Evaluation") -> list[str]:
+def _notes(evaluation: Figures) -> list[str]:
     if not evaluation.seen:
         return []
     return [f"{evaluation.seen} of the rows were trained on: these figures are not honest"]
 
 
-def _rows(evaluation: "Evaluation") -> list[tuple[str, str, str]]:
+def _rows(evaluation: Figures) -> list[tuple[str, str, str]]:
     rows = []
     for field, name in _NAMES.items():
         value = getattr(evaluation, field)
@@ -90,7 +93,7 @@ def _rows(evaluation: "Evaluation") -> list[tuple[str, str, str]]:
     return rows
 
 
-def _classes(evaluation: "Evaluation") -> list[list[str]]:
+def _classes(evaluation: Figures) -> list[list[str]]:
     """A line for each true class: its figures, then how often it was given each label."""
     head = ["class", "rows", "precision", "recall", "F1", "AUC"]
     lines = [[*head, *(f"as {label}" for label in evaluation.classes)]]
