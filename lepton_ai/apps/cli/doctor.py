@@ -100,7 +100,9 @@ def _server(workspace: Workspace) -> Finding:
     if answer.status != 200:
         detail = f"{status.url} answers {answer.status}"
         return Finding("server", "fail", detail, "look at: lepton logs")
-    return Finding("server", "ok", f"alive at {status.url}, {len(status.replicas)} replicas")
+    count = len(status.replicas)
+    replicas = f"{count} replica" + ("" if count == 1 else "s")
+    return Finding("server", "ok", f"alive at {status.url}, {replicas}")
 
 
 def _endpoints(workspace: Workspace) -> Finding:
