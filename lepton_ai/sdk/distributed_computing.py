@@ -2,11 +2,13 @@
 
 Example::
 
+    import operator
+
     from lepton_ai import DistributedComputing
 
     with DistributedComputing.ProcessEngine() as engine:
-        squares = list(engine.map(square, range(1000)))
-        total = engine.map_reduce(square, add, range(1000))
+        sizes = list(engine.map(abs, range(-5, 5)))
+        total = engine.map_reduce(abs, operator.add, range(-1000, 1000))
 """
 
 from lepton_ai.compute.engine import Engine, Node, Resources, TaskLost
