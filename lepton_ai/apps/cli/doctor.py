@@ -22,7 +22,14 @@ __all__ = ["doctor"]
 
 _MARKS = {"ok": "[green]ok[/green]  ", "warn": "[yellow]warn[/yellow]", "fail": "[red]FAIL[/red]"}
 _LOW_DISK = 2 * 2**30
-_EXTRAS = {"deep": "torch", "boost": "lightgbm", "cluster": "ray", "postgres": "psycopg"}
+_EXTRAS = {
+    "deep": "torch",
+    "boost": "lightgbm",
+    "cluster": "ray",
+    "postgres": "psycopg",
+    "s3": "s3fs",
+    "frames": "pandas",
+}
 
 
 class Finding(Struct, frozen=True):
