@@ -38,6 +38,10 @@ DATATYPES: dict[str, np.dtype[Any]] = {
 _ACCEPTED: dict[str, set[type]] = {"b": {bool}, "i": {int}, "u": {int}, "f": {float, int}}
 
 
+# Of an image with channels and time; NumPy itself stops at 64.
+_MOST_DIMENSIONS = 8
+
+
 def datatype(name: str, text: str) -> np.dtype[Any]:
     """Return NumPy's type for a datatype of the protocol.
 
@@ -53,15 +57,15 @@ def datatype(name: str, text: str) -> np.dtype[Any]:
 
 
 def count(name: str, shape: list[int]) -> int:
-    """Return the number of elements of a shape, which must be at least one row.
+    """Return the number of elements of a shape, which must be at least one.
 
     Raises:
-        InvalidInput: a dimension is negative, or there is no dimension or row.
+        InvalidInput: a dimension is below 1, or there is none.
     """
-    if not shape or min(shape) < 0 or shape[0] == 0:
+    if not shape or min(shape) < 1:
         raise InvalidInput(
-            f"input {name!r} has the shape {shape}; the first dimension counts the rows and is at "
-            "least 1, such as [1, 30]"
+            f"input {name!r} has the shape {shape}; the first dimension counts the rows, and each "
+            "is at least 1, such as [1, 30]"
         )
     return math.prod(shape)
 

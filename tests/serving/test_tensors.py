@@ -66,6 +66,7 @@ def test_null_is_a_missing_number_or_string():
         ("FP64", [], [1], "first dimension"),
         ("FP64", [0, 2], [], "first dimension"),
         ("FP64", [-1, 2], [1, 2], "first dimension"),
+        ("FP64", [1, 0, 2**62, 2**62], [], "first dimension"),
         ("FP64", [2], [[1], 2], "unevenly"),
         ("FP64", [2], [1, [2]], "not all its elements"),
         ("FP64", [1], 1, "must be an array"),
@@ -82,6 +83,7 @@ def test_json_that_does_not_fit_is_refused(text, shape, data, words):
     [
         ("FP32", [2], b"\0" * 7, "7 bytes"),
         ("FP32", [10**9, 10**9], b"\0" * 8, "8 bytes"),
+        ("FP32", [1, 0, 2**62, 2**62], b"", "first dimension"),
         ("BOOL", [2], b"\x01\x02", "0 or 1"),
         ("BYTES", [2], b"\x01\0\0\0a", "fewer than the 2 strings"),
         ("BYTES", [10**12], b"\x01\0\0\0a", "fewer than"),
@@ -94,3 +96,10 @@ def test_json_that_does_not_fit_is_refused(text, shape, data, words):
 def test_bytes_that_do_not_fit_are_refused(text, shape, data, words):
     with pytest.raises(InvalidInput, match=words):
         from_binary("x", text, shape, memoryview(data))
+
+
+def test_a_shape_of_a_million_dimensions_is_refused_before_it_is_multiplied():
+    with pytest.raises(InvalidInput, match="1000000 dimensions"):
+        from_json("x", "FP32", [2**31] * 1_000_000, [1.0])
+    with pytest.raises(InvalidInput, match="1000000 dimensions"):
+        from_binary("x", "FP32", [2**31] * 1_000_000, memoryview(b"1234"))
