@@ -250,8 +250,12 @@ class Driver:
             child.kill()
         if victim == "everyone":
             _kill_all()
-        with contextlib.suppress(ChildFailed) if name == "ask" else contextlib.nullcontext():
+        try:
             child.end()
+        except ChildFailed as error:
+            # Whoever asks a server that is killed is told so.
+            if name != "ask":
+                self._complain([f"it failed before it was killed: {error}"])
         _reap()
         words = [mark.word for mark in child.marks if mark.word in AIMS]
         if not child.said("done"):
