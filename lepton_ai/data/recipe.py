@@ -36,6 +36,7 @@ __all__ = ["Recipe", "Skipped"]
 
 _FEW = 20  # below so many rows, distinct values do not yet look like identifiers
 _DENSE = 0.5
+_NAMED = 10  # columns in a message
 _PLAIN = {int, float, type(None)}
 
 
@@ -296,17 +297,24 @@ class Recipe(Struct, frozen=True, dict=True):
             return
         said = []
         if lacking:
-            said.append(f"missing: {', '.join(map(repr, lacking))}")
+            said.append(f"missing: {_few(map(repr, lacking))}")
         if unknown:
-            said.append(f"unknown: {', '.join(map(repr, unknown))}")
+            said.append(f"unknown: {_few(map(repr, unknown))}")
             close = difflib.get_close_matches(str(unknown[0]), lacking or self._names, n=1)
             if close:
                 said.append(f"did you mean {close[0]!r} by {unknown[0]!r}?")
         raise InvalidInput(
             f"the columns do not fit; {'; '.join(said)}. Expected "
-            f"{', '.join(f'{step.column} ({_kind(step)})' for step in self.columns)}; a value "
+            f"{_few(f'{step.column} ({_kind(step)})' for step in self.columns)}; a value "
             "that is not known is given as null"
         )
+
+
+def _few(names: Iterable[str]) -> str:
+    """Return names for a message, which a table of a hundred columns must not drown."""
+    every = list(names)
+    more = len(every) - _NAMED
+    return ", ".join(every[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _block(rows: Sequence[Sequence[Any]]) -> Matrix | None:

@@ -18,6 +18,7 @@ Record = dict[str, Any]
 
 _RECORDS = msgspec.json.Decoder(dict[str, Scalar] | list[dict[str, Scalar]])
 _MATRIX = msgspec.json.Decoder(list[float | list[float | None] | None])
+_SHOWN = 50
 _EXAMPLES: dict[str, Any] = {
     "BOOL": True,
     "INT64": 1,
@@ -93,13 +94,19 @@ def _decode(decoder: "msgspec.json.Decoder[Any]", body: bytes, signature: Signat
 
 
 def example(signature: Signature) -> str:
-    """Return a right body, as JSON, for a model of tables or of arrays."""
+    """Return a right body, as JSON, for a model of tables or of arrays; of many, the first 50 columns."""
     if signature.kind == "array":
-        width = signature.inputs[0].shape[-1]
-        return msgspec.json.encode([[0.5] * max(width, 1)]).decode()
-    return msgspec.json.encode(
-        {field.name: _EXAMPLES[field.datatype] for field in signature.inputs}
-    ).decode()
+        count = max(signature.inputs[0].shape[-1], 1)
+        body, end = msgspec.json.encode([[0.5] * min(count, _SHOWN)]).decode(), "]]"
+    else:
+        count = len(signature.inputs)
+        fields = signature.inputs[:_SHOWN]
+        body = msgspec.json.encode({f.name: _EXAMPLES[f.datatype] for f in fields}).decode()
+        end = "}"
+    if count <= _SHOWN:
+        return body
+    # A message that lists a hundred columns hides what is wrong.
+    return f"{body.removesuffix(end)},...{end} with {count} columns (GET /models lists them)"
 
 
 def answer(

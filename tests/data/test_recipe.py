@@ -232,6 +232,15 @@ def test_identifiers_and_empty_columns_are_left_out_with_a_reason():
         Recipe.fit(frame[["nothing"]])
 
 
+def test_a_message_names_ten_columns_of_many():
+    recipe = Recipe.fit({f"c{number}": [1.0, 2.5, 0.5] for number in range(300)})
+    with pytest.raises(
+        InvalidInput, match=r"'c10' and 289 more\. Expected c0 .* and 290 more;"
+    ) as e:
+        recipe.apply([{"c0": 1.0}])
+    assert len(str(e.value)) < 400
+
+
 @pytest.mark.parametrize(
     ("record", "message"),
     [
