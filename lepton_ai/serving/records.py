@@ -94,7 +94,7 @@ def _decode(decoder: "msgspec.json.Decoder[Any]", body: bytes, signature: Signat
 
 
 def example(signature: Signature) -> str:
-    """Return a right body, as JSON, for a model of tables or of arrays; of many, the first 50 columns."""
+    """Return a right body, as JSON, for a model of tables or arrays; of many columns, fifty."""
     if signature.kind == "array":
         count = max(signature.inputs[0].shape[-1], 1)
         body, end = msgspec.json.encode([[0.5] * min(count, _SHOWN)]).decode(), "]]"
