@@ -19,7 +19,9 @@ demo: $(CORE) ## Install, then run the whole path on real records and generated 
 
 test: $(DEV) postgres ## Install what the tests need, then run them all, with coverage
 	@$(BIN)/python -m coverage erase
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(ARGS)
+	$(BIN)/python -m coverage run -m pytest $(ARGS)
+	@$(BIN)/python -m coverage combine --quiet
+	@$(BIN)/python -m coverage report
 
 test-crash: $(DEV) postgres ## Kill -9 at CRASHES random moments (200 unless set) of the path
 	LEPTON_CRASHES=$(CRASHES) $(BIN)/python -m pytest -m crash --timeout=0 -s $(ARGS)
