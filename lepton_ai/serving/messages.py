@@ -148,8 +148,9 @@ class Request:
         intake = self._intake
         declared = self.headers.get(b"content-length")
         if declared is not None:
-            # The HTTP parser has already refused a length that is no number.
-            size = int(declared)
+            # The HTTP parser has already refused a length that is no number or too large a one,
+            # but not the thousands of zeros in front that int() refuses.
+            size = int(declared.lstrip(b"0") or b"0")
             if size > intake.largest:
                 raise intake.too_large()
             self._reserve(size)

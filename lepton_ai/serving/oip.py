@@ -4,11 +4,11 @@ A leaf: bytes in, arrays out, and back; it knows neither models nor the server. 
 https://github.com/kserve/open-inference-protocol and its binary tensor data extension.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
-from msgspec import Struct
+from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
 from lepton_ai.core.errors import InvalidInput
@@ -23,9 +23,13 @@ EXAMPLE = (
 )
 
 
+# Bounded as NumPy bounds them: the product of a million huge numbers takes minutes.
+_Shape = Annotated[list[Annotated[int, Meta(ge=0, le=2**63 - 1)]], Meta(max_length=64)]
+
+
 class _Input(Struct):
     name: str
-    shape: list[int]
+    shape: _Shape
     datatype: str
     data: Any = None
     parameters: dict[str, Any] = {}
@@ -110,11 +114,13 @@ def decode(body: bytes, header_length: bytes | None) -> InferRequest:
 def _divide(body: bytes, header_length: bytes | None) -> tuple[bytes | memoryview, memoryview]:
     if header_length is None:
         return body, memoryview(b"")
-    if not header_length.isdigit() or int(header_length) > len(body):
+    # Python refuses to read thousands of digits as a number, and says so by a ValueError.
+    readable = header_length.isdigit() and len(header_length) < 20
+    if not readable or int(header_length) > len(body):
         raise HttpError(
             400,
-            f"Inference-Header-Content-Length is {header_length.decode('latin-1')!r}; it must be "
-            f"the length in bytes of the JSON at the start of the body ({len(body)} bytes)",
+            f"Inference-Header-Content-Length is {header_length[:20].decode('latin-1')!r}; it must "
+            f"be the length in bytes of the JSON at the start of the body ({len(body)} bytes)",
         )
     view = memoryview(body)
     return view[: int(header_length)], view[int(header_length) :]

@@ -96,6 +96,9 @@ INPUT = {"name": "x", "shape": [1, 2], "datatype": "FP64", "data": [1, 2]}
         ({"inputs": [{**INPUT, "parameters": {"binary_data_size": -1}}]}, "binary_data_size -1"),
         ({"inputs": [{**INPUT, "parameters": {"binary_data_size": True}}]}, "binary_data_size"),
         ({"inputs": [{**INPUT, "shape": ["1"]}]}, "Expected `int`"),
+        ({"inputs": [{**INPUT, "shape": [1] * 65}]}, "length <= 64"),
+        ({"inputs": [{**INPUT, "shape": [1, 2**63]}]}, "Expected `int` <="),
+        ({"inputs": [{**INPUT, "shape": [1, 0, 2**62], "data": []}]}, "at least 1"),
         ({"inputs": [{**INPUT, "parameters": {"shared_memory_region": "r"}}]}, "shared memory"),
         (
             {"inputs": [INPUT], "outputs": [{"name": "l", "parameters": {"classification": 2}}]},
@@ -116,6 +119,7 @@ def test_what_does_not_fit_is_refused(document, words):
         (b"{}", b"3", "must be the length"),
         (b"{}", b"-1", "must be the length"),
         (b"{}", b"1x", "must be the length"),
+        (b"{}", b"9" * 5000, "must be the length"),
     ],
 )
 def test_what_is_no_document_is_a_bad_request(body, length, words):
