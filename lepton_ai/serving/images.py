@@ -16,13 +16,19 @@ def pictures(predictor: Predictor, files: Sequence[bytes], limit: int) -> list[P
     Args:
         predictor: of a model of images.
         files: in the order they came.
-        limit: the largest decoded image in bytes.
+        limit: the most bytes that the decoded images may take together.
 
     Raises:
-        Unreadable: a file is no such image; the message says why.
+        Unreadable: a file is no such image, or they are too large; the message says why.
     """
     usual = predictor.preparation.meta
     of_volumes = usual is not None and len(usual.shape) - (usual.channels > 1) >= 3
     if of_volumes and len(files) > 1 and all(sniff(data) == "dicom" for data in files):
         return [decode_slices(files, limit=limit)]
-    return [decode_upload(data, limit=limit) for data in files]
+    found = []
+    # All are in memory at once, so a form of many small bombs is held to what one image may be.
+    for data in files:
+        picture = decode_upload(data, limit=limit)
+        limit -= picture[0].nbytes
+        found.append(picture)
+    return found

@@ -1,9 +1,14 @@
 """Files out of bodies and forms, which urllib3 writes here."""
 
+import io
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 import urllib3
 
 from lepton_ai.core.errors import InvalidInput
+from lepton_ai.serving.images import pictures
 from lepton_ai.serving.messages import HttpError
 from lepton_ai.serving.uploads import MOST_FILES, files_of
 
@@ -56,3 +61,15 @@ def test_a_form_that_was_cut_off_is_refused_at_every_length():
     for length in range(len(body) - 6):
         with pytest.raises(HttpError, match="form"):
             files_of(content_type, body[:length])
+
+
+def test_the_images_of_one_form_share_one_limit():
+    class OfPictures:
+        preparation = SimpleNamespace(meta=None)
+
+    stream = io.BytesIO()
+    np.save(stream, np.zeros((100, 100), np.uint8))
+    file = stream.getvalue()
+    assert len(pictures(OfPictures(), [file] * 3, 30_000)) == 3
+    with pytest.raises(InvalidInput, match="too large"):
+        pictures(OfPictures(), [file] * 4, 30_000)
