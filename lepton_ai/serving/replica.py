@@ -74,7 +74,8 @@ def main(argument: str) -> None:
         level=workspace.settings.log_level.upper(),
         format=f"%(asctime)s %(levelname)s replica {orders.slot} [{os.getpid()}] %(message)s",
     )
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    # It warns of every request that is not HTTP: whoever may connect could fill the disk.
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)
     # Threads that decode images hand the interpreter back to the event loop sooner.
     sys.setswitchinterval(_SWITCH_SECONDS)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
