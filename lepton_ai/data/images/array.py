@@ -24,6 +24,7 @@ from lepton_ai.data.images.raster import opaque
 __all__ = ["Row", "is_array", "read_array", "read_rows"]
 
 _PAIRS = (("images", "labels"), ("image", "label"), ("data", "target"), ("x", "y"), ("X", "y"))
+_LABEL = 128  # bytes that a short label takes as a text of Python's
 _ROOM = 2**20  # for the header of a member, and its labels' text
 
 
@@ -129,6 +130,8 @@ def _members(archive: zipfile.ZipFile, limit: int) -> list[_Member]:
             continue
         label = _label_of(name, shape, shapes)
         if label is not None:
+            if shape[0] * _LABEL > limit:
+                raise Unreadable("too large", f"{shape[0]} labels are above {limit} bytes")
             values = _load(archive, f"{label}.npy", limit).reshape(-1)
             found.append(_Member(name, shape, tuple(str(value) for value in values.tolist())))
         elif min(shape[:2]) > 1:

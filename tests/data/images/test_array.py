@@ -125,6 +125,12 @@ def test_claims_are_checked_before_room_is_made() -> None:
     assert reason(npz(image=np.zeros((20_000, 20_000), np.uint8)), limit=2**20) == "too large"
 
 
+def test_labels_are_counted_as_the_texts_they_become() -> None:
+    data = npz(images=np.zeros((100_000, 1, 1), np.uint8), labels=np.zeros(100_000, np.uint8))
+    assert len(data) < 2000
+    assert reason(data, limit=2**20) == "too large"
+
+
 def test_encrypted_member() -> None:
     data = bytearray(npz(image=GREY))
     for signature, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):

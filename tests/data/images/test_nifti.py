@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import time
 from pathlib import Path
 
 import nibabel
@@ -11,6 +12,7 @@ import SimpleITK
 
 from lepton_ai.data.images.decode import decode_upload
 from lepton_ai.data.images.failure import Unreadable
+from lepton_ai.data.images.inflate import gunzip
 
 AFFINE = np.array([[0, -2.0, 0, 5], [1.5, 0, 0, -7], [0, 0, 3.0, 11], [0, 0, 0, 1]])
 
@@ -148,3 +150,14 @@ def test_gzip_bomb_stops_at_what_the_header_says() -> None:
     bomb = gzip.compress(good + bytes(50_000_000))
     assert len(bomb) < 100_000
     assert reason(bomb) == "too large"
+
+
+def test_gzip_of_many_members_is_not_copied_for_each() -> None:
+    data = np.random.default_rng(0).integers(0, 256, 40_000, dtype=np.uint8).tobytes()
+    packed = b"".join(gzip.compress(data[at : at + 7]) for at in range(0, len(data), 7))
+    assert gunzip(packed, len(data)) == data
+    assert gunzip(gzip.compress(data) + packed + bytes(9), 2 * len(data)) == 2 * data
+    assert gunzip(packed, 100, whole=False) == data[:100]
+    started = time.process_time()
+    assert gunzip(gzip.compress(b"") * 500_000, 10) == b""
+    assert time.process_time() - started < 15
