@@ -114,7 +114,8 @@ class Transaction:
         if not version:
             return self.nodes([spec])[0]
         connection = self._begin()
-        if not _NAME.fullmatch(name):
+        # What cannot be printed would move the cursor of a terminal, or turn its text around.
+        if not (_NAME.fullmatch(name) and name.isprintable()):
             raise InvalidInput(
                 f"{name!r} cannot be the name of a {kind}: use 1 to 200 characters without "
                 "colon, at sign or slash, such as lung-ct"
@@ -154,7 +155,7 @@ class Transaction:
         Raises:
             InvalidInput: the alias cannot be referred to.
         """
-        if not _NAME.fullmatch(alias) or alias.isdecimal():
+        if not (_NAME.fullmatch(alias) and alias.isprintable()) or alias.isdecimal():
             raise InvalidInput(f"{alias!r} cannot be an alias; use a word such as champion")
         values = {"node_id": node.id, "updated_at": datetime.now(UTC)}
         self._begin().execute(

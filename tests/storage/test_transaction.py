@@ -156,7 +156,10 @@ def test_a_rerun_with_the_same_digest_returns_the_version_that_exists(
     ]
 
 
-@pytest.mark.parametrize("name", ["", "a:b", "a@b", "../a", "a\\b", " a", "x" * 201, "a\nb"])
+@pytest.mark.parametrize(
+    "name",
+    ["", "a:b", "a@b", "../a", "a\\b", " a", "x" * 201, "a\nb", "\x9b31m", "\u202ea", "\udce9"],
+)
 def test_names_that_cannot_be_referred_to_are_refused(workspace: Workspace, name: str) -> None:
     with pytest.raises(InvalidInput, match="cannot be the name"), workspace.transaction() as tx:
         tx.node("dataset", name, version=True)
