@@ -136,7 +136,13 @@ def _checked(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _read_text(data: bytes, form: _Form) -> pl.DataFrame:
-    text = data.decode("utf-8-sig" if form.encoding.lower() in ("utf-8", "utf8") else form.encoding)
+    coding = "utf-8-sig" if form.encoding.lower() in ("utf-8", "utf8") else form.encoding
+    try:
+        text = data.decode(coding)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{error}; name its encoding, such as encoding='cp1252'") from error
+    if "\0" in text:
+        raise ValueError("it holds NUL bytes, so it is no text")
     header = text.partition("\n")[0]
     # Between quotes a separator is part of a name.
     bare = "".join(header.split('"')[::2])

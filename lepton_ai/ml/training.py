@@ -87,10 +87,9 @@ def train_classifier(
         raise InvalidInput("the data is stored in another workspace; leave out workspace=")
     classes = tuple(in_order(set(examples.labels.tolist())))
     if len(classes) < 2:
-        raise InvalidInput(
-            f"all {len(examples.labels)} rows are labelled {classes[0]!r}; a classifier needs "
-            "rows of two classes or more"
-        )
+        count = len(examples.labels)
+        found = f"all {count} rows are labelled {classes[0]!r}" if count else "there are no rows"
+        raise InvalidInput(f"{found}; a classifier needs rows of two classes or more")
     place_of = {label: code for code, label in enumerate(classes)}
     codes = np.array([place_of[label] for label in examples.labels.tolist()], dtype=np.int64)
     preparation, matrix = fit_preparation(

@@ -160,6 +160,8 @@ def test_other_encodings_and_parquet(tmp_path, workspace, frame):
     ("name", "content", "message"),
     [
         ("a.csv", b"", "cannot be read as a table"),
+        ("a.csv", bytes(1000), "NUL bytes"),
+        ("a.csv", b"x,y\n1,caf\xe9\n", "encoding='cp1252'"),
         ("a.csv", b"x,x\n1,2\n", r"the columns \['x'\] occur more than once"),
         ("a.csv", b"x,\n1,2\n", "every column needs a name"),
         ("a.csv", b"x,y\n1,2,3\n", "cannot be read as a table"),

@@ -314,3 +314,9 @@ def test_the_sample_programs_accuracy(datasets: Path, workspace: Workspace) -> N
     assert accuracy.groups < accuracy.rows
     patients = {entry.meta.patient for entry in train.entries}
     assert not patients & {entry.meta.patient for entry in test.entries}
+
+
+def test_a_table_without_rows_is_refused_in_words(workspace: Any) -> None:
+    empty = pl.DataFrame({"x": [], "y": []}, schema={"x": pl.Float64, "y": pl.String})
+    with pytest.raises(InvalidInput, match="there are no rows"):
+        train_classifier(empty, target="y", workspace=workspace)
