@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from sklearn.datasets import load_breast_cancer
 
 from lepton_ai.apps.cli.main import COMMANDS, lepton, main
+from lepton_ai.apps.cli.output import plain, print_rows
 from lepton_ai.apps.cli.phantoms import write_phantoms
 from lepton_ai.core.settings import Settings
 from lepton_ai.serving import process
@@ -316,3 +317,9 @@ def test_a_closed_pipe_is_no_error(trained):
     )
     assert outcome.stdout.startswith("setting")
     assert outcome.stderr == ""
+
+
+def test_names_of_files_are_no_markup_and_steer_no_terminal(capsys: pytest.CaptureFixture[str]):
+    assert plain("x\x1b]0;y\x07\x9b[/z]\ud800") == r"x\x1b]0;y\x07\x9b\[/z]\ud800"
+    print_rows([{"name": "[/z]\x1b[2J"}], as_json=False, empty="")
+    assert capsys.readouterr().out.split("\n")[1] == r"[/z]\x1b[2J"

@@ -8,9 +8,10 @@ from typing import Any
 import click
 import msgspec
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-__all__ = ["as_json", "console", "print_json", "print_rows", "print_table", "when"]
+__all__ = ["as_json", "console", "plain", "print_json", "print_rows", "print_table", "when"]
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 
@@ -68,6 +69,12 @@ def when(moment: datetime) -> str:
     return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
+def plain(text: str) -> str:
+    """Return a text to stand in rich's markup: a file's name is no markup, steers no terminal."""
+    shown = (mark if mark.isprintable() else ascii(mark)[1:-1] for mark in text)
+    return escape("".join(shown))
+
+
 def _cell(value: Any) -> str:
     if value is None:
         return "-"
@@ -77,4 +84,4 @@ def _cell(value: Any) -> str:
         return f"{value:.3f}"
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
-    return str(value)
+    return plain(str(value))

@@ -6,10 +6,9 @@ from typing import Any
 
 import click
 from msgspec import Struct
-from rich.markup import escape
 from rich.tree import Tree
 
-from lepton_ai.apps.cli.output import as_json, console, print_json, when
+from lepton_ai.apps.cli.output import as_json, console, plain, print_json, when
 from lepton_ai.core.errors import NotFound
 from lepton_ai.serving.receipts import Receipt, receipt
 from lepton_ai.storage import Lineage, Link, Node, Workspace
@@ -120,10 +119,10 @@ def show_trace(
 
 
 def _describe(tree: Tree, answer: Receipt) -> None:
-    tree.add(f"answered {when(answer.created_at)} to {escape(answer.principal)}, who may predict")
+    tree.add(f"answered {when(answer.created_at)} to {plain(answer.principal)}, who may predict")
     for row in answer.output[:3]:
         shares = ", ".join(f"{label} {share:.3f}" for label, share in row["probabilities"].items())
-        tree.add(f"output {escape(row['label'])} [dim]{escape(shares)}[/dim]")
+        tree.add(f"output {plain(row['label'])} [dim]{plain(shares)}[/dim]")
     if len(answer.output) > 3:
         tree.add(f"[dim]and {len(answer.output) - 3:,} more rows (--json shows them)[/dim]")
     tree.add(f"input digest [dim]{answer.input_digest}[/dim]")
@@ -143,7 +142,7 @@ def _grow(branch: Tree, trail: _Trail, links: dict[str, list[Link]], limit: int)
         for role, other in sorted(beyond, key=_order):
             if other.id in cut:
                 continue
-            as_role = "" if role in (other.kind, node.kind) else f" [dim]({escape(role)})[/dim]"
+            as_role = "" if role in (other.kind, node.kind) else f" [dim]({plain(role)})[/dim]"
             if other.id in seen and other.id in links:
                 branch.add(f"{_line(other, brief=True)}{as_role} [dim]as above[/dim]")
                 continue
@@ -175,7 +174,7 @@ def _line(node: Node, *, brief: bool = False) -> str:
         for key in _SHOWN.get(node.kind, ())
         if not brief and known.get(key) not in (None, {}, [])
     )
-    parts = [f"[bold]{node.kind}[/bold]", escape(label), facts and f"[dim]{escape(facts)}[/dim]"]
+    parts = [f"[bold]{node.kind}[/bold]", plain(label), facts and f"[dim]{plain(facts)}[/dim]"]
     return " ".join(part for part in parts if part)
 
 
