@@ -1,7 +1,8 @@
 """A replica: one process of the inference server, started by the supervisor.
 
-It gets a listening socket and a line to the supervisor: it says ``ready`` on it once, and when
-the other end closes, because the supervisor is gone, it answers what it has and ends.
+It gets a listening socket and a line to the supervisor. On the line it gives signs of life, the
+first one when it is ready; when the other end closes, because the supervisor is gone, it answers
+what it has and ends.
 """
 
 import asyncio
@@ -51,6 +52,7 @@ _MOST_CONNECTIONS = 4096
 _KEEP_ALIVE_SECONDS = 60
 _HELD_BODIES = 4
 _ROLL_SECONDS = 1.0
+_ALIVE_SECONDS = 1.0
 _SWITCH_SECONDS = 0.001
 
 
@@ -134,7 +136,7 @@ async def _serve(workspace: Workspace, orders: ReplicaOrders) -> None:
         tasks = [
             loop.create_task(cut_off(server.server_state.connections)),
             loop.create_task(_roll(journal)),
-            loop.create_task(_announce(server, line)),
+            loop.create_task(_stay_in_touch(server, line)),
         ]
         try:
             await server.serve(sockets=[socket.socket(fileno=orders.listener)])
@@ -155,7 +157,7 @@ def _hear(line: socket.socket, server: uvicorn.Server) -> None:
             server.should_exit = True
 
 
-async def _announce(server: uvicorn.Server, line: socket.socket) -> None:
+async def _stay_in_touch(server: uvicorn.Server, line: socket.socket) -> None:
     while not server.started:
         await asyncio.sleep(0.01)
     # What was imported and loaded lives as long as the process: the collector need not look
@@ -163,8 +165,12 @@ async def _announce(server: uvicorn.Server, line: socket.socket) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
-    line.send(b"ready")
     logger.info("ready")
+    while True:
+        # From the event loop itself: whatever holds it up is heard of as silence.
+        with contextlib.suppress(BlockingIOError, BrokenPipeError):
+            line.send(b"+")
+        await asyncio.sleep(_ALIVE_SECONDS)
 
 
 async def _roll(journal: JournalWriter) -> None:

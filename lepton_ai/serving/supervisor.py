@@ -1,7 +1,7 @@
 """The supervisor: the process that `lepton up` starts and that keeps the replicas running.
 
 It holds the listening sockets, so that connections wait through the restart of a replica
-instead of being refused, restarts replicas that end, and archives prediction receipts. It
+instead of being refused, restarts replicas that end or hang, and archives prediction receipts. It
 imports the standard library and msgspec before the replicas run: a server starts quickly.
 """
 
@@ -34,6 +34,7 @@ _ARCHIVE_SECONDS = 1.0
 _STOP_SECONDS = 20.0
 _QUICK_DEATH_SECONDS = 10.0
 _LONGEST_PAUSE_SECONDS = 5.0
+_SILENCE_SECONDS = 30.0
 _BACKLOG = 1024
 _NICENESS = 10
 _DEFAULT_PORT = next(f.default for f in msgspec.structs.fields(Settings) if f.name == "port")
@@ -80,6 +81,7 @@ class _Replica:
         self.process: subprocess.Popen[bytes] | None = None
         self.line: socket.socket | None = None
         self.ready = False
+        self.heard_at = 0.0
         self.started_at = 0.0
         self.start_after = 0.0
         self.quick_deaths = 0
@@ -105,11 +107,16 @@ class _Replica:
         self.ready = False
         self.started_at = time.monotonic()
 
-    def hear(self) -> None:
-        """Learn whether the replica has become ready."""
-        if self.line is not None and not self.ready:
+    def hear(self, now: float) -> None:
+        """Take note of a sign of life; the first one says that the replica is ready."""
+        if self.line is not None:
             with contextlib.suppress(BlockingIOError, ConnectionResetError):
-                self.ready = bool(self.line.recv(64))
+                if self.line.recv(64):
+                    self.ready, self.heard_at = True, now
+
+    def silent(self, now: float) -> bool:
+        """Tell whether a replica that was ready has not been heard of for too long."""
+        return self.process is not None and self.ready and now - self.heard_at > _SILENCE_SECONDS
 
     def died(self, now: float) -> int | None:
         """Return the exit status of a process that ended since; decide when the next may start."""
@@ -184,7 +191,11 @@ class Supervisor:
         """Restart what ended; return an exit status when the server cannot even start."""
         now = time.monotonic()
         for replica in replicas:
-            replica.hear()
+            replica.hear(now)
+            if replica.silent(now) and replica.process is not None:
+                logger.error("replica %d answers no more; it is killed", replica.slot)
+                replica.process.kill()
+                replica.process.wait()
             status = replica.died(now)
             if status is not None:
                 logger.error("replica %d ended with status %d", replica.slot, status)
