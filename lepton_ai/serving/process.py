@@ -101,6 +101,8 @@ def up(workspace: Workspace, timeout: float = _START_SECONDS) -> ServerStatus:
     directory = workspace.home / "serving"
     directory.mkdir(mode=0o700, exist_ok=True)
     deadline = time.monotonic() + timeout
+    log = log_path(workspace)
+    before = log.stat().st_size if log.exists() else 0
     with FileLock(directory / "up.lock", timeout=timeout):
         own = pid_file(workspace.home)
         started = None if own.held() else _Started(workspace)
@@ -119,13 +121,13 @@ def up(workspace: Workspace, timeout: float = _START_SECONDS) -> ServerStatus:
                         started = None
                         continue
                     raise StartFailed(
-                        f"the inference server did not start; its log, {log_path(workspace)}, "
-                        f"ends with:\n{_tail(workspace)}"
+                        f"the inference server did not start; its log, {log}, ends with:\n"
+                        f"{_tail(log, before)}"
                     )
                 if time.monotonic() > deadline:
                     raise StartFailed(
-                        f"the inference server is not ready after {timeout:.0f} s; its log, "
-                        f"{log_path(workspace)}, ends with:\n{_tail(workspace)}"
+                        f"the inference server is not ready after {timeout:.0f} s; its log, {log}, "
+                        f"ends with:\n{_tail(log, before)}"
                     )
                 time.sleep(0.02)
         finally:
@@ -284,5 +286,10 @@ def _last(lines: list[str], count: int) -> list[str]:
     return lines[-count:] if count else []
 
 
-def _tail(workspace: Workspace) -> str:
-    return "\n".join(logs(workspace, _TAIL_LINES))
+def _tail(log: Path, before: int) -> str:
+    """Return the last lines that were written since the log had so many bytes."""
+    with log.open("rb") as file:
+        # A log that was rolled meanwhile begins anew.
+        file.seek(before if before <= log.stat().st_size else 0)
+        written = file.read().decode(errors="replace")
+    return "\n".join(written.splitlines()[-_TAIL_LINES:])

@@ -86,12 +86,17 @@ class _Form:
     def __init__(self) -> None:
         self.files: list[bytes] = []
         self.closed = False
+        self._parts = 0
         self._field = b""
         self._value = b""
         self._is_file = False
         self._data = bytearray()
 
     def begin(self) -> None:
+        self._parts += 1
+        if self._parts > 2 * MOST_FILES:
+            # Each costs more time than its few bytes tell.
+            raise HttpError(400, f"the form has more than {2 * MOST_FILES} parts")
         self._is_file = False
         self._data = bytearray()
 

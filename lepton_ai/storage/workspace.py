@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from filelock import FileLock
 from sqlalchemy import Connection
 
-from lepton_ai.core.errors import Conflict, Corrupt
+from lepton_ai.core.errors import Conflict, Corrupt, InvalidInput
 from lepton_ai.core.settings import Settings
 from lepton_ai.storage.backends import open_backend
 from lepton_ai.storage.database import Database
@@ -145,9 +145,15 @@ def _is_begun(connection: Connection) -> bool:
 def _prepare(settings: Settings, database: Database, keys: KeyRing) -> None:
     """Make the workspace, or bring an older one up to date, while other processes wait."""
     home = settings.home
-    with disk_errors(str(home)):
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        (home / "objects").mkdir(mode=0o700, exist_ok=True)
+    try:
+        with disk_errors(str(home)):
+            home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (home / "objects").mkdir(mode=0o700, exist_ok=True)
+    except (FileNotFoundError, FileExistsError, NotADirectoryError, PermissionError) as error:
+        raise InvalidInput(
+            f"the workspace {home} cannot be made: {error.strerror} ({error.filename}); set "
+            "LEPTON_HOME, or --home, to a directory that you may write to"
+        ) from error
     with FileLock(home / "setup.lock"):
         file = _sqlite_file(database)
         if file is None or file.exists():

@@ -73,3 +73,10 @@ def test_the_images_of_one_form_share_one_limit():
     assert len(pictures(OfPictures(), [file] * 3, 30_000)) == 3
     with pytest.raises(InvalidInput, match="too large"):
         pictures(OfPictures(), [file] * 4, 30_000)
+
+
+def test_a_form_of_many_tiny_fields_is_refused():
+    field = b'--b\r\nContent-Disposition: form-data; name="x"\r\n\r\n1\r\n'
+    body = field * (2 * MOST_FILES + 1) + b"--b--\r\n"
+    with pytest.raises(HttpError, match="parts"):
+        files_of("multipart/form-data; boundary=b", body)

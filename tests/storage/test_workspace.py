@@ -159,3 +159,10 @@ def test_opening_imports_no_migration_tool(workspace: Workspace, settings: Setti
         check=True,
     )
     assert out.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("place", ["file", "file/inside"])
+def test_a_home_that_cannot_be_made_says_what_to_do(tmp_path, place):
+    (tmp_path / "file").touch()
+    with pytest.raises(InvalidInput, match="set LEPTON_HOME"):
+        Workspace.open(tmp_path / place)
