@@ -93,7 +93,7 @@ def bare(paths: list[Path]) -> None:
 
 def decoded(paths: list[Path]) -> None:
     engine = shared_threads()
-    batches = [paths[start : start + 8] for start in range(0, len(paths), 8)]
+    batches = [paths[start : start + 4] for start in range(0, len(paths), 4)]
 
     def decode_batch(batch: list[Path]) -> int:
         return len([decode_upload(path.read_bytes())[0] for path in batch])

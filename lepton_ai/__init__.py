@@ -1,4 +1,4 @@
-"""Lepton AI: from raw, sensitive data to a secured, explained, monitored prediction service.
+"""Lepton AI: from raw, sensitive data to a secured, traceable prediction service.
 
 The three names of the sample program, `DistributedComputing`, `DataManagement` and
 `MachineLearning`, are modules of :mod:`lepton_ai.sdk`, imported on first use, so that

@@ -54,7 +54,7 @@ COMMANDS = {
     help="The workspace directory; else LEPTON_HOME, else ~/.lepton.",
 )
 def lepton(home: str | None) -> None:
-    """From raw, sensitive data to a secured, explained, monitored prediction service.
+    """From raw, sensitive data to a secured, traceable prediction service.
 
     Start with `lepton demo`, then `lepton data import FOLDER`.
     """
