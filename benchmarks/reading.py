@@ -9,6 +9,7 @@ in each transfer syntax, then times in turn, round after round:
 - decode: the same files to rescaled arrays with their metadata, on all cores;
 - read_images: that, and pixel digests, fingerprints, hashing, encryption and storing of every
   file, with manifest and lineage, in a fresh workspace;
+- plain copy: the files' bytes into one other file, flushed to disk: what storing costs at least;
 - from the store: decrypting and decoding the volumes of the stored set.
 
 A ratio is the baseline's time over the other's in the same round; its median and its extremes
@@ -101,6 +102,14 @@ def decoded(paths: list[Path]) -> None:
     assert sum(engine.map(decode_batch, batches)) == len(paths)
 
 
+def copied(paths: list[Path], into: Path) -> None:
+    with into.open("wb") as copy:
+        for path in paths:
+            copy.write(path.read_bytes())
+        copy.flush()
+        os.fsync(copy.fileno())
+
+
 def timed(work: Callable[[], object]) -> tuple[float, float]:
     """Return the seconds that the work took, by the clock and of the processors."""
     start, before = time.perf_counter(), time.process_time()
@@ -129,13 +138,12 @@ def measure(root: Path, name: str, count: int, rounds: int) -> None:
             "pydicom, serial": lambda: bare(paths),
             "decode": lambda: decoded(paths),
             "read_images": full,
+            "plain copy": lambda home=home: copied(paths, home / "copy"),
             "from the store": again,
         }
-        # Every other round runs backwards, so that none is always the one after a slow one;
-        # the stored set must exist before it is read.
-        order = (
-            list(tasks) if number % 2 == 0 else ["read_images", "from the store", *list(tasks)[:2]]
-        )
+        # Every other round begins with the second half, so that none always follows a slow one;
+        # the stored set exists before it is read either way.
+        order = list(tasks) if number % 2 == 0 else [*list(tasks)[2:], *list(tasks)[:2]]
         for step in order:
             times.setdefault(step, []).append(timed(tasks[step]))
         workspace.close()
