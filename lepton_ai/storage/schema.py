@@ -17,9 +17,16 @@ __all__ = [
     "REVISION",
     "Moment",
     "aliases",
+    "backups",
+    "budgets",
     "deployments",
     "edges",
+    "entries",
+    "files",
+    "grants",
     "holdings",
+    "iceberg_namespace_properties",
+    "iceberg_tables",
     "metadata",
     "nodes",
     "objects",
@@ -31,7 +38,7 @@ __all__ = [
 ]
 
 # The newest migration. Kept as a constant, so that opening a workspace needs no Alembic.
-REVISION = "0001"
+REVISION = "0002"
 
 
 class Moment(sa.TypeDecorator[datetime]):
@@ -197,4 +204,78 @@ predictions = sa.Table(
     sa.Column("principal", sa.Text, nullable=False),
     # Sealed by `KeyRing.seal`, bound to the id.
     sa.Column("body", sa.LargeBinary, nullable=False),
+)
+
+# The files of Iceberg tables: a location inside a table's warehouse, and the object it is kept as.
+files = sa.Table(
+    "files",
+    metadata,
+    sa.Column("location", sa.Text, primary_key=True),
+    sa.Column("address", sa.Text, sa.ForeignKey("objects.address"), nullable=False, index=True),
+    sa.Column("created_at", Moment, nullable=False),
+)
+
+# As PyIceberg's SQL catalog has them, so that any Iceberg client can use the database as one.
+iceberg_tables = sa.Table(
+    "iceberg_tables",
+    metadata,
+    sa.Column("catalog_name", sa.String(255), primary_key=True),
+    sa.Column("table_namespace", sa.String(255), primary_key=True),
+    sa.Column("table_name", sa.String(255), primary_key=True),
+    sa.Column("metadata_location", sa.String(1000)),
+    sa.Column("previous_metadata_location", sa.String(1000)),
+    sa.Column("iceberg_type", sa.String(5)),
+)
+
+iceberg_namespace_properties = sa.Table(
+    "iceberg_namespace_properties",
+    metadata,
+    sa.Column("catalog_name", sa.String(255), primary_key=True),
+    sa.Column("namespace", sa.String(255), primary_key=True),
+    sa.Column("property_key", sa.String(255), primary_key=True),
+    sa.Column("property_value", sa.String(1000), nullable=False),
+)
+
+# What people say of a dataset: owner, description, tags, rules; of all its versions at once.
+entries = sa.Table(
+    "entries",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    # Sealed by `KeyRing.seal`, bound to the name.
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Column("updated_at", Moment, nullable=False),
+)
+
+# Which principal sees columns of which tag; the scope is a dataset's name, or * for all.
+grants = sa.Table(
+    "grants",
+    metadata,
+    sa.Column("principal", sa.Text, primary_key=True),
+    sa.Column("scope", sa.Text, primary_key=True),
+    sa.Column("tag", sa.Text, primary_key=True),
+    # Sealed by `KeyRing.seal`, bound to the other columns.
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Column("created_at", Moment, nullable=False),
+)
+
+# What differentially private answers have cost; rows are only ever added.
+budgets = sa.Table(
+    "budgets",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("dataset", sa.Text, nullable=False, index=True),
+    # Sealed by `KeyRing.seal`, bound to the other columns.
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Column("created_at", Moment, nullable=False),
+)
+
+# Where this workspace was backed up to, so that an erasure reaches every copy.
+backups = sa.Table(
+    "backups",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("url", sa.Text, nullable=False, index=True),
+    # Sealed by `KeyRing.seal`, bound to the id.
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Column("created_at", Moment, nullable=False),
 )
