@@ -19,7 +19,7 @@ demo: $(CORE) ## Install, then run the whole path on real records and generated 
 
 test: $(DEV) postgres ## Install what the tests need, then run them all, with coverage
 	@$(BIN)/python -m coverage erase
-	$(BIN)/python -m coverage run -m pytest $(ARGS)
+	$(BIN)/python -m coverage run -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
 	@$(BIN)/python -m coverage combine --quiet
 	@$(BIN)/python -m coverage report
 

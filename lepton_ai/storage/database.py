@@ -285,7 +285,7 @@ _MEANINGS: tuple[tuple[tuple[str, ...], type[LeptonError], str], ...] = (
         "another process was writing; run the same command again",
     ),
     (
-        ("malformed", "not a database", "Could not decode"),
+        ("malformed", "not a database", "unsupported file format", "Could not decode"),
         Corrupt,
         "restore it from a backup",
     ),
