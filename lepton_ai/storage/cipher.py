@@ -27,6 +27,7 @@ __all__ = [
     "SealedReader",
     "Truncated",
     "seal",
+    "seal_chunk",
     "seal_chunks",
     "seal_content",
     "sealed_size",
@@ -100,6 +101,11 @@ def seal_content(key: bytes, data: bytes | memoryview) -> bytes:
         cipher.encrypt(_nonce(n, n == count - 1), view[n * CHUNK : (n + 1) * CHUNK], None)
         for n in range(count)
     )
+
+
+def seal_chunk(cipher: AESGCM, chunk: bytes, number: int, *, last: bool) -> bytes:
+    """Seal one chunk of content, of 256 KiB unless it is the last."""
+    return cipher.encrypt(_nonce(number, last), chunk, None)
 
 
 def seal_chunks(key: bytes, chunks: Iterable[bytes]) -> Iterator[bytes]:

@@ -12,7 +12,7 @@ from lepton_ai.storage.backends import Backend
 from lepton_ai.storage.database import Database
 from lepton_ai.storage.packs import PACK_BYTES, PackSeries, PackWriter
 from lepton_ai.storage.scan import leftover_files, leftover_packs, objects_of, read_ahead
-from lepton_ai.storage.schema import holdings, objects, packs
+from lepton_ai.storage.schema import files, holdings, objects, packs
 
 __all__ = ["GRACE", "Collected", "collect"]
 
@@ -62,7 +62,10 @@ def collect(database: Database, backend: Backend, grace: timedelta) -> Collected
 
 def _remove_garbage(database: Database, grace: timedelta) -> tuple[int, list[str]]:
     """Forget the objects that nothing holds, and the packs this leaves empty."""
-    held = sa.exists().where(holdings.c.address == objects.c.address)
+    held = sa.or_(
+        sa.exists().where(holdings.c.address == objects.c.address),
+        sa.exists().where(files.c.address == objects.c.address),
+    )
     with database.write(exclusive=True) as connection:
         result = connection.execute(
             sa.delete(objects).where(~held, objects.c.touched_at < datetime.now(UTC) - grace)

@@ -65,7 +65,8 @@ class PackWriter:
         self._path = partial_path(backend.spool, name)
         with disk_errors(str(backend.spool)):
             self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        self._open, self._published = True, False
+        self._open = True
+        self.published = False
 
     def append(self, sealed: bytes) -> int:
         """Write at the end and return the offset."""
@@ -92,12 +93,12 @@ class PackWriter:
         with disk_errors(str(self._path.parent)):
             os.fsync(self._descriptor)
             self._backend.publish(self.name)
-        self._published = True
+        self.published = True
         self.close()
 
     def discard(self) -> None:
         """Remove every trace of the pack."""
-        if self._published:
+        if self.published:
             self._backend.delete(self.name)
         self.close()
 

@@ -17,8 +17,9 @@ from lepton_ai.storage.backends import Backend
 from lepton_ai.storage.database import BATCH, Database
 from lepton_ai.storage.keys import KeyRing
 from lepton_ai.storage.nodes import Node, NodeSpec, node_row, read_node
-from lepton_ai.storage.schema import aliases, edges, holdings, nodes, objects
+from lepton_ai.storage.schema import aliases, edges, files, holdings, nodes, objects
 from lepton_ai.storage.sealing import Sealed, seal_object
+from lepton_ai.storage.stream import ObjectStream
 from lepton_ai.storage.writer import ObjectWriter
 
 __all__ = ["Transaction"]
@@ -43,6 +44,7 @@ class Transaction:
         self._scope: AbstractContextManager[Connection] | None = None
         self._connection: Connection | None = None
         self._holdings: dict[tuple[str, str], None] = {}
+        self._files: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -81,6 +83,27 @@ class Transaction:
     def add(self, sealed: Sealed) -> str:
         """Store what `ObjectStore.seal` made, perhaps in another thread; return the address."""
         return self._writer.add(sealed)
+
+    def create(self) -> ObjectStream:
+        """Return a file to write an object through, in any thread; its address is known at the end.
+
+        Close it before the transaction ends: what is open then is left out.
+        """
+        return self._writer.create()
+
+    def file(self, location: str, address: str) -> None:
+        """Keep an object as the file of a table, under its location."""
+        self._files[location] = address
+
+    @property
+    def connection(self) -> Connection:
+        """The transaction's connection, with the write lock taken."""
+        return self._begin()
+
+    @property
+    def locked(self) -> bool:
+        """Whether the write lock is taken."""
+        return self._connection is not None
 
     def node(
         self,
@@ -225,7 +248,7 @@ class Transaction:
     def _finish(self) -> None:
         """Do everything but the commit."""
         self._writer.publish()
-        if self._connection is None and not self._writer.has_rows:
+        if self._connection is None and not self._writer.has_rows and not self._files:
             return
         connection = self._begin()
         self._writer.record(connection)
@@ -233,6 +256,16 @@ class Transaction:
             self._require(objects.c.address, {address for _, address in self._holdings}, "object")
             rows = [{"node_id": node, "address": kept} for node, kept in sorted(self._holdings)]
             self._database.insert_missing(connection, holdings, rows)
+        if self._files:
+            self._require(objects.c.address, set(self._files.values()), "object")
+            now = datetime.now(UTC)
+            connection.execute(
+                sa.insert(files),
+                [
+                    {"location": location, "address": address, "created_at": now}
+                    for location, address in self._files.items()
+                ],
+            )
 
     def _abandon(self, error: BaseException) -> None:
         try:

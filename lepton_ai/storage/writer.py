@@ -1,5 +1,6 @@
 """The objects of one transaction: deduplicated, packed, and at last named in the database."""
 
+import threading
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, BinaryIO
@@ -15,6 +16,7 @@ from lepton_ai.storage.keys import KeyRing
 from lepton_ai.storage.packs import PACK_BYTES, PackSeries, PackWriter
 from lepton_ai.storage.schema import objects, packs
 from lepton_ai.storage.sealing import Sealed, seal_object, seal_stream
+from lepton_ai.storage.stream import ObjectStream
 
 __all__ = ["ObjectWriter"]
 
@@ -45,6 +47,9 @@ class ObjectWriter:
         self._seen: set[str] = set()
         self._relied: set[str] = set()
         self._rows: list[dict[str, Any]] = []
+        # What streams of other threads have handed over, until the next `publish`.
+        self._arrived: list[tuple[Sealed, PackWriter | None]] = []
+        self._lock = threading.Lock()
         # The transaction's own connection, once it has taken the write lock.
         self.connection: Connection | None = None
 
@@ -78,6 +83,10 @@ class ObjectWriter:
         self._seen.add(sealed.address)
         return sealed.address
 
+    def create(self) -> ObjectStream:
+        """Return a stream that becomes an object when it is closed, in any thread."""
+        return ObjectStream(self._keys, self._begin_pack, self._arrive)
+
     @property
     def has_rows(self) -> bool:
         """Whether `record` has anything to write."""
@@ -85,6 +94,17 @@ class ObjectWriter:
 
     def publish(self) -> None:
         """Make everything taken in so far durable in the backend."""
+        with self._lock:
+            arrived, self._arrived = self._arrived, []
+        for sealed, pack in arrived:
+            if pack is None:
+                self.add(sealed)
+            elif sealed.address in self._seen or self._find([sealed.address]):
+                pack.discard()
+            else:
+                self._place(sealed, pack, 0)
+                pack.publish()
+            self._seen.add(sealed.address)
         self._flush()
         if self._pack is not None:
             self._pack.publish()
@@ -93,14 +113,13 @@ class ObjectWriter:
     def record(self, connection: Connection) -> None:
         """Name the published objects in the database; the last step before the commit."""
         now = datetime.now(UTC)
-        if self._series is not None:
-            connection.execute(
-                sa.insert(packs),
-                [
-                    {"name": pack.name, "size": pack.size, "created_at": now}
-                    for pack in self._series.packs
-                ],
-            )
+        rows = [
+            {"name": pack.name, "size": pack.size, "created_at": now}
+            for pack in (self._series.packs if self._series is not None else ())
+            if pack.published
+        ]
+        if rows:
+            connection.execute(sa.insert(packs), rows)
         if not self._rows:
             return
         master = self._keys.active(connection)
@@ -169,10 +188,18 @@ class ObjectWriter:
             self._pack.publish()
             self._pack = None
         if self._pack is None:
+            self._pack = self._begin_pack()
+        return self._pack
+
+    def _begin_pack(self) -> PackWriter:
+        with self._lock:
             if self._series is None:
                 self._series = PackSeries(self._backend)
-            self._pack = self._series.begin()
-        return self._pack
+            return self._series.begin()
+
+    def _arrive(self, sealed: Sealed, pack: PackWriter | None) -> None:
+        with self._lock:
+            self._arrived.append((sealed, pack))
 
     def _find(self, addresses: Sequence[str]) -> set[str]:
         """Return which addresses are stored, and mark those as relied on."""

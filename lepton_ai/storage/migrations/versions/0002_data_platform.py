@@ -13,9 +13,7 @@ def upgrade() -> None:
     op.create_table(
         "files",
         sa.Column("location", sa.Text, primary_key=True),
-        sa.Column(
-            "address", sa.Text, sa.ForeignKey("objects.address"), nullable=False, index=True
-        ),
+        sa.Column("address", sa.Text, sa.ForeignKey("objects.address"), nullable=False, index=True),
         sa.Column("created_at", Moment, nullable=False),
     )
     op.create_table(
