@@ -74,7 +74,7 @@ class ObjectStore:
             NotFound: there is no such object.
             Corrupt: its wrapped key was altered; reading raises it for altered content.
         """
-        return self._reader(self.info(address))
+        return self.reader(self.info(address))
 
     def get(self, address: str) -> bytes:
         """Return an object's content.
@@ -99,7 +99,7 @@ class ObjectStore:
         for address in wanted:
             if address not in infos:
                 raise NotFound(f"there is no object {address} in this workspace")
-        return {address: self._reader(infos[address]).read() for address in wanted}
+        return {address: self.reader(infos[address]).read() for address in wanted}
 
     def info(self, address: str) -> ObjectInfo:
         """Return what the database knows of an object.
@@ -136,7 +136,12 @@ class ObjectStore:
         """
         return collect(self._database, self._backend, grace)
 
-    def _reader(self, info: ObjectInfo) -> SealedReader:
+    def reader(self, info: ObjectInfo) -> SealedReader:
+        """Open an object whose `info` is at hand.
+
+        Raises:
+            Corrupt: as `open`.
+        """
         key = self._keys.unwrap(info.key_id, info.wrapped_key, info.address)
         return SealedReader(key, info.size, self._fetcher(info), info.address)
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from lepton_ai.storage.cipher import CHUNK, KEY_BYTES, seal_chunk
+from lepton_ai.core.errors import InvalidInput
+from lepton_ai.storage.cipher import CHUNK, KEY_BYTES, SealedReader, seal_chunk
 from lepton_ai.storage.keys import KeyRing
 from lepton_ai.storage.packs import PackWriter
 from lepton_ai.storage.sealing import Sealed
@@ -94,6 +95,24 @@ class ObjectStream(io.RawIOBase):
             self._done(self.sealed, self._pack)
         finally:
             super().close()
+
+    @property
+    def size(self) -> int:
+        """How many bytes were written so far."""
+        return self._size
+
+    def reader(self) -> SealedReader:
+        """Open what was written and closed, before the transaction ends.
+
+        Raises:
+            InvalidInput: it is large and lies in a pack already, or was not closed.
+        """
+        if self.sealed is None or self._pack is not None:
+            raise InvalidInput("only a small object can be read before its transaction ends")
+        body = self.sealed.body
+        return SealedReader(
+            self._key, self._size, lambda start, size: body[start : start + size], "in writing"
+        )
 
     def abandon(self) -> None:
         """Forget what was written; the transaction removes its pack when it ends."""

@@ -1,0 +1,234 @@
+"""Commit: the one place where a version of a table comes to be.
+
+Data files are written first, outside any lock. Then the database's write lock is taken, Iceberg's
+commit and the version's lineage node are written, and all becomes durable together or not at all.
+"""
+
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+import polars as pl
+import pyarrow as pa
+from pyiceberg.io.pyarrow import bin_pack_record_batches, pyarrow_to_schema, write_file
+from pyiceberg.manifest import DataFile
+from pyiceberg.schema import Schema
+from pyiceberg.table import Table as IcebergTable
+from pyiceberg.table import Transaction as IcebergTransaction
+from pyiceberg.table import WriteTask
+from pyiceberg.table.metadata import TableMetadata
+
+from lepton_ai.compute.local import shared_threads
+from lepton_ai.core.errors import Conflict
+from lepton_ai.core.ids import new_id
+from lepton_ai.data.tables.catalog import WorkspaceCatalog
+from lepton_ai.data.tables.fileio import SCHEME
+from lepton_ai.data.tables.types import arrow_of, schema_text
+from lepton_ai.storage import Node, Workspace
+
+__all__ = ["Change", "Outdated", "TableCommit"]
+
+# Of rows in memory; a file of Parquet is several times smaller.
+_FILE_BYTES = 128 * 2**20
+
+
+class Outdated(Conflict):
+    """Another process changed the table while this change was being prepared."""
+
+
+class Change(msgspec.Struct, frozen=True):
+    """What a commit does to a table.
+
+    Attributes:
+        operation: ``create``, ``append``, ``overwrite``, ``upsert``, ``delete``, ``evolve`` ...
+        added: data files that join the table.
+        removed: data files that leave it.
+        schema: the Polars types of the version that comes out.
+        parents: lineage, as pairs of node id and role.
+        facts: what else the version's node says.
+        digest: of the content; a version that has it already is returned in place of a new one.
+    """
+
+    operation: str
+    schema: Mapping[str, Any]
+    added: Sequence[DataFile] = ()
+    removed: Sequence[DataFile] = ()
+    parents: Sequence[tuple[str, str]] = ()
+    facts: Mapping[str, Any] = {}
+    digest: str | None = None
+
+
+class TableCommit:
+    """One change of one table, for a ``with`` block; it is undone unless `publish` was called.
+
+    Args:
+        name: of the dataset; ``name#branch`` for a branch of it.
+
+    Attributes:
+        table: as it was when the block began; None where there is none yet.
+    """
+
+    def __init__(self, workspace: Workspace, name: str) -> None:
+        self.workspace = workspace
+        self.name = name
+        self.branch = name.partition("#")[2] or "main"
+        self.transaction = workspace.transaction()
+        self.catalog = WorkspaceCatalog(workspace, self.transaction)
+        self.table: IcebergTable | None = None
+        self._draft: TableMetadata | None = None
+        self._staged: IcebergTransaction | None = None
+
+    def __enter__(self) -> Self:
+        self.transaction.__enter__()
+        try:
+            self.table = self.catalog.find(self.name)
+        except BaseException as error:
+            self.transaction.__exit__(type(error), error, error.__traceback__)
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.transaction.__exit__(kind, error, trace)
+
+    @property
+    def metadata(self) -> TableMetadata:
+        """The metadata that data files are written for."""
+        if self._staged is not None:
+            return self._staged.table_metadata
+        if self.table is not None:
+            return self.table.metadata
+        assert self._draft is not None
+        return self._draft
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether the table's files are objects."""
+        return self.metadata.location.startswith(SCHEME)
+
+    def begin(self, schema: Schema, *, encrypted: bool) -> None:
+        """Prepare a table that does not exist yet."""
+        self._draft = self.catalog.draft(self.name, schema, encrypted=encrypted)
+
+    def staged(self) -> IcebergTransaction:
+        """Return PyIceberg's transaction, for changes of the schema before files are written."""
+        assert self.table is not None
+        if self._staged is None:
+            self._staged = self.table.transaction()
+        return self._staged
+
+    def write(self, frames: Iterable[pl.DataFrame]) -> list[DataFile]:
+        """Write frames as data files of the table, in bounded memory, and return those."""
+        first, arrow = _peek(arrow_of(frame) for frame in frames)
+        if first is None:
+            return []
+        # A name that sorts by time gives rows a lasting order; see `scan`.
+        stamp = new_id("part")
+        metadata = self.metadata
+        properties = {
+            **metadata.properties,
+            "write.py-location-provider.impl": "lepton_ai.data.tables.locations.Ordered",
+            "lepton.stamp": stamp,
+        }
+        target = metadata.model_copy(update={"properties": properties})
+        task_schema = pyarrow_to_schema(first.schema, name_mapping=metadata.schema().name_mapping)
+        batches = (batch for table in arrow for batch in table.to_batches())
+        write_id = uuid.uuid4()
+        tasks = (
+            WriteTask(write_id, number, task_schema, group)
+            for number, group in enumerate(bin_pack_record_batches(batches, _FILE_BYTES))
+        )
+        io = self.catalog.io(metadata.location)
+        # PyIceberg would take all tasks, and so all rows, into memory before the first is done.
+        return [
+            file
+            for files in shared_threads().map(
+                lambda task: list(write_file(io, target, iter([task]))), tasks, in_flight=2
+            )
+            for file in files
+        ]
+
+    def publish(self, change: Change) -> Node:
+        """Commit the change to Iceberg and the version to the lineage; durable after the block.
+
+        Raises:
+            Outdated: the table is no longer what the change was made for.
+        """
+        database = self.workspace.database
+        database.serialise(self.transaction.connection, f"table:{self.name}")
+        fresh = self.catalog.find(self.name)
+        if self.table is None:
+            if fresh is not None or self._draft is None:
+                raise Outdated(f"another process made the table {self.name!r} meanwhile")
+            fresh = self.catalog.insert(self.name, self._draft)
+        elif fresh is None or fresh.metadata.table_uuid != self.table.metadata.table_uuid:
+            raise Outdated(f"the table {self.name!r} was dropped meanwhile; nothing was changed")
+        elif self._staged is not None:
+            if fresh.metadata_location != self.table.metadata_location:
+                raise Outdated(f"another process changed the table {self.name!r} meanwhile")
+        elif fresh.metadata.current_schema_id != self.table.metadata.current_schema_id:
+            raise Outdated(f"another process changed the columns of {self.name!r} meanwhile")
+        staged = self._staged or fresh.transaction()
+        _apply(staged, change, self.branch)
+        done = staged.commit_transaction()
+        snapshot = done.snapshot_by_name(self.branch)
+        assert snapshot is not None
+        self.catalog.objects.keep_written()
+        summary = snapshot.summary
+        facts = {
+            "format": "table",
+            "rows": int((summary["total-records"] if summary else None) or 0),
+            "bytes": int((summary["total-files-size"] if summary else None) or 0),
+            "columns": {name: str(kind) for name, kind in change.schema.items()},
+            "types": schema_text(change.schema),
+            "table": str(done.metadata.table_uuid),
+            "snapshot": snapshot.snapshot_id,
+            "schema": done.metadata.current_schema_id,
+            "operation": change.operation,
+            "encrypted": self.encrypted,
+            **change.facts,
+        }
+        return self.transaction.node(
+            "dataset",
+            self.name,
+            version=True,
+            digest=change.digest or self.workspace.keys.token(_moment(facts)),
+            facts=facts,
+            parents=change.parents,
+        )
+
+
+def _moment(facts: Mapping[str, Any]) -> str:
+    return f"snapshot {facts['table']} {facts['snapshot']} {facts['schema']}"
+
+
+def _apply(staged: IcebergTransaction, change: Change, branch: str) -> None:
+    if change.removed:
+        with staged.update_snapshot(branch=branch).overwrite() as overwrite:
+            for file in change.removed:
+                overwrite.delete_data_file(file)
+            for file in change.added:
+                overwrite.append_data_file(file)
+    elif change.added or change.operation == "create":
+        with staged.update_snapshot(branch=branch).merge_append() as append:
+            for file in change.added:
+                append.append_data_file(file)
+
+
+def _peek(tables: Iterator[pa.Table]) -> tuple[pa.Table | None, Iterator[pa.Table]]:
+    """Return the first table that has rows, and an iterator over it and the rest."""
+    for table in tables:
+        if table.num_rows:
+
+            def chained(first: pa.Table = table) -> Iterator[pa.Table]:
+                yield first
+                yield from tables
+
+            return table, chained()
+    return None, iter(())

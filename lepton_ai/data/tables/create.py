@@ -1,0 +1,120 @@
+"""create_table: rows become a named table, or replace what a name held."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+import polars as pl
+from pyiceberg.manifest import DataFile
+
+from lepton_ai.core.errors import InvalidInput
+from lepton_ai.data.tables.commit import Change, TableCommit
+from lepton_ai.data.tables.evolve import adapt, iceberg_schema
+from lepton_ai.data.tables.scan import data_files
+from lepton_ai.data.tables.types import schema_text
+from lepton_ai.storage import Node, Workspace
+
+__all__ = ["store_table"]
+
+
+def store_table(
+    workspace: Workspace,
+    name: str,
+    frames: Iterable[pl.DataFrame],
+    *,
+    schema: Mapping[str, Any] | None = None,
+    parents: Sequence[tuple[str, str]] = (),
+    facts: Mapping[str, Any] | None = None,
+    encrypted: bool | None = None,
+    operation: str = "create",
+) -> Node:
+    """Store rows as the next version of a table, in the place of what it held before.
+
+    Content that a version has already makes no new one and stores nothing.
+
+    Args:
+        frames: the rows, in frames of the same columns; taken one by one.
+        schema: of the rows; that of the first frame unless given.
+        parents: what the rows were made from.
+        facts: what else the version's node says.
+        encrypted: whether the files are encrypted; for a name that exists already, as it was.
+
+    Raises:
+        InvalidInput: there are no columns, or one cannot be kept.
+        Outdated: another process changed the table meanwhile.
+    """
+    source = iter(frames)
+    if schema is None:
+        first = next(source, None)
+        if first is None:
+            raise InvalidInput("a table needs columns; there is not even an empty frame")
+        source, schema = chain([first], source), first.schema
+    if not schema:
+        raise InvalidInput("a table needs at least one column; the data has none")
+    wanted = iceberg_schema(schema)
+    try:
+        with TableCommit(workspace, name) as commit:
+            old: list[DataFile] = []
+            if commit.table is None:
+                commit.begin(wanted, encrypted=encrypted is not False)
+            else:
+                if encrypted is not None and encrypted != commit.encrypted:
+                    raise InvalidInput(
+                        f"the table {name!r} is {'' if commit.encrypted else 'not '}encrypted, "
+                        "and stays so; drop it first, or choose another name"
+                    )
+                adapt(commit, wanted)
+                old = data_files(commit.table, commit.branch)
+            added = commit.write(_same(source, schema))
+            digest = _digest(commit, added, schema)
+            same = _known(workspace, commit, name, digest)
+            if same is not None:
+                raise _Unchanged(same)
+            change = Change(
+                operation,
+                schema,
+                added=added,
+                removed=old,
+                parents=parents,
+                facts=facts or {},
+                digest=digest,
+            )
+            return commit.publish(change)
+    except _Unchanged as unchanged:
+        return unchanged.node
+
+
+class _Unchanged(Exception):
+    """The content is there already: undo what was written, and return the version that has it."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+
+
+def _same(frames: Iterator[pl.DataFrame], schema: Mapping[str, Any]) -> Iterator[pl.DataFrame]:
+    for frame in frames:
+        if dict(frame.schema) != dict(schema):
+            raise InvalidInput(
+                f"all rows need the same columns; expected {dict(schema)}, then came "
+                f"{dict(frame.schema)}"
+            )
+        yield frame
+
+
+def _digest(commit: TableCommit, files: Sequence[DataFile], schema: Mapping[str, Any]) -> str:
+    """Return a name for the content: equal rows in equal types have the same."""
+    keys = commit.workspace.keys
+    if not commit.encrypted:
+        return keys.token(f"files {[file.file_path for file in files]}")
+    written = commit.catalog.objects.written
+    addresses = [written[file.file_path].address for file in files]
+    return keys.token(f"rows {schema_text(schema)} {addresses}")
+
+
+def _known(workspace: Workspace, commit: TableCommit, name: str, digest: str) -> Node | None:
+    """Return a version that has this content and is still there."""
+    for node in workspace.lineage.list("dataset", name):
+        table = commit.table
+        if node.digest == digest and table and table.snapshot_by_id(node.facts["snapshot"]):
+            return node
+    return None
