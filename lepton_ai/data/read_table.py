@@ -1,21 +1,21 @@
 """read_table: a CSV, Parquet, JSON-lines or ARFF file, or a frame, becomes a stored table."""
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import narwhals as nw
 import polars as pl
 from msgspec import Struct
 
 from lepton_ai.core.errors import InvalidInput, NotFound
-from lepton_ai.core.optional import load
+from lepton_ai.data import tables
 from lepton_ai.data.arff import read_arff
+from lepton_ai.data.frames import checked, frame_of
 from lepton_ai.data.table import Table
 from lepton_ai.storage import Workspace, source_spec
 
-__all__ = ["TABLE_SUFFIXES", "frame_of", "read_frame", "read_table"]
+__all__ = ["TABLE_SUFFIXES", "read_frame", "read_table"]
 
 _MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "#N/A")
 
@@ -41,7 +41,7 @@ def read_table(
 ) -> Table:
     """Store a file or a frame as a named table, and return it.
 
-    The rows are kept as encrypted Parquet. A file is kept as it is besides, as the table's
+    The rows are kept as an encrypted Iceberg table. A file is kept as it is besides, as the table's
     source in the lineage. Reading the same content again gives the same version; other content
     under the same name is the next version.
 
@@ -95,44 +95,7 @@ def _read(path: Path, form: _Form) -> tuple[pl.DataFrame, bytes]:
         frame = reader(data, form)
     except (pl.exceptions.PolarsError, UnicodeError, LookupError, ValueError) as error:
         raise InvalidInput(f"{path.name} cannot be read as a table: {error}") from error
-    return _checked(frame), data
-
-
-def frame_of(data: Any) -> pl.DataFrame:
-    """Return pandas, Polars or Arrow frames, mappings of columns, or lists of records as Polars.
-
-    Raises:
-        InvalidInput: the data is none of these, or its columns cannot be kept.
-    """
-    try:
-        if isinstance(data, pl.LazyFrame):
-            frame = data.collect()
-        elif isinstance(data, Mapping):
-            frame = pl.DataFrame(dict(data))
-        elif isinstance(data, list) and data and all(isinstance(row, Mapping) for row in data):
-            frame = pl.from_dicts(data, infer_schema_length=None)
-        else:
-            eager = nw.from_native(data, eager_only=True)
-            if eager.implementation.is_pandas():
-                load("pyarrow", extra="frames")  # what brings pandas columns to Polars
-            frame = eager.to_polars()
-    except (TypeError, ValueError, pl.exceptions.PolarsError) as error:
-        raise InvalidInput(
-            "expected a pandas, Polars or Arrow frame, a mapping from column name to values, or "
-            f"a list of records; got {type(data).__name__}: {error}"
-        ) from error
-    return _checked(frame)
-
-
-def _checked(frame: pl.DataFrame) -> pl.DataFrame:
-    """Refuse columns that cannot be kept, and make equal content equal bytes."""
-    odd = [name for name, kind in frame.schema.items() if kind == pl.Object]
-    if odd:
-        raise InvalidInput(f"the columns {odd} mix types; make each all numbers or all text")
-    if not frame.width or "" in frame.columns:
-        raise InvalidInput(f"every column needs a name; got {frame.columns}")
-    # The codes of a categorical depend on the order in which a process met its values.
-    return frame.with_columns(pl.col(pl.Categorical).cast(pl.String)).rechunk()
+    return checked(frame), data
 
 
 def _read_text(data: bytes, form: _Form) -> pl.DataFrame:
@@ -178,28 +141,12 @@ TABLE_SUFFIXES = frozenset(_READERS)
 def _store(
     workspace: Workspace, frame: pl.DataFrame, name: str, source: tuple[Path, bytes] | None
 ) -> Table:
-    buffer = io.BytesIO()
-    frame.write_parquet(buffer, compression="zstd")
-    with workspace.transaction() as transaction:
-        address = transaction.put(buffer.getvalue())
-        parents = []
-        if source is not None:
-            path, data = source
+    parents = []
+    if source is not None:
+        path, data = source
+        with workspace.transaction() as transaction:
             sealed = workspace.objects.seal(data)
             transaction.add(sealed)
             (node,) = transaction.nodes([source_spec(workspace.keys, path, sealed)])
-            parents = [(node.id, "source")]
-        dataset = transaction.node(
-            "dataset",
-            name,
-            version=True,
-            digest=address,
-            facts={
-                "format": "table",
-                "rows": frame.height,
-                "columns": {column: str(kind) for column, kind in frame.schema.items()},
-            },
-            parents=parents,
-            holds=[address],
-        )
-    return Table(workspace, dataset)
+        parents = [(node.id, "source")]
+    return Table(workspace, tables.store_table(workspace, name, [frame], parents=parents))

@@ -1,16 +1,19 @@
-"""Table: a named, versioned data set of rows and columns, kept as encrypted Parquet."""
+"""Table: a named, versioned data set of rows and columns, kept as an Iceberg table."""
 
-import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Self, overload
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from polars.io.plugins import register_io_source
 
-from lepton_ai.core.errors import InvalidInput
+from lepton_ai.core.errors import InvalidInput, NotFound
 from lepton_ai.core.optional import load
+from lepton_ai.data import tables
 from lepton_ai.data.dataset import Dataset, Rows, places_of
+from lepton_ai.data.frames import frame_of
 from lepton_ai.data.split_report import SplitReport
 from lepton_ai.storage import Node, Workspace
 
@@ -97,13 +100,79 @@ class Table(Dataset):
 
         Raises:
             Corrupt: stored bytes were altered.
+            NotFound: the version's rows were expired or erased.
+        """
+        frames = [*self._frames(columns)]
+        whole = pl.concat(frames) if len(frames) > 1 else frames[0]
+        return whole if self.rows is None else whole[self.rows]
+
+    def scan(self, columns: Sequence[str] | None = None, where: str | None = None) -> pl.LazyFrame:
+        """Return the rows as a lazy frame, read when it is collected and file by file.
+
+        Args:
+            columns: only these.
+            where: a condition as in SQL, such as ``age >= 18 and city = 'Kyiv'``; files that
+                cannot hold such rows are not read.
+
+        Raises:
+            InvalidInput: there are no such columns, or the condition is no SQL.
         """
         names = self.columns if columns is None else list(columns)
+        if self.rows is not None:
+            lazy = self.to_polars().lazy()
+        else:
+
+            def source(
+                wanted: list[str] | None, filtered: Any, limit: int | None, size: int | None
+            ) -> Iterator[pl.DataFrame]:
+                left = limit
+                for frame in self._frames(wanted or self.columns, where):
+                    part = frame if filtered is None else frame.filter(filtered)
+                    part = part if left is None else part.head(left)
+                    left = None if left is None else left - part.height
+                    yield part
+                    if left == 0:
+                        return
+
+            types = tables.schema_of(self.dataset.facts["types"])
+            schema = pl.Schema({name: types[name] for name in self.columns})
+            lazy = register_io_source(source, schema=schema, is_pure=True)
+        if where is not None:
+            lazy = lazy.filter(tables.condition(where))
+        return lazy.select(names)
+
+    def batches(
+        self,
+        columns: Sequence[str] | None = None,
+        where: str | None = None,
+        rows: int = 65536,
+    ) -> Iterator[Any]:
+        """Yield the rows as Arrow record batches, in bounded memory.
+
+        Args:
+            columns: as in `scan`; so is ``where``.
+            rows: the most in one batch.
+        """
+        wanted = None if where is None else tables.condition(where)
+        selected = self.rows is not None
+        for frame in [self.to_polars()] if selected else self._frames(None, where):
+            part = frame if wanted is None else frame.filter(wanted)
+            part = part if columns is None else part.select(columns)
+            yield from part.to_arrow(compat_level=pl.CompatLevel.oldest()).to_batches(rows)
+
+    def _frames(
+        self, columns: Sequence[str] | None, where: str | None = None
+    ) -> Iterator[pl.DataFrame]:
+        """Yield the whole version's rows, file by file: the one way by which rows are read."""
+        names = self.columns if columns is None else list(columns)
         self._check(names)
-        assert self.dataset.digest is not None
-        data = self.workspace.objects.get(self.dataset.digest)
-        frame = pl.read_parquet(io.BytesIO(data), columns=names).select(names)
-        return frame if self.rows is None else frame[self.rows]
+        scan = tables.Scan(self.workspace, self.dataset)
+        empty = True
+        for frame in scan.frames(names, where):
+            empty = False
+            yield frame
+        if empty:
+            yield pl.DataFrame(schema={name: scan.schema[name] for name in names})
 
     def to_pandas(self) -> Any:
         """Return the rows as a pandas frame."""
@@ -136,6 +205,135 @@ class Table(Dataset):
         matrix: NDArray[np.float64] = frame.cast(pl.Float64).to_numpy()
         return matrix
 
+    def append(self, data: Any) -> Self:
+        """Add rows, and return the version that has them.
+
+        Like every change, it is made on the newest version, whichever this object is.
+
+        Args:
+            data: a frame, a mapping of columns, a list of records, or an iterator of frames.
+
+        Raises:
+            InvalidInput: this is a selection, or the rows do not fit the columns.
+        """
+        return self._changed(tables.append(*self._whole(), _frames_of(data)))
+
+    def upsert(self, data: Any, on: str | Sequence[str]) -> Self:
+        """Replace the rows whose key comes again, add the others, and return the new version.
+
+        Args:
+            data: as in `append`.
+            on: the column or columns that form the key.
+
+        Raises:
+            InvalidInput: as `append`, and when a key is empty or comes twice.
+        """
+        keys = [on] if isinstance(on, str) else list(on)
+        return self._changed(tables.upsert(*self._whole(), _frames_of(data), keys))
+
+    def overwrite(self, data: Any, where: str | None = None) -> Self:
+        """Put rows in the place of all, or of those that meet a condition.
+
+        Args:
+            data: as in `append`; without ``where`` it may have other columns.
+            where: as in `scan`.
+        """
+        frames = _frames_of(data)
+        if where is not None:
+            return self._changed(tables.overwrite(*self._whole(), frames, where))
+        parents = [(self.dataset.id, "previous")]
+        return self._changed(
+            tables.store_table(*self._whole(), frames, parents=parents, operation="overwrite")
+        )
+
+    def delete(self, where: str) -> Self:
+        """Remove the rows that meet a condition, and return the version without them."""
+        return self._changed(tables.delete(*self._whole(), where))
+
+    def evolve(
+        self,
+        *,
+        add: Mapping[str, Any] | None = None,
+        drop: Sequence[str] = (),
+        rename: Mapping[str, str] | None = None,
+        types: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Change columns without writing rows anew, and return the version that has them so.
+
+        Args:
+            add: Polars types by name; empty in the rows that are there.
+            drop: names.
+            rename: new names by old ones.
+            types: wider types, such as Int64 for Int32.
+
+        Raises:
+            InvalidInput: a column is missing or there already, or a type is not wider.
+        """
+        drop = [drop] if isinstance(drop, str) else drop
+        return self._changed(
+            tables.evolve(*self._whole(), add or {}, drop, rename or {}, types or {})
+        )
+
+    def tag(self, name: str) -> None:
+        """Let ``NAME@tag`` mean this version; it is then not expired."""
+        workspace, _ = self._whole()
+        tables.tag(workspace, self.dataset, name)
+
+    def branch(self, name: str) -> Self:
+        """Start a line of versions of its own here, opened again as ``NAME#branch``."""
+        workspace, _ = self._whole()
+        return self._changed(tables.branch(workspace, self.dataset, name))
+
+    def merge(self) -> Self:
+        """Make this branch's newest version the newest of its table.
+
+        Raises:
+            Conflict: the table went on meanwhile.
+        """
+        return self._changed(tables.merge(*self._whole()))
+
+    def at(self, when: int | str | datetime) -> Self:
+        """Return another version: by number, by tag, or the newest of a moment.
+
+        Raises:
+            NotFound: there is none.
+        """
+        lineage = self.workspace.lineage
+        if isinstance(when, datetime):
+            made = [n for n in lineage.list("dataset", self.name) if n.created_at <= aware(when)]
+            if not made:
+                raise NotFound(f"{self.name} had no version by {when}")
+            return type(self)(self.workspace, made[-1])
+        version, alias = (when, None) if isinstance(when, int) else (None, when)
+        return type(self)(self.workspace, lineage.find("dataset", self.name, version, alias))
+
+    def history(self) -> pl.DataFrame:
+        """Return the versions, oldest first: what made each, its rows, bytes and tags."""
+        versions: pl.DataFrame = tables.history(self.workspace, self.name)
+        return versions
+
+    def compact(self) -> Self:
+        """Write small files together; the rows and their order stay."""
+        return self._changed(tables.compact(*self._whole()))
+
+    def expire(
+        self, *, keep: int = 1, older_than: datetime | None = None, force: bool = False
+    ) -> Any:
+        """Remove the rows of old versions; see `lepton_ai.data.tables.maintenance.expire`."""
+        options = {"keep": keep, "older_than": older_than, "force": force}
+        return tables.expire(*self._whole(), **options)
+
+    def _whole(self) -> tuple[Workspace, str]:
+        if self.rows is not None or self.columns != list(self.dataset.facts["columns"]):
+            raise InvalidInput(
+                f"this is a selection of {self.ref}; change the table itself: "
+                f"open_dataset({self.name!r})"
+            )
+        return self.workspace, self.name
+
+    def _changed(self, dataset: Node) -> Self:
+        return type(self)(self.workspace, dataset)
+
     def summary(self) -> pl.DataFrame:
         """Return count, missing, mean, spread and quartiles of each column."""
         return self.to_polars().describe()
@@ -154,3 +352,12 @@ class Table(Dataset):
     def _repr_html_(self) -> str:
         head = self[:10].to_polars()
         return f"<p>Table {self.ref}, {len(self)} rows</p>{head._repr_html_()}"
+
+
+def aware(moment: datetime) -> datetime:
+    """Return a moment with its time zone: the reader's own unless it says another."""
+    return moment if moment.tzinfo else moment.astimezone()
+
+
+def _frames_of(data: Any) -> list[pl.DataFrame]:
+    return [frame_of(part) for part in data] if isinstance(data, Iterator) else [frame_of(data)]

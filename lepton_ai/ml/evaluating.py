@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from lepton_ai.core.errors import InvalidInput, NotFound
 from lepton_ai.data.columns import columns_of, texts
 from lepton_ai.data.dataset import Dataset
+from lepton_ai.data.frames import frame_of
 from lepton_ai.data.images.imageset import ImageSet
-from lepton_ai.data.read_table import frame_of
 from lepton_ai.data.table import Table
 from lepton_ai.ml.evaluation import Evaluation, assess
 from lepton_ai.ml.examples import ARRAY_TARGET, class_names

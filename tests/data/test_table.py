@@ -12,10 +12,11 @@ from scipy.io import arff
 from lepton_ai.core.errors import Corrupt, InvalidInput, MissingExtra, NotFound
 from lepton_ai.data.catalog import datasets as list_datasets
 from lepton_ai.data.catalog import open_dataset
+from lepton_ai.data.frames import frame_of
 from lepton_ai.data.images.imageset import ImageSet
 from lepton_ai.data.images.read import read_images
 from lepton_ai.data.preprocess import preprocess_images
-from lepton_ai.data.read_table import frame_of, read_table
+from lepton_ai.data.read_table import read_table
 from lepton_ai.data.split import split_data
 from lepton_ai.data.table import Table
 

@@ -6,6 +6,7 @@ commit and the version's lineage node are written, and all becomes durable toget
 
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -79,6 +80,7 @@ class TableCommit:
         self.table: IcebergTable | None = None
         self._draft: TableMetadata | None = None
         self._staged: IcebergTransaction | None = None
+        self._leaving: list[Path] = []
 
     def __enter__(self) -> Self:
         self.transaction.__enter__()
@@ -96,6 +98,9 @@ class TableCommit:
         trace: TracebackType | None,
     ) -> None:
         self.transaction.__exit__(kind, error, trace)
+        if error is None:
+            for path in self._leaving:
+                path.unlink(missing_ok=True)
 
     @property
     def metadata(self) -> TableMetadata:
@@ -115,6 +120,10 @@ class TableCommit:
     def begin(self, schema: Schema, *, encrypted: bool) -> None:
         """Prepare a table that does not exist yet."""
         self._draft = self.catalog.draft(self.name, schema, encrypted=encrypted)
+
+    def remove_later(self, path: Path) -> None:
+        """Remove a plain file once the commit is durable: until then it is needed."""
+        self._leaving.append(path)
 
     def staged(self) -> IcebergTransaction:
         """Return PyIceberg's transaction, for changes of the schema before files are written."""
@@ -154,8 +163,12 @@ class TableCommit:
             for file in files
         ]
 
-    def publish(self, change: Change) -> Node:
+    def publish(self, change: Change, *, based_on_rows: bool = False) -> Node:
         """Commit the change to Iceberg and the version to the lineage; durable after the block.
+
+        Args:
+            based_on_rows: the change follows from the rows that were there, so no other may
+                have come between.
 
         Raises:
             Outdated: the table is no longer what the change was made for.
@@ -169,7 +182,7 @@ class TableCommit:
             fresh = self.catalog.insert(self.name, self._draft)
         elif fresh is None or fresh.metadata.table_uuid != self.table.metadata.table_uuid:
             raise Outdated(f"the table {self.name!r} was dropped meanwhile; nothing was changed")
-        elif self._staged is not None:
+        elif based_on_rows or self._staged is not None:
             if fresh.metadata_location != self.table.metadata_location:
                 raise Outdated(f"another process changed the table {self.name!r} meanwhile")
         elif fresh.metadata.current_schema_id != self.table.metadata.current_schema_id:

@@ -22,7 +22,7 @@ from lepton_ai.data.tables.catalog import WorkspaceCatalog
 from lepton_ai.data.tables.types import restored, schema_of
 from lepton_ai.storage import Node, Workspace
 
-__all__ = ["Scan", "data_files", "row_filter"]
+__all__ = ["Scan", "condition", "data_files", "read_file", "row_filter"]
 
 
 class Scan:

@@ -1,0 +1,49 @@
+"""Frames: whatever holds columns, as Polars."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import narwhals as nw
+import polars as pl
+
+from lepton_ai.core.errors import InvalidInput
+from lepton_ai.core.optional import load
+
+__all__ = ["checked", "frame_of"]
+
+
+def frame_of(data: Any) -> pl.DataFrame:
+    """Return pandas, Polars or Arrow frames, mappings of columns, or lists of records as Polars.
+
+    Raises:
+        InvalidInput: the data is none of these, or its columns cannot be kept.
+    """
+    try:
+        if isinstance(data, pl.LazyFrame):
+            frame = data.collect()
+        elif isinstance(data, Mapping):
+            frame = pl.DataFrame(dict(data))
+        elif isinstance(data, list) and data and all(isinstance(row, Mapping) for row in data):
+            frame = pl.from_dicts(data, infer_schema_length=None)
+        else:
+            eager = nw.from_native(data, eager_only=True)
+            if eager.implementation.is_pandas():
+                load("pyarrow", extra="frames")  # what brings pandas columns to Polars
+            frame = eager.to_polars()
+    except (TypeError, ValueError, pl.exceptions.PolarsError) as error:
+        raise InvalidInput(
+            "expected a pandas, Polars or Arrow frame, a mapping from column name to values, or "
+            f"a list of records; got {type(data).__name__}: {error}"
+        ) from error
+    return checked(frame)
+
+
+def checked(frame: pl.DataFrame) -> pl.DataFrame:
+    """Refuse columns that cannot be kept, and make equal content equal bytes."""
+    odd = [name for name, kind in frame.schema.items() if kind == pl.Object]
+    if odd:
+        raise InvalidInput(f"the columns {odd} mix types; make each all numbers or all text")
+    if not frame.width or "" in frame.columns:
+        raise InvalidInput(f"every column needs a name; got {frame.columns}")
+    # The codes of a categorical depend on the order in which a process met its values.
+    return frame.with_columns(pl.col(pl.Categorical).cast(pl.String)).rechunk()
