@@ -19,8 +19,8 @@ from pyiceberg.expressions import (
 from pyiceberg.manifest import DataFile
 
 from lepton_ai.core.errors import InvalidInput
+from lepton_ai.data.tables.columns import change_columns
 from lepton_ai.data.tables.commit import Change, TableCommit
-from lepton_ai.data.tables.evolve import change_columns
 from lepton_ai.data.tables.heads import Parents, after, head_of, repeated
 from lepton_ai.data.tables.scan import condition, data_files, read_file, row_filter
 from lepton_ai.storage import Node, Workspace

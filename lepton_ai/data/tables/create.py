@@ -8,8 +8,8 @@ import polars as pl
 from pyiceberg.manifest import DataFile
 
 from lepton_ai.core.errors import InvalidInput
+from lepton_ai.data.tables.columns import adapt, iceberg_schema
 from lepton_ai.data.tables.commit import Change, TableCommit
-from lepton_ai.data.tables.evolve import adapt, iceberg_schema
 from lepton_ai.data.tables.scan import data_files
 from lepton_ai.data.tables.types import schema_text
 from lepton_ai.storage import Node, Workspace
@@ -67,9 +67,10 @@ def store_table(
                 old = data_files(commit.table, commit.branch)
             added = commit.write(_same(source, schema))
             digest = _digest(commit, added, schema)
-            same = _known(workspace, commit, name, digest)
-            if same is not None:
-                raise _Unchanged(same)
+            known = [n for n in workspace.lineage.list("dataset", name) if n.digest == digest]
+            for node in known:
+                if commit.table and commit.table.snapshot_by_id(node.facts["snapshot"]):
+                    raise _Unchanged(node)
             change = Change(
                 operation,
                 schema,
@@ -77,7 +78,8 @@ def store_table(
                 removed=old,
                 parents=parents,
                 facts=facts or {},
-                digest=digest,
+                # A version whose rows are gone does not stand for them any more.
+                digest=None if known else digest,
             )
             return commit.publish(change)
     except _Unchanged as unchanged:
@@ -108,13 +110,4 @@ def _digest(commit: TableCommit, files: Sequence[DataFile], schema: Mapping[str,
         return keys.token(f"files {[file.file_path for file in files]}")
     written = commit.catalog.objects.written
     addresses = [written[file.file_path].address for file in files]
-    return keys.token(f"rows {schema_text(schema)} {addresses}")
-
-
-def _known(workspace: Workspace, commit: TableCommit, name: str, digest: str) -> Node | None:
-    """Return a version that has this content and is still there."""
-    for node in workspace.lineage.list("dataset", name):
-        table = commit.table
-        if node.digest == digest and table and table.snapshot_by_id(node.facts["snapshot"]):
-            return node
-    return None
+    return keys.token(f"rows {commit.metadata.table_uuid} {schema_text(schema)} {addresses}")
