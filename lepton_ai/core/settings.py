@@ -44,6 +44,13 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
             "empty: the file keys.json in the workspace, mode 0600."
         ),
     ] = ""
+    backup_url: Annotated[
+        str,
+        Meta(
+            description="Where `lepton backup` keeps backups: a directory, or an fsspec URL such "
+            "as s3://bucket/prefix."
+        ),
+    ] = ""
     workers: Annotated[
         int, Meta(ge=0, description="Parallel workers for local work; 0: one per core.")
     ] = 0

@@ -94,6 +94,16 @@ class Database:
             yield connection
 
     @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """Give a connection that sees one moment for as long as it is used, in every database."""
+        options = {} if self.dialect == "sqlite" else {"isolation_level": "REPEATABLE READ"}
+        with (
+            _translated(self.url),
+            self.engine.connect().execution_options(**options) as connection,
+        ):
+            yield connection
+
+    @contextmanager
     def write(self, *, exclusive: bool = False) -> Iterator[Connection]:
         """Give a connection inside a write transaction, committed when the block ends well.
 

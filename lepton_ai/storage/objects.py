@@ -47,12 +47,15 @@ class ObjectStore:
 
     An address is a keyed hash of the content: equal content is stored once, and the address
     tells nothing to whoever lacks the key.
+
+    Attributes:
+        backend: where the packs lie.
     """
 
     def __init__(self, database: Database, keys: KeyRing, backend: Backend) -> None:
         self._database = database
         self._keys = keys
-        self._backend = backend
+        self.backend = backend
 
     def seal(self, data: bytes | memoryview) -> Sealed:
         """Hash and encrypt content for `Transaction.add`; pure, and good work for threads."""
@@ -64,7 +67,7 @@ class ObjectStore:
         Nothing holds it yet: `collect` removes it unless a node comes to hold it within the
         hour.
         """
-        with Transaction(self._database, self._keys, self._backend) as transaction:
+        with Transaction(self._database, self._keys, self.backend) as transaction:
             return transaction.put(data)
 
     def open(self, address: str) -> SealedReader:
@@ -123,7 +126,7 @@ class ObjectStore:
 
         A fault of kind ``leftover`` is harmless: a crash left a file, which `collect` removes.
         """
-        return verify_objects(self._database, self._keys, self._backend)
+        return verify_objects(self._database, self._keys, self.backend)
 
     def collect(self, grace: timedelta = GRACE) -> Collected:
         """Remove what nothing holds and what crashes left, and give the room back.
@@ -134,7 +137,7 @@ class ObjectStore:
             grace: objects that were stored or found within this time stay, as a transaction
                 may be about to hold them.
         """
-        return collect(self._database, self._backend, grace)
+        return collect(self._database, self.backend, grace)
 
     def reader(self, info: ObjectInfo) -> SealedReader:
         """Open an object whose `info` is at hand.
@@ -151,7 +154,7 @@ class ObjectStore:
         def fetch(offset: int, size: int) -> bytes:
             nonlocal info
             try:
-                return self._backend.read(info.pack, info.offset + offset, size)
+                return self.backend.read(info.pack, info.offset + offset, size)
             except FileNotFoundError as error:
                 moved = self.info(info.address)
                 if moved.pack == info.pack:
@@ -160,7 +163,7 @@ class ObjectStore:
                         "restore it from a backup"
                     ) from error
                 info = moved
-                return self._backend.read(info.pack, info.offset + offset, size)
+                return self.backend.read(info.pack, info.offset + offset, size)
 
         return fetch
 

@@ -34,6 +34,7 @@ COMMANDS = {
     "init": Row(f"{_HERE}.workspace:init", "Create the workspace.", _HOME),
     "doctor": Row(f"{_HERE}.doctor:doctor", "Check every part and say what to do.", _HOME),
     "storage": Row(f"{_HERE}.storage:storage", "Verify and tidy what is stored.", _HOME),
+    "backup": Row(f"{_HERE}.backup:backup", "Back up, verify and restore.", _HOME),
     "keys": Row(f"{_HERE}.keys:keys", "Show and rotate the master key.", _HOME),
     "settings": Row(f"{_HERE}.workspace:settings", "List every setting and its value.", _HOME),
     "completion": Row(

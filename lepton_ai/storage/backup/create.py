@@ -1,0 +1,159 @@
+"""create_backup: what a destination lacks is copied there, then a snapshot makes it a backup."""
+
+import hashlib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import sqlalchemy as sa
+from msgspec import Struct
+
+from lepton_ai.core.errors import Conflict
+from lepton_ai.core.ids import new_id
+from lepton_ai.core.progress import track
+from lepton_ai.storage.backup.destination import Destination
+from lepton_ai.storage.backup.snapshot import (
+    Manifest,
+    PlainFile,
+    dump,
+    new_head,
+    write_snapshot,
+)
+from lepton_ai.storage.cipher import CHUNK, KEY_BYTES, seal_chunks
+from lepton_ai.storage.schema import backups, packs
+from lepton_ai.storage.workspace import Workspace
+
+__all__ = ["BackupInfo", "create_backup"]
+
+_ATTEMPTS = 5
+_SECRET = "backup files"  # noqa: S105 (the name of the secret, not the secret)
+_PIECE = 8 * 2**20
+
+
+class BackupInfo(Struct, frozen=True):
+    """One backup.
+
+    Attributes:
+        id: sorts by time.
+        bytes: of the packs and files it needs and its own snapshot.
+        copied: bytes that were written for it; what earlier backups brought is not.
+    """
+
+    id: str
+    url: str
+    workspace: str
+    created_at: datetime
+    packs: int
+    bytes: int
+    copied: int = 0
+
+
+def create_backup(workspace: Workspace, url: str) -> BackupInfo:
+    """Back a workspace up, while it is used; only what the destination lacks is copied.
+
+    The backup is of one moment: all that was committed before it, nothing of what came after.
+    It is seen once it is whole; what an interrupted one left is used by the next.
+
+    Args:
+        url: a directory, or an fsspec URL such as ``s3://bucket/prefix``.
+
+    Raises:
+        Unavailable: the destination does not answer as it should.
+        Conflict: collections kept removing packs meanwhile.
+    """
+    where = url if "://" in url else str(Path(url).expanduser().absolute())
+    destination = Destination(where, workspace.id)
+    for _ in destination.leftovers():
+        pass
+    workspace.keys.secret(_SECRET)  # made before the moment that is backed up
+    # Recorded first: an erasure must know every place that may hold a copy.
+    backup_id = new_id("backup")
+    body = workspace.keys.seal(msgspec.json.encode({"url": url}), backup_id.encode())
+    with workspace.database.write() as connection:
+        connection.execute(
+            sa.insert(backups).values(
+                id=backup_id, url=destination.url, body=body, created_at=datetime.now(UTC)
+            )
+        )
+    for _ in range(_ATTEMPTS):
+        try:
+            return _attempt(workspace, destination, backup_id)
+        except FileNotFoundError:
+            # A collection moved what a pack held into another: begin again with what is now.
+            continue
+    raise Conflict("packs kept being collected during the backup; run it again later")
+
+
+def _attempt(workspace: Workspace, destination: Destination, backup_id: str) -> BackupInfo:
+    with workspace.database.snapshot() as connection:
+        query = sa.select(packs.c.name, packs.c.size)
+        needed = {row.name: row.size for row in connection.execute(query)}
+        copied = _copy_packs(workspace, destination, needed)
+        plain, plain_bytes = _copy_files(workspace, destination)
+        head = new_head(workspace.id, backup_id)
+        manifest = Manifest(needed, plain)
+        size = write_snapshot(
+            destination, workspace.keys, connection, head, manifest, dump(connection)
+        )
+    total = sum(needed.values()) + sum(file.size for file in plain) + size
+    return BackupInfo(
+        backup_id, destination.url, workspace.id, head.created_at, len(needed), total,
+        copied + plain_bytes + size,
+    )  # fmt: skip
+
+
+def _copy_packs(workspace: Workspace, destination: Destination, needed: dict[str, int]) -> int:
+    have = destination.sizes("packs")
+    missing = [name for name, size in sorted(needed.items()) if have.get(name) != size]
+    backend = workspace.objects.backend
+
+    def pieces(name: str, size: int) -> Iterator[bytes]:
+        for start in range(0, size, _PIECE):
+            piece = backend.read(name, start, min(_PIECE, size - start))
+            if len(piece) != min(_PIECE, size - start):
+                raise Conflict(
+                    f"the pack {name} is shorter than it should be; run `lepton storage verify`"
+                )
+            yield piece
+
+    return sum(
+        destination.write(f"packs/{name}", pieces(name, needed[name]))
+        for name in track(missing, "copying packs")
+    )
+
+
+def _copy_files(workspace: Workspace, destination: Destination) -> tuple[list[PlainFile], int]:
+    """Seal the files of unencrypted tables; a file of the same name is never other content."""
+    root = workspace.home / "tables"
+    found: list[PlainFile] = []
+    copied = 0
+    have = destination.sizes("files")
+    for path in sorted(p for p in root.rglob("*") if p.is_file()):
+        relative = path.relative_to(workspace.home).as_posix()
+        try:
+            digest = hashlib.sha256(path.read_bytes())
+        except FileNotFoundError:
+            continue  # expired meanwhile: the snapshot of the database may miss it, its copy not
+        name = workspace.keys.token(f"backup {relative} {digest.hexdigest()}")
+        key = _file_key(workspace, name)
+        found.append(PlainFile(relative, name, path.stat().st_size, key))
+        if name not in have:
+            copied += destination.write(f"files/{name}", seal_chunks(key, _chunks(path)))
+    return found, copied
+
+
+def _file_key(workspace: Workspace, name: str) -> bytes:
+    """Return the key of a copied file: the same each time, so that it need not be copied again."""
+    secret = workspace.keys.secret(_SECRET)
+    return hashlib.blake2b(name.encode(), key=secret, digest_size=KEY_BYTES).digest()
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        empty = True
+        while chunk := file.read(CHUNK):
+            empty = False
+            yield chunk
+        if empty:
+            yield b""

@@ -1,0 +1,156 @@
+"""Destination: a directory or a bucket that files are put into whole or not at all."""
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import fsspec
+
+from lepton_ai.core.errors import Corrupt, LeptonError, NotFound, Unavailable
+from lepton_ai.storage.files import disk_errors, sync_directory
+
+__all__ = ["Destination"]
+
+_NAME = re.compile(r"(packs|files|snapshots)/[A-Za-z0-9_-]{1,80}")
+
+
+class Destination:
+    """One workspace's place at an fsspec URL, such as ``/mnt/backups`` or ``s3://bucket/prefix``.
+
+    Raises:
+        Unavailable: from any method, when the storage does not answer as it should.
+    """
+
+    def __init__(self, url: str, workspace_id: str) -> None:
+        self.url = url
+        self.workspace_id = workspace_id
+        with _errors(url):
+            self._filesystem, root = fsspec.url_to_fs(url)
+        self._root = f"{root.rstrip('/')}/{workspace_id}"
+        self._local = "file" in _protocols(self._filesystem)
+
+    @classmethod
+    def find(cls, url: str, workspace_id: str | None = None) -> "Destination":
+        """Open the place of a workspace, which may be left out where there is one only.
+
+        Raises:
+            NotFound: there are backups of several workspaces, or of none.
+        """
+        with _errors(url):
+            filesystem, root = fsspec.url_to_fs(url)
+            try:
+                found = sorted(
+                    name.rstrip("/").rpartition("/")[2]
+                    for name in filesystem.ls(root, detail=False, refresh=True)
+                )
+            except FileNotFoundError:
+                found = []
+        known = [name for name in found if name.startswith("workspace_")]
+        if workspace_id is None and len(known) == 1:
+            return cls(url, known[0])
+        if workspace_id in known:
+            return cls(url, str(workspace_id))
+        if known:
+            raise NotFound(f"{url} holds backups of {', '.join(known)}; say which with --workspace")
+        raise NotFound(f"{url} holds no backup; make one with: lepton backup create {url}")
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Return the names in a folder, which the pattern of ours fits, and their sizes."""
+        with _errors(self.url):
+            try:
+                entries = self._filesystem.ls(f"{self._root}/{folder}", detail=True, refresh=True)
+            except FileNotFoundError:
+                return {}
+        names = {entry["name"].rpartition("/")[2]: entry["size"] for entry in entries}
+        return {name: size for name, size in names.items() if _NAME.fullmatch(f"{folder}/{name}")}
+
+    def write(self, name: str, chunks: Iterable[bytes]) -> int:
+        """Write a file, which is seen under its name once it is whole; return its size."""
+        path, size = self._path(name), 0
+        draft = f"{path}.partial"
+        with _errors(self.url), disk_errors(self.url):
+            self._filesystem.makedirs(path.rpartition("/")[0], exist_ok=True)
+            target = draft if self._local else path
+            with self._filesystem.open(target, "wb") as file:
+                for chunk in chunks:
+                    size += file.write(chunk)
+                if self._local:
+                    file.flush()
+                    os.fsync(file.fileno())
+            if self._local:
+                Path(draft).replace(path)
+                sync_directory(Path(path).parent)
+        return size
+
+    def read(self, name: str, offset: int, size: int) -> bytes:
+        """Return a range of a file, shorter where it ends.
+
+        Raises:
+            NotFound: there is no such file.
+        """
+        with _errors(self.url):
+            try:
+                with self._filesystem.open(self._path(name), "rb", cache_type="none") as file:
+                    file.seek(offset)
+                    data: bytes = file.read(size)
+                    return data
+            except FileNotFoundError as error:
+                raise NotFound(f"{self.url} lacks {name}; the backup is not whole") from error
+
+    def scrub(self, name: str, ranges: Iterable[tuple[int, int]]) -> None:
+        """Overwrite ranges of a file with zeros."""
+        with _errors(self.url):
+            if self._local:
+                with open(self._path(name), "r+b") as file:  # noqa: PTH123
+                    for offset, size in ranges:
+                        file.seek(offset)
+                        file.write(bytes(size))
+                    file.flush()
+                    os.fsync(file.fileno())
+                return
+            data = bytearray(self._filesystem.cat_file(self._path(name)))
+            for offset, size in ranges:
+                data[offset : offset + size] = bytes(size)
+            self._filesystem.pipe_file(self._path(name), bytes(data))
+
+    def delete(self, name: str) -> None:
+        """Remove a file, if it is there."""
+        with _errors(self.url):
+            if self._filesystem.exists(self._path(name)):
+                self._filesystem.rm_file(self._path(name))
+
+    def leftovers(self) -> Iterator[str]:
+        """Remove what an interrupted backup left half written, and yield the names."""
+        if not self._local:
+            return
+        for path in Path(self._root).glob("*/*.partial"):
+            path.unlink(missing_ok=True)
+            yield path.name
+
+    def _path(self, name: str) -> str:
+        if not _NAME.fullmatch(name):
+            raise Corrupt(f"the backup names a file {name!r} that no backup of ours has")
+        return f"{self._root}/{name}"
+
+
+def _protocols(filesystem: Any) -> tuple[str, ...]:
+    protocol = filesystem.protocol
+    return (protocol,) if isinstance(protocol, str) else tuple(protocol)
+
+
+@contextmanager
+def _errors(url: str) -> Iterator[None]:
+    try:
+        yield
+    except (FileNotFoundError, LeptonError, TypeError, AssertionError):
+        raise
+    except ImportError as error:
+        raise Unavailable(f"{url} needs a library: {error}; pip install 'lepton-ai[s3]'") from error
+    except Exception as error:  # every storage has its own errors
+        raise Unavailable(
+            f"the backup destination {url} does not answer as it should: "
+            f"{type(error).__name__}: {error}; check the URL, the disk and the credentials"
+        ) from error

@@ -1,0 +1,275 @@
+"""Backups: what is restored is what was, on either database and in either kind of storage."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from lepton_ai.core.errors import InvalidInput, LeptonError, NotFound
+from lepton_ai.core.settings import Settings
+from lepton_ai.storage import KeyLost, Workspace
+from lepton_ai.storage.backup import (
+    create_backup,
+    list_backups,
+    prune_backups,
+    restore_backup,
+    verify_backup,
+)
+from lepton_ai.storage.schema import metadata
+from tests import postgres
+
+
+def fill(workspace: Workspace, start: int = 0, count: int = 5) -> None:
+    for number in range(start, start + count):
+        with workspace.transaction() as transaction:
+            address = transaction.put(f"content {number} ".encode() * 1000 * (number + 1))
+            node = transaction.node("dataset", f"d{number}", version=True, holds=[address])
+            transaction.alias(node, "best")
+
+
+def content(workspace: Workspace) -> dict[str, Any]:
+    """Everything a workspace holds: rows of all tables, objects, and plain files."""
+    with workspace.database.read() as connection:
+        tables = {
+            table.name: sorted(repr(tuple(row)) for row in connection.execute(sa.select(table)))
+            for table in metadata.sorted_tables
+            if table.name != "replicas"
+        }
+        addresses = [*connection.scalars(sa.select(metadata.tables["objects"].c.address))]
+    root = workspace.home / "tables"
+    files = {
+        str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()
+    }
+    packs = {path.name: path.read_bytes() for path in (workspace.home / "objects").glob("pack_*-*")}
+    return {
+        "tables": tables,
+        "objects": workspace.objects.get_many(addresses),
+        "files": files,
+        "packs": packs,
+    }
+
+
+@pytest.fixture
+def plain(workspace: Workspace) -> Workspace:
+    """With a file of an unencrypted table."""
+    path = workspace.home / "tables" / "default" / "t" / "1.parquet"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"plain" * 100_000)
+    (path.parent / "empty").write_bytes(b"")
+    fill(workspace)
+    return workspace
+
+
+def test_a_restored_workspace_is_the_one_that_was(plain: Workspace, tmp_path: Path) -> None:
+    url = str(tmp_path / "backups")
+    first = create_backup(plain, url)
+    expected = content(plain)
+    fill(plain, start=5)
+    second = create_backup(plain, url)
+    assert second.copied < first.copied
+    newest = content(plain)
+    assert [info.id for info in list_backups(url)] == [first.id, second.id]
+    assert list(verify_backup(plain, url)) == []
+    keys = plain.home / "keys.json"
+    plain.close()
+    settings = Settings(home=tmp_path / "new")
+    restored = restore_backup(url, tmp_path / "new", key_file=keys, settings=settings)
+    assert content(restored) == newest
+    fill(restored, start=10)
+    restored.close()
+    older = restore_backup(
+        url, tmp_path / "old", key_file=keys, backup=first.id,
+        settings=Settings(home=tmp_path / "old"),
+    )  # fmt: skip
+    assert content(older) == expected
+    older.close()
+
+
+def test_between_databases(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        server = stack.enter_context(postgres.server())
+        first = stack.enter_context(postgres.database(server))
+        second = stack.enter_context(postgres.database(server))
+        workspace = Workspace.open(settings=Settings(home=tmp_path / "a", database_url=first))
+        fill(workspace)
+        create_backup(workspace, str(tmp_path / "backups"))
+        expected = content(workspace)
+        keys = workspace.home / "keys.json"
+        for name, url in (("b", ""), ("c", second)):
+            settings = Settings(home=tmp_path / name, database_url=url)
+            restored = restore_backup(
+                str(tmp_path / "backups"), tmp_path / name, key_file=keys, settings=settings
+            )
+            assert content(restored) == expected
+            restored.close()
+        with pytest.raises(LeptonError, match="holds a workspace already"):
+            restore_backup(
+                str(tmp_path / "backups"), tmp_path / "d", key_file=keys,
+                settings=Settings(home=tmp_path / "d", database_url=second),
+            )  # fmt: skip
+        workspace.close()
+
+
+def test_a_moment_in_time(workspace: Workspace, tmp_path: Path) -> None:
+    url = str(tmp_path / "backups")
+    fill(workspace, count=1)
+    create_backup(workspace, url)
+    between = datetime.now(UTC)
+    fill(workspace, start=1, count=1)
+    create_backup(workspace, url)
+    keys = workspace.home / "keys.json"
+    settings = Settings(home=tmp_path / "new")
+    restored = restore_backup(url, tmp_path / "new", key_file=keys, at=between, settings=settings)
+    assert [node.name for node in restored.lineage.list("dataset")] == ["d0"]
+    restored.close()
+    with pytest.raises(NotFound, match="no backup of 19"):
+        restore_backup(url, tmp_path / "x", key_file=keys, at=datetime(1999, 1, 1, tzinfo=UTC))
+
+
+def test_what_cannot_be_restored(workspace: Workspace, tmp_path: Path) -> None:
+    url = str(tmp_path / "backups")
+    with pytest.raises(NotFound, match="lepton backup create"):
+        restore_backup(url, tmp_path / "new")
+    fill(workspace, count=1)
+    create_backup(workspace, url)
+    with pytest.raises(KeyLost):
+        restore_backup(url, tmp_path / "new", settings=Settings(home=tmp_path / "new"))
+    assert not (tmp_path / "new").exists()
+    with pytest.raises(InvalidInput, match="not empty"):
+        restore_backup(url, workspace.home)
+    with pytest.raises(NotFound, match="has no backup nothing"):
+        restore_backup(url, tmp_path / "new", backup="nothing")
+
+
+@pytest.mark.parametrize("folder", ["packs", "snapshots", "files"])
+@pytest.mark.parametrize("how", ["flip", "cut", "swap"])
+def test_a_hostile_destination(plain: Workspace, tmp_path: Path, folder: str, how: str) -> None:
+    url = tmp_path / "backups"
+    create_backup(plain, str(url))
+    fill(plain, start=7)
+    create_backup(plain, str(url))
+    names = sorted((url / plain.id / folder).iterdir())
+    data = names[-1].read_bytes()
+    if how == "flip":
+        data = (
+            data[: len(data) // 2] + bytes([data[len(data) // 2] ^ 1]) + data[len(data) // 2 + 1 :]
+        )
+    elif how == "cut":
+        data = data[: len(data) // 2]
+    else:
+        data = names[0].read_bytes()
+    names[-1].write_bytes(data)
+    assert [fault.kind for fault in verify_backup(plain, str(url))]
+    with pytest.raises(LeptonError):
+        restore_backup(
+            str(url), tmp_path / "new", key_file=plain.home / "keys.json",
+            settings=Settings(home=tmp_path / "new"),
+        )  # fmt: skip
+    assert not (tmp_path / "new").exists()
+
+
+def test_old_backups_go_and_what_only_they_needed(workspace: Workspace, tmp_path: Path) -> None:
+    url = str(tmp_path / "backups")
+    fill(workspace, count=3)
+    create_backup(workspace, url)
+    with workspace.database.write() as connection:
+        for name in ("aliases", "holdings", "nodes"):
+            connection.execute(sa.delete(metadata.tables[name]))
+    workspace.objects.collect(timedelta(0))
+    fill(workspace, start=20, count=1)
+    newest = create_backup(workspace, url)
+    gone, freed = prune_backups(workspace, url, keep=1)
+    assert len(gone) == 1
+    assert freed > 3000
+    assert [info.id for info in list_backups(url)] == [newest.id]
+    present = {path.name for path in (tmp_path / "backups" / workspace.id / "packs").iterdir()}
+    assert present == {path.name for path in (workspace.home / "objects").glob("pack_*-*")}
+    assert list(verify_backup(workspace, url)) == []
+
+
+def test_while_others_write(workspace: Workspace, tmp_path: Path) -> None:
+    stop = threading.Event()
+
+    def write() -> None:
+        number = 100
+        while not stop.is_set():
+            fill(workspace, start=number % 20, count=1)
+            number += 1
+            workspace.objects.collect(timedelta(0)) if number % 5 == 0 else None
+
+    fill(workspace)
+    threads = [threading.Thread(target=write) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        ids = [create_backup(workspace, str(tmp_path / "b")).id for _ in range(4)]
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    for number, backup in enumerate(ids):
+        assert list(verify_backup(workspace, str(tmp_path / "b"), backup)) == []
+        home = tmp_path / f"r{number}"
+        restore_backup(
+            str(tmp_path / "b"), home, key_file=workspace.home / "keys.json", backup=backup,
+            settings=Settings(home=home),
+        ).close()  # fmt: skip
+
+
+_CHILD = """
+import sys
+from pathlib import Path
+from lepton_ai.core.settings import Settings
+from lepton_ai.storage import Workspace
+from lepton_ai.storage.backup import *
+home, new, url = Path(sys.argv[1]), Path(sys.argv[3]), sys.argv[2]
+workspace = Workspace.open(settings=Settings(home=home))
+print("begin", flush=True)
+create_backup(workspace, url)
+prune_backups(workspace, url, keep=2)
+restore_backup(url, new, key_file=f"{home}/keys.json", settings=Settings(home=new))
+"""
+
+
+def test_killed_at_any_moment(workspace: Workspace, tmp_path: Path) -> None:
+    if workspace.database.dialect != "sqlite":
+        pytest.skip("one database is enough: what is killed works on files")
+    url, new = tmp_path / "backups", tmp_path / "new"
+    dice = random.Random(7)
+    fill(workspace, count=3)
+    create_backup(workspace, str(url))
+    for round_ in range(int(os.environ.get("LEPTON_CRASHES", "6"))):
+        fill(workspace, start=round_ % 30 + 5, count=1)
+        shutil.rmtree(new, ignore_errors=True)
+        child = subprocess.Popen(
+            [sys.executable, "-c", _CHILD, str(workspace.home), str(url), str(new)],
+            stdout=subprocess.PIPE,
+        )
+        assert child.stdout is not None
+        with child.stdout as begun:
+            begun.readline()
+        try:
+            child.wait(dice.random() * 0.6)
+        except subprocess.TimeoutExpired:
+            child.send_signal(signal.SIGKILL)
+            child.wait()
+        assert list(verify_backup(workspace, str(url))) == []
+        if new.exists():
+            Workspace.open(settings=Settings(home=new)).close()
+    create_backup(workspace, str(url))
+    shutil.rmtree(new, ignore_errors=True)
+    restored = restore_backup(
+        str(url), new, key_file=workspace.home / "keys.json", settings=Settings(home=new)
+    )
+    assert content(restored)["objects"] == content(workspace)["objects"]
+    restored.close()
