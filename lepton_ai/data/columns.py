@@ -42,7 +42,7 @@ def columns_of(data: Any) -> dict[str, NDArray[Any]]:
 
     Raises:
         InvalidInput: the data is of another kind, its columns differ in length, or one holds a
-            type that no recipe reads (lists, durations, bytes).
+            type that no encoding reads (lists, durations, bytes).
     """
     if isinstance(data, Mapping):
         columns = {str(name): _plain(str(name), values) for name, values in data.items()}
@@ -236,6 +236,6 @@ def _wrong(name: str, values: Any, expected: str, fits: Any) -> InvalidInput:
 
 def _unsupported(name: str, kind: str) -> InvalidInput:
     return InvalidInput(
-        f"column {name!r} holds {kind}, which no recipe reads; convert it to numbers, text, "
+        f"column {name!r} holds {kind}, which no encoding reads; convert it to numbers, text, "
         "booleans or dates, or leave it out"
     )

@@ -200,7 +200,7 @@ class Table(Dataset):
         if other:
             raise InvalidInput(
                 f"the columns {other} do not hold numbers; leave them out, table[[...]], or let "
-                "a recipe encode them: Recipe.fit(table.to_polars())"
+                "an encoding encode them: Encoding.fit(table.to_polars())"
             )
         matrix: NDArray[np.float64] = frame.cast(pl.Float64).to_numpy()
         return matrix

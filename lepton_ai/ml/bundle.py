@@ -20,7 +20,7 @@ DESCRIPTION = "model.json"
 SIGNATURE = "signature.json"
 # The only names a bundle may have: a name never decides where something is written.
 FILES = frozenset(
-    {DESCRIPTION, "recipe.json", "baseline.json", "card.md", SIGNATURE}
+    {DESCRIPTION, "encoding.json", "baseline.json", "card.md", SIGNATURE}
     | {file for file, _ in FORMATS.values()}
 )
 

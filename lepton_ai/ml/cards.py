@@ -68,7 +68,7 @@ def render(
 
 
 def _inputs(about: Description, preparation: Preparation) -> list[str]:
-    recipe = preparation.recipe
+    encoding = preparation.encoding
     lines = [
         f"{_code(field.name)}: {field.datatype}, shape {list(field.shape)}"
         for field in about.signature.inputs
@@ -77,8 +77,8 @@ def _inputs(about: Description, preparation: Preparation) -> list[str]:
         told = to_builtins(step)
         name = told.pop("type")
         lines.append(f"transform: {name}" + "".join(f", {k} {v}" for k, v in told.items()))
-    lines += [f"step: {to_builtins(step)['type']}" for step in recipe.steps]
-    lines += [f"left out: {_code(skip.column)}, {skip.reason}" for skip in recipe.skipped]
+    lines += [f"step: {to_builtins(step)['type']}" for step in encoding.steps]
+    lines += [f"left out: {_code(skip.column)}, {skip.reason}" for skip in encoding.skipped]
     return [*lines, f"features: {about.features}"]
 
 

@@ -50,7 +50,7 @@ class Description(Struct, frozen=True, kw_only=True):
         reason: why the model is not served as ONNX, empty where it is.
         parity: what the gate measured, None where there is no ONNX form.
         classes: by code, which is the column of the probabilities.
-        features: how many the recipe makes of a row.
+        features: how many the encoding makes of a row.
         target: the column of the labels, where rows come from a table.
         grouped_by: the column of the groups, where there is one.
         notes: what a reader should know, such as a calibration on few rows.

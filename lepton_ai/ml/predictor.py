@@ -50,7 +50,7 @@ class Predictor:
         """
         bundle = Bundle(workspace, node)
         description = bundle.description()
-        preparation = Preparation.from_json(bundle.read("recipe.json"))
+        preparation = Preparation.from_json(bundle.read("encoding.json"))
         model_format, data = bundle.model()
         return cls(
             description.signature,

@@ -1,6 +1,6 @@
 """Preparation: everything between what a caller sends and the matrix that a model reads.
 
-The fitted recipe with the image transforms before it. Training, evaluation and serving call the
+The fitted encoding with the image transforms before it. Training, evaluation and serving call the
 same methods. Features end as float32 numbers, so every form of a model reads the same ones.
 """
 
@@ -13,8 +13,8 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from lepton_ai.core.errors import Corrupt, InvalidInput
+from lepton_ai.data.encoding import Encoding
 from lepton_ai.data.images.image import ImageMeta
-from lepton_ai.data.recipe import Recipe
 from lepton_ai.data.transforms import Transform, apply_transforms, transforms_from
 
 __all__ = ["Preparation", "as_features"]
@@ -23,15 +23,15 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 
 class Preparation(Struct, frozen=True):
-    """Transforms of single images, then the recipe; for tables and arrays the recipe alone.
+    """Transforms of single images, then the encoding; for tables and arrays the encoding alone.
 
     Attributes:
-        recipe: fitted on the training rows.
+        encoding: fitted on the training rows.
         transforms: applied to each image first.
         meta: what to assume of an image that comes as bare numbers: axes, channels, pixel type.
     """
 
-    recipe: Recipe
+    encoding: Encoding
     transforms: tuple[Transform, ...] = ()
     meta: ImageMeta | None = None
 
@@ -41,7 +41,7 @@ class Preparation(Struct, frozen=True):
         Raises:
             InvalidInput: a column is missing, unknown or of the wrong type.
         """
-        return as_features(self.recipe.apply(data))
+        return as_features(self.encoding.apply(data))
 
     def arrays(self, data: Any) -> NDArray[np.float64]:
         """Return features (rows, features) of rows of numbers (rows, ...).
@@ -49,7 +49,7 @@ class Preparation(Struct, frozen=True):
         Raises:
             InvalidInput: the rows have another shape than in training.
         """
-        return as_features(self.recipe.apply(np.asarray(data)))
+        return as_features(self.encoding.apply(np.asarray(data)))
 
     def images(
         self, arrays: Sequence[NDArray[Any]], metas: Sequence[ImageMeta]
@@ -66,9 +66,10 @@ class Preparation(Struct, frozen=True):
         pairs = zip(arrays, metas, strict=True)
         changed = [apply_transforms(self.transforms, array, meta) for array, meta in pairs]
         for array in changed:
-            if array.shape != self.recipe.shape:
+            if array.shape != self.encoding.shape:
                 raise InvalidInput(
-                    f"the model was trained on images that come to the shape {self.recipe.shape}; "
+                    f"the model was trained on images that come to the shape "
+                    f"{self.encoding.shape}; "
                     f"this one comes to {array.shape}"
                 )
         return self.arrays(np.stack(changed))
@@ -79,7 +80,7 @@ class Preparation(Struct, frozen=True):
         Raises:
             InvalidInput: a name is missing or unknown, or a shape does not fit.
         """
-        if self.recipe.shape is None:
+        if self.encoding.shape is None:
             return self.table({name: _column(name, tensor) for name, tensor in tensors.items()})
         name = "X" if self.meta is None else "image"
         if tensors.keys() != {name}:
@@ -106,11 +107,11 @@ class Preparation(Struct, frozen=True):
             transforms = transforms_from(parts.transforms)
         except (msgspec.DecodeError, InvalidInput) as error:
             raise Corrupt(f"not a preparation: {error}") from error
-        return cls(Recipe.from_json(parts.recipe), transforms, parts.meta)
+        return cls(Encoding.from_json(parts.encoding), transforms, parts.meta)
 
 
 class _Parts(Struct):
-    recipe: msgspec.Raw
+    encoding: msgspec.Raw
     transforms: list[Any] = []
     meta: ImageMeta | None = None
 

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.columns import Kind, columns_of
+from lepton_ai.data.encoders import Boolean, Number
+from lepton_ai.data.encoding import Encoding
 from lepton_ai.data.images.image import ImageMeta
 from lepton_ai.data.images.imageset import ImageSet
-from lepton_ai.data.recipe import Recipe
-from lepton_ai.data.steps import Boolean, Number
 from lepton_ai.data.table import Table
 from lepton_ai.data.transforms import Channels, Resize, Transform
 from lepton_ai.ml.examples import Examples
@@ -37,13 +37,13 @@ def fit_preparation(
     components: int | float | None,
     kinds: Mapping[str, Any] | None,
 ) -> tuple[Preparation, Matrix]:
-    """Learn the recipe of some examples and return it with their features.
+    """Learn the encoding of some examples and return it with their features.
 
     Args:
         examples: the training rows.
         scaled: whether features are standardised.
-        components: principal components to project on; see `Recipe.fit`.
-        kinds: of columns; see `Recipe.fit`.
+        components: principal components to project on; see `Encoding.fit`.
+        kinds: of columns; see `Encoding.fit`.
 
     Raises:
         InvalidInput: the data does not become a matrix; the message says why.
@@ -53,18 +53,18 @@ def fit_preparation(
         if kinds is not None:
             raise InvalidInput("kinds= is about the columns of a table; leave it out for images")
         stack, transforms = _stack(examples.dataset)
-        recipe = Recipe.fit(stack, **options)
+        encoding = Encoding.fit(stack, **options)
         metas = [entry.meta for entry in examples.dataset.entries]
-        fitted = Preparation(recipe, transforms, _usual(metas))
+        fitted = Preparation(encoding, transforms, _usual(metas))
         return fitted, fitted.arrays(stack)
     if examples.matrix is not None:
         if kinds is not None:
             raise InvalidInput("kinds= is about named columns; pass a frame instead of an array")
-        fitted = Preparation(Recipe.fit(examples.matrix, **options))
+        fitted = Preparation(Encoding.fit(examples.matrix, **options))
         return fitted, fitted.arrays(examples.matrix)
     assert examples.columns is not None
     chosen: dict[str, Kind] = dict(kinds or {})
-    fitted = Preparation(Recipe.fit(examples.columns, chosen, **options))
+    fitted = Preparation(Encoding.fit(examples.columns, chosen, **options))
     return fitted, fitted.table(examples.columns)
 
 
@@ -90,7 +90,7 @@ def features_of(
         return preparation.tensors({"image": np.asarray(data)})
     if isinstance(data, ImageSet):
         raise InvalidInput("the model takes rows of a table, not images")
-    if preparation.recipe.shape is not None:
+    if preparation.encoding.shape is not None:
         return preparation.arrays(data.to_numpy() if isinstance(data, Table) else data)
     if isinstance(data, list | tuple):
         hidden = set(leave_out)
@@ -109,12 +109,12 @@ def features_of(
 
 def signature_of(preparation: Preparation, classes: int) -> Signature:
     """Return what a model with this preparation takes and gives."""
-    recipe, outputs = preparation.recipe, outputs_for(classes)
+    encoding, outputs = preparation.encoding, outputs_for(classes)
     if preparation.meta is not None:
         axes = len(preparation.meta.shape)
         return Signature("image", (Field("image", "FP32", (-1,) * (axes + 1)),), outputs)
-    if recipe.shape is not None:
-        return Signature("array", (Field("X", "FP64", (-1, *recipe.shape)),), outputs)
+    if encoding.shape is not None:
+        return Signature("array", (Field("X", "FP64", (-1, *encoding.shape)),), outputs)
     inputs = tuple(
         Field(
             step.column,
@@ -125,7 +125,7 @@ def signature_of(preparation: Preparation, classes: int) -> Signature:
             else "BYTES",
             (-1,),
         )
-        for step in recipe.columns
+        for step in encoding.columns
     )
     return Signature("table", inputs, outputs)
 

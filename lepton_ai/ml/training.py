@@ -63,7 +63,7 @@ def train_classifier(
         seed: of everything random, 0 to 2**32 - 1.
         groups: the column of a table that says what belongs together, such as the patient; it
             is no feature. A side of a grouped split knows it already, and so do images.
-        kinds: of a table's columns where their types don't tell; see `Recipe.fit`.
+        kinds: of a table's columns where their types don't tell; see `Encoding.fit`.
         components: principal components to reduce the features to, a number or the share of the
             variance to keep.
         workspace: where to store it; that of the data, else the default one.
@@ -112,7 +112,7 @@ def train_classifier(
     model_format, reason, parity, model_file = _served_form(fitted, gate, tried)
     baseline = Baseline.of(
         matrix,
-        preparation.recipe.feature_names,
+        preparation.encoding.feature_names,
         codes,
         classes,
         np.asarray(answers, dtype=np.float64),
@@ -145,7 +145,7 @@ def train_classifier(
     )
     files = {
         FORMATS[model_format][0]: model_file,
-        "recipe.json": preparation.to_json(),
+        "encoding.json": preparation.to_json(),
         "baseline.json": baseline.to_json(),
         "card.md": render(description, preparation).encode(),
     }

@@ -5,9 +5,9 @@ import polars as pl
 import pytest
 
 from lepton_ai.core.errors import Corrupt, InvalidInput
+from lepton_ai.data.encoding import Encoding
 from lepton_ai.data.images.imageset import ImageSet
 from lepton_ai.data.preprocess import preprocess_images
-from lepton_ai.data.recipe import Recipe
 from lepton_ai.ml.examples import gather
 from lepton_ai.ml.preparation import Preparation, as_features
 from lepton_ai.ml.preparing import evenly, features_of, fit_preparation, signature_of
@@ -56,7 +56,7 @@ def test_images_give_the_same_features_on_every_way(painted: ImageSet) -> None:
     with pytest.raises(InvalidInput, match="one input 'image'"):
         preparation.tensors({"picture": np.stack(raw)})
     with pytest.raises(InvalidInput, match="rows of a table, not images"):
-        features_of(Preparation(Recipe.fit(np.eye(3))), painted)
+        features_of(Preparation(Encoding.fit(np.eye(3))), painted)
 
 
 def test_it_survives_json_to_the_last_bit(painted: ImageSet) -> None:
@@ -70,7 +70,7 @@ def test_it_survives_json_to_the_last_bit(painted: ImageSet) -> None:
     assert (features_of(back, painted) == features_of(preparation, painted)).all()
 
 
-@pytest.mark.parametrize("change", ["transforms", "recipe", "bytes"])
+@pytest.mark.parametrize("change", ["transforms", "encoding", "bytes"])
 def test_altered_json_is_corrupt(change: str, painted: ImageSet) -> None:
     examples = gather(painted, target=None, groups=None, name=None, workspace=None)
     preparation, _ = fit_preparation(examples, scaled=True, components=None, kinds=None)
@@ -78,7 +78,7 @@ def test_altered_json_is_corrupt(change: str, painted: ImageSet) -> None:
     if change == "transforms":
         data["transforms"] = [{"type": "run", "command": "ls"}]
     else:
-        data["recipe"]["shape"] = [3, 3]
+        data["encoding"]["shape"] = [3, 3]
     text = b"{" if change == "bytes" else json.dumps(data).encode()
     with pytest.raises(Corrupt):
         Preparation.from_json(text)

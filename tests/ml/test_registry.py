@@ -81,7 +81,7 @@ def test_names_that_a_model_may_not_have(name: Any) -> None:
 
 def test_a_bundle_holds_safe_files_that_are_signed(workspace: Workspace) -> None:
     model = wine(workspace)
-    expected = ["baseline.json", "card.md", "model.json", "model.onnx", "recipe.json"]
+    expected = ["baseline.json", "card.md", "encoding.json", "model.json", "model.onnx"]
     assert model.bundle.names == [*expected, "signature.json"]
     assert set(model.bundle.names) <= FILES
     envelope = json.loads(model.bundle.read("signature.json"))
@@ -125,11 +125,11 @@ def swapped(workspace: Workspace, model: Model, **files: bytes) -> Node:
     return msgspec.structs.replace(model.node, facts={**model.node.facts, "files": addresses})
 
 
-@pytest.mark.parametrize("name", ["model__onnx", "model__json", "recipe__json"])
+@pytest.mark.parametrize("name", ["model__onnx", "model__json", "encoding__json"])
 def test_a_file_that_was_replaced_is_never_loaded(name: str, workspace: Workspace) -> None:
     first, second = wine(workspace), wine(workspace, max_depth=1)
     stranger = second.bundle.read(name.replace("__", "."))
-    if name == "recipe__json":
+    if name == "encoding__json":
         stranger = stranger.replace(b'"x0"', b'"x1"') + b" "
     with pytest.raises(Corrupt, match="not the file that was signed"):
         Predictor.load(workspace, swapped(workspace, first, **{name: stranger}))

@@ -68,7 +68,7 @@ def test_tables_of_every_kind_give_the_same_model(
     model = train_classifier(data, workspace=workspace, **options)
     assert model.bundle.read("model.onnx") == expected.bundle.read("model.onnx")
     assert model.description.trained_on.content == expected.description.trained_on.content
-    skipped = model.predictor.preparation.recipe.skipped
+    skipped = model.predictor.preparation.encoding.skipped
     assert [skip.column for skip in skipped] == ["id"]
     # The target may be there, and gaps and unknown text are taken.
     assert (model.predict(data) == loans["risk"].to_numpy()).mean() > 0.95

@@ -1,6 +1,6 @@
-"""Recipe: how columns or images become the matrix an estimator learns from.
+"""Encoding: how columns or images become the matrix an estimator learns from.
 
-A recipe is fitted on training rows and kept as data. The same object then encodes test sets,
+An encoding is fitted on training rows and kept as data. The same object then encodes test sets,
 whole tables and the single record of a request, so training and serving cannot differ.
 """
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from lepton_ai.core.errors import Corrupt, InvalidInput
 from lepton_ai.data.columns import Columns, Kind, columns_of, kind_of, texts
-from lepton_ai.data.steps import (
+from lepton_ai.data.encoders import (
     Boolean,
     Category,
     Column,
@@ -32,7 +32,7 @@ from lepton_ai.data.steps import (
     Step,
 )
 
-__all__ = ["Recipe", "Skipped"]
+__all__ = ["Encoding", "Skipped"]
 
 _FEW = 20  # below so many rows, distinct values do not yet look like identifiers
 _DENSE = 0.5
@@ -41,18 +41,18 @@ _PLAIN = {int, float, type(None)}
 
 
 class Skipped(Struct, frozen=True):
-    """A column that the recipe leaves out, and why."""
+    """A column that the encoding leaves out, and why."""
 
     column: str
     reason: str
 
 
-class Recipe(Struct, frozen=True, dict=True):
+class Encoding(Struct, frozen=True, dict=True):
     """Fitted steps from columns, or from arrays of one shape, to a float64 matrix.
 
     Attributes:
         columns: one step for each column that is used, in the order of the features.
-        shape: of one item, where the recipe reads arrays instead of columns.
+        shape: of one item, where the encoding reads arrays instead of columns.
         steps: what is then done to the matrix.
         skipped: columns that are known but not used; a record may hold them or not.
     """
@@ -72,7 +72,7 @@ class Recipe(Struct, frozen=True, dict=True):
         components: int | float | None = None,
         max_categories: int = 100,
     ) -> Self:
-        """Learn a recipe from training data.
+        """Learn an encoding from training data.
 
         Numbers and dates have gaps filled by the median, with an indicator where training had
         gaps, and are standardised. Text becomes one feature for each category. Left out are
@@ -97,7 +97,7 @@ class Recipe(Struct, frozen=True, dict=True):
         values = columns_of(data)
         rows = len(next(iter(values.values()), ()))
         if not rows:
-            raise InvalidInput("a recipe is learned from rows; the data has none")
+            raise InvalidInput("an encoding is learned from rows; the data has none")
         unknown = [name for name in kinds or {} if name not in values]
         if unknown:
             raise InvalidInput(f"kinds names columns that are not there: {unknown}")
@@ -129,7 +129,7 @@ class Recipe(Struct, frozen=True, dict=True):
     ) -> Self:
         if array.ndim < 2 or not array.size or array.dtype.kind not in "biuf":
             raise InvalidInput(
-                "a recipe is learned from an array of numbers (rows, ...) with at least one row "
+                "an encoding is learned from an array of numbers (rows, ...) with at least one row "
                 f"and column; got shape {array.shape} of {array.dtype}"
             )
         draft = cls(shape=array.shape[1:])
@@ -198,24 +198,24 @@ class Recipe(Struct, frozen=True, dict=True):
         return names
 
     def to_json(self) -> bytes:
-        """Return the recipe as JSON; equal recipes give equal bytes."""
+        """Return the encoding as JSON; equal encodings give equal bytes."""
         return msgspec.json.encode(self)
 
     @classmethod
     def from_json(cls, data: bytes) -> Self:
-        """Read a recipe back, exactly as it was.
+        """Read an encoding back, exactly as it was.
 
         Raises:
-            Corrupt: the bytes are not a recipe.
+            Corrupt: the bytes are not an encoding.
         """
         try:
-            recipe = msgspec.json.decode(data, type=cls)
+            encoding = msgspec.json.decode(data, type=cls)
         except msgspec.DecodeError as error:
-            raise Corrupt(f"not a recipe: {error}") from error
-        width = recipe._plan[-1] if recipe.shape is None else math.prod(recipe.shape)
-        for step in recipe.steps:
+            raise Corrupt(f"not an encoding: {error}") from error
+        width = encoding._plan[-1] if encoding.shape is None else math.prod(encoding.shape)
+        for step in encoding.steps:
             width = step.width(width)
-        return recipe
+        return encoding
 
     @cached_property
     def _names(self) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""The steps of a recipe: what one column becomes, and what is done to the matrix they form.
+"""The steps of an encoding: what one column becomes, and what is done to the matrix they form.
 
 All are plain structs with what was learned from the training rows; their arrays are kept to the
 last bit. Everything is float64.
@@ -276,7 +276,7 @@ Step = Impute | Standardise | Project
 
 def _check(fits: bool) -> None:
     if not fits:
-        raise Corrupt("the recipe's arrays do not fit its columns")
+        raise Corrupt("the encoding's arrays do not fit its columns")
 
 
 def _finite(column: str, values: Matrix) -> Matrix:

@@ -1,4 +1,4 @@
-"""Recipes against scikit-learn's imputer, scaler, encoder and PCA, and against themselves."""
+"""Encodings against scikit-learn's imputer, scaler, encoder and PCA, and against themselves."""
 
 import datetime
 import timeit
@@ -18,8 +18,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from lepton_ai.core.errors import Corrupt, InvalidInput
-from lepton_ai.data.recipe import Recipe
-from lepton_ai.data.steps import Array, Category, Impute, Project, Standardise
+from lepton_ai.data.encoders import Array, Category, Impute, Project, Standardise
+from lepton_ai.data.encoding import Encoding
 
 
 @pytest.fixture
@@ -41,8 +41,8 @@ def patients():
 
 
 def test_every_kind_of_column_by_hand(patients):
-    recipe = Recipe.fit(patients, standardise=False)
-    assert recipe.feature_names == [
+    encoding = Encoding.fit(patients, standardise=False)
+    assert encoding.feature_names == [
         "age", "packs", "smoker", "lobe=lower", "lobe=upper", "missing(lobe)", "seen",
         "missing(age)", "missing(smoker)", "missing(seen)",
     ]  # fmt: skip
@@ -52,7 +52,7 @@ def test_every_kind_of_column_by_hand(patients):
         [41, 3, 1, 0, 0, 1, 2.0, 0, 1, 0],  # of 0, 1, 1
         [77, 40, 1, 0, 1, 0, 1.5, 0, 0, 1],
     ]
-    assert recipe.apply(patients).tolist() == expected
+    assert encoding.apply(patients).tolist() == expected
 
 
 def test_numbers_as_scikit_learn_does():
@@ -64,11 +64,11 @@ def test_numbers_as_scikit_learn_does():
     # Their scaler would scale the indicators too, so it only sees the numbers.
     numbers = make_pipeline(SimpleImputer(strategy="median"), StandardScaler()).fit(train)
     gaps = test.isna().to_numpy().astype(float)
-    recipe = Recipe.fit(train)
-    ours = recipe.apply(test)
+    encoding = Encoding.fit(train)
+    ours = encoding.apply(test)
     np.testing.assert_allclose(ours[:, :30], numbers.transform(test), rtol=0, atol=1e-10)
     np.testing.assert_array_equal(ours[:, 30:], gaps)
-    assert recipe.feature_names[30] == "missing(mean radius)"
+    assert encoding.feature_names[30] == "missing(mean radius)"
 
 
 def test_categories_as_scikit_learn_does(datasets):
@@ -85,10 +85,10 @@ def test_categories_as_scikit_learn_does(datasets):
         ]
     ).fit(train)
     order = [*numbers, *text]
-    recipe = Recipe.fit(train[order])
-    ours = recipe.apply(test[order])
+    encoding = Encoding.fit(train[order])
+    ours = encoding.apply(test[order])
     expected = theirs.transform(test)
-    place = [name.replace("=", "_") for name in recipe.feature_names]
+    place = [name.replace("=", "_") for name in encoding.feature_names]
     names = [name.split("__")[1] for name in theirs.get_feature_names_out()]
     if train[text].isna().any().any():
         names = [f"missing({name[:-4]})" if name.endswith("_nan") else name for name in names]
@@ -101,28 +101,28 @@ def test_images_as_scikit_learns_pca(components):
     images = load_digits().images  # has constant pixels
     flat = images.reshape(len(images), -1)
     theirs = make_pipeline(StandardScaler(), PCA(components, svd_solver="full")).fit(flat[:1000])
-    recipe = Recipe.fit(images[:1000], components=components)
-    ours, expected = recipe.apply(images[1000:]), theirs.transform(flat[1000:])
+    encoding = Encoding.fit(images[:1000], components=components)
+    ours, expected = encoding.apply(images[1000:]), theirs.transform(flat[1000:])
     # A sign is a convention: ours makes the largest entry positive, as theirs does.
     np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-8)
     np.testing.assert_allclose(
-        recipe.steps[-1].explained.values, theirs[-1].explained_variance_ratio_, atol=1e-12
+        encoding.steps[-1].explained.values, theirs[-1].explained_variance_ratio_, atol=1e-12
     )
-    assert recipe.feature_names[:2] == ["component 1", "component 2"]
+    assert encoding.feature_names[:2] == ["component 1", "component 2"]
 
 
 def test_constant_features_become_zero_exactly():
     data = np.full((7, 2), 0.1)
     data[:, 1] = np.arange(7)
-    assert not Recipe.fit(data).apply(data)[:, 0].any()
+    assert not Encoding.fit(data).apply(data)[:, 0].any()
 
 
 def test_arrays_have_gaps_filled_and_are_named():
     data = np.array([[1.0, 2.0], [np.nan, 4.0], [3.0, 9.0]])
-    recipe = Recipe.fit(data, standardise=False)
-    assert recipe.feature_names == ["x0", "x1", "missing(x0)"]
-    assert recipe.apply(np.array([[np.nan, np.nan]])).tolist() == [[2, 4, 1]]
-    assert Recipe.fit(np.zeros((2, 2, 3))).feature_names[4] == "pixel (1, 1)"
+    encoding = Encoding.fit(data, standardise=False)
+    assert encoding.feature_names == ["x0", "x1", "missing(x0)"]
+    assert encoding.apply(np.array([[np.nan, np.nan]])).tolist() == [[2, 4, 1]]
+    assert Encoding.fit(np.zeros((2, 2, 3))).feature_names[4] == "pixel (1, 1)"
 
 
 VALUES = {
@@ -152,11 +152,11 @@ def test_records_frames_and_json_agree_to_the_last_bit(records, standardise, com
         schema=schema,
     )
     kinds = {name: name for name in VALUES}
-    recipe = Recipe.fit(frame, kinds, standardise=standardise, components=components)
-    matrix = recipe.apply(frame)
+    encoding = Encoding.fit(frame, kinds, standardise=standardise, components=components)
+    matrix = encoding.apply(frame)
     assert np.isfinite(matrix).all()
-    back = Recipe.from_json(recipe.to_json())
-    assert back == recipe
+    back = Encoding.from_json(encoding.to_json())
+    assert back == encoding
     written = msgspec.json.decode(msgspec.json.encode(records))  # as a request carries them
     for data in (records, written, columns, frame.to_pandas(), frame.to_arrow()):
         np.testing.assert_array_equal(back.apply(data), matrix)
@@ -169,27 +169,31 @@ def test_records_frames_and_json_agree_to_the_last_bit(records, standardise, com
 
 
 def test_unknown_and_missing_categories():
-    recipe = Recipe.fit({"lobe": ["a", "b", "a"]}, standardise=False)
-    assert recipe.apply([{"lobe": "z"}, {"lobe": None}, {"lobe": "b"}]).tolist() == [
+    encoding = Encoding.fit({"lobe": ["a", "b", "a"]}, standardise=False)
+    assert encoding.apply([{"lobe": "z"}, {"lobe": None}, {"lobe": "b"}]).tolist() == [
         [0, 0], [0, 0], [0, 1],
     ]  # fmt: skip
 
 
 def test_the_most_frequent_categories_are_kept():
-    recipe = Recipe.fit({"c": ["x", "y", "y", "z", "z", "w"]}, max_categories=3)
-    assert recipe.feature_names == ["c=w", "c=y", "c=z"]  # of w and x, the first by name
+    encoding = Encoding.fit({"c": ["x", "y", "y", "z", "z", "w"]}, max_categories=3)
+    assert encoding.feature_names == ["c=w", "c=y", "c=z"]  # of w and x, the first by name
 
 
 def test_numbers_as_categories_are_alike_in_frames_and_requests():
-    recipe = Recipe.fit({"zip": np.array([8001, 8002, 8001])}, {"zip": "category"})
-    assert recipe.feature_names == ["zip=8001", "zip=8002"]
-    assert recipe.apply([{"zip": 8002}, {"zip": 8002.0}, {"zip": "8002"}]).tolist() == [[0, 1]] * 3
-    flags = Recipe.fit({"flag": [True, False]}, {"flag": "category"})
+    encoding = Encoding.fit({"zip": np.array([8001, 8002, 8001])}, {"zip": "category"})
+    assert encoding.feature_names == ["zip=8001", "zip=8002"]
+    records = [{"zip": 8002}, {"zip": 8002.0}, {"zip": "8002"}]
+    assert encoding.apply(records).tolist() == [[0, 1]] * 3
+    flags = Encoding.fit({"flag": [True, False]}, {"flag": "category"})
     assert flags.feature_names == ["flag=false", "flag=true"]
+    encoding = Encoding.fit({"at": days}, standardise=False)
 
 
 def test_dates_of_any_form_are_days_in_utc():
-    recipe = Recipe.fit({"at": np.array(["1970-01-01", "1970-01-11"], "M8[D]")}, standardise=False)
+    encoding = Encoding.fit(
+        {"at": np.array(["1970-01-01", "1970-01-11"], "M8[D]")}, standardise=False
+    )
     forms = [
         "1970-01-02",
         "1970-01-02T01:00:00+01:00",
@@ -198,11 +202,11 @@ def test_dates_of_any_form_are_days_in_utc():
         datetime.datetime(1970, 1, 2, tzinfo=datetime.UTC),
         np.datetime64("1970-01-02"),
     ]
-    assert recipe.apply([{"at": form} for form in forms]).tolist() == [[1.0]] * len(forms)
+    assert encoding.apply([{"at": form} for form in forms]).tolist() == [[1.0]] * len(forms)
     zone = pl.DataFrame({"at": forms[:1]}).select(
         pl.col("at").str.to_datetime(time_zone="Europe/Zurich")
     )
-    assert recipe.apply(zone).tolist() == [[1 - 1 / 24]]
+    assert encoding.apply(zone).tolist() == [[1 - 1 / 24]]
 
 
 def test_identifiers_and_empty_columns_are_left_out_with_a_reason():
@@ -215,29 +219,29 @@ def test_identifiers_and_empty_columns_are_left_out_with_a_reason():
             "x": [float(i % 7) for i in range(n)],
         }
     )
-    recipe = Recipe.fit(frame)
-    assert recipe.feature_names == ["x"]
-    assert {skip.column: skip.reason[:9] for skip in recipe.skipped} == {
+    encoding = Encoding.fit(frame)
+    assert encoding.feature_names == ["x"]
+    assert {skip.column: skip.reason[:9] for skip in encoding.skipped} == {
         "UDI": "is differ", "product": "is differ", "nothing": "holds no ",
     }  # fmt: skip
     half = frame[[row for row in range(n) if row % 4]]  # what a split leaves of it
-    assert Recipe.fit(half).feature_names == ["x"]
+    assert Encoding.fit(half).feature_names == ["x"]
     doses = frame.select(dose=10 * pl.col("UDI"))  # sorted, but no count of the rows
-    assert Recipe.fit(doses).feature_names == ["dose"]
+    assert Encoding.fit(doses).feature_names == ["dose"]
     # A record may carry what is skipped, or not.
-    np.testing.assert_array_equal(recipe.apply([{"x": 3}]), recipe.apply([{"x": 3, "UDI": 9}]))
-    assert Recipe.fit(frame, {"UDI": "number"}).feature_names == ["UDI", "x"]
-    assert Recipe.fit(frame, {"x": "skip", "UDI": "number"}).feature_names == ["UDI"]
+    np.testing.assert_array_equal(encoding.apply([{"x": 3}]), encoding.apply([{"x": 3, "UDI": 9}]))
+    assert Encoding.fit(frame, {"UDI": "number"}).feature_names == ["UDI", "x"]
+    assert Encoding.fit(frame, {"x": "skip", "UDI": "number"}).feature_names == ["UDI"]
     with pytest.raises(InvalidInput, match="no column is of use: 'nothing' holds no value"):
-        Recipe.fit(frame[["nothing"]])
+        Encoding.fit(frame[["nothing"]])
 
 
 def test_a_message_names_ten_columns_of_many():
-    recipe = Recipe.fit({f"c{number}": [1.0, 2.5, 0.5] for number in range(300)})
+    encoding = Encoding.fit({f"c{number}": [1.0, 2.5, 0.5] for number in range(300)})
     with pytest.raises(
         InvalidInput, match=r"'c10' and 289 more\. Expected c0 .* and 290 more;"
     ) as e:
-        recipe.apply([{"c0": 1.0}])
+        encoding.apply([{"c0": 1.0}])
     assert len(str(e.value)) < 400
 
 
@@ -261,11 +265,11 @@ def test_a_message_names_ten_columns_of_many():
     ],
 )
 def test_a_wrong_record_is_refused_by_name(record, message):
-    recipe = Recipe.fit({"age": [1, 2.5], "sex": ["F", "M"], "on": [True, False]})
+    encoding = Encoding.fit({"age": [1, 2.5], "sex": ["F", "M"], "on": [True, False]})
     good = {"age": 1, "sex": "F", "on": 0}
-    assert recipe.apply([good]).shape == (1, 4)
+    assert encoding.apply([good]).shape == (1, 4)
     with pytest.raises(InvalidInput, match=message):
-        recipe.apply([record])
+        encoding.apply([record])
 
 
 @pytest.mark.parametrize(
@@ -277,7 +281,7 @@ def test_a_wrong_record_is_refused_by_name(record, message):
         ({"a": [1, "x"]}, "'a' expects text; got 1 "),
         ({"a": [float("inf"), 1]}, "infinite number in row 0"),
         ({"a": 3}, "must be a list"),
-        (pl.DataFrame({"a": [[1], [2]]}), r"'a' holds List\(Int64\), which no recipe reads"),
+        (pl.DataFrame({"a": [[1], [2]]}), r"'a' holds List\(Int64\), which no encoding reads"),
         (pl.DataFrame({"a": [datetime.timedelta(1)]}), "'a' holds Duration"),
         (np.zeros((0, 3)), "at least one row"),
         (np.array([["a"]]), "array of numbers"),
@@ -286,32 +290,32 @@ def test_a_wrong_record_is_refused_by_name(record, message):
 )
 def test_wrong_training_data_is_refused(data, message):
     with pytest.raises(InvalidInput, match=message):
-        Recipe.fit(data)
+        Encoding.fit(data)
 
 
 def test_wrong_arguments_are_refused():
     with pytest.raises(InvalidInput, match="kinds names columns that are not there"):
-        Recipe.fit({"a": [1, 2]}, {"b": "number"})
+        Encoding.fit({"a": [1, 2]}, {"b": "number"})
     with pytest.raises(InvalidInput, match="must be one of"):
-        Recipe.fit({"a": [1, 2]}, {"a": "colour"})
+        Encoding.fit({"a": [1, 2]}, {"a": "colour"})
     for components in (0, 1.5, True, -1):
         with pytest.raises(InvalidInput, match="components must be"):
-            Recipe.fit(np.eye(3), components=components)
-    images = Recipe.fit(np.eye(4).reshape(4, 2, 2))
+            Encoding.fit(np.eye(3), components=components)
+    images = Encoding.fit(np.eye(4).reshape(4, 2, 2))
     with pytest.raises(InvalidInput, match=r"shape \(rows, 2, 2\); got shape \(1, 3, 3\)"):
         images.apply(np.zeros((1, 3, 3)))
 
 
-def test_altered_recipes_are_refused():
-    whole = Recipe.fit(np.random.default_rng(0).normal(size=(9, 4)), components=2)
+def test_altered_encodings_are_refused():
+    whole = Encoding.fit(np.random.default_rng(0).normal(size=(9, 4)), components=2)
     assert [type(step) for step in whole.steps] == [Impute, Standardise, Project]
     cut = whole.to_json().replace(b'"shape":[4]', b'"shape":[3]', 1)
     for data in (b"", b"{}x", b'{"columns":[{"type":"pickle"}]}', cut):
         with pytest.raises(Corrupt):
-            Recipe.from_json(data)
+            Encoding.from_json(data)
     misfit = msgspec.structs.replace(whole, shape=(5,))
     with pytest.raises(Corrupt, match="do not fit"):
-        Recipe.from_json(misfit.to_json())
+        Encoding.from_json(misfit.to_json())
 
 
 @given(st.lists(st.floats(allow_nan=True), max_size=20))
@@ -323,18 +327,18 @@ def test_arrays_are_kept_to_the_last_bit(values):
 
 def test_more_components_than_rows_gives_as_many_as_there_are():
     few = np.random.default_rng(0).normal(size=(3, 50))
-    assert Recipe.fit(few, components=60).apply(few).shape == (3, 3)
-    one = Recipe.fit(few[:1], components=5).apply(few)
+    assert Encoding.fit(few, components=60).apply(few).shape == (3, 3)
+    one = Encoding.fit(few[:1], components=5).apply(few)
     assert np.isfinite(one).all()
 
 
 def test_one_record_takes_far_less_than_scikit_learn():
     frame, _ = load_breast_cancer(return_X_y=True, as_frame=True)
-    recipe = Recipe.fit(frame)
+    encoding = Encoding.fit(frame)
     theirs = make_pipeline(SimpleImputer(strategy="median"), StandardScaler()).fit(frame.to_numpy())
     record, row = frame.iloc[0].to_dict(), frame.to_numpy()[:1]
-    np.testing.assert_allclose(recipe.apply([record]), theirs.transform(row), atol=1e-12)
-    ours = min(timeit.repeat(lambda: recipe.apply([record]), number=200, repeat=5))
+    np.testing.assert_allclose(encoding.apply([record]), theirs.transform(row), atol=1e-12)
+    ours = min(timeit.repeat(lambda: encoding.apply([record]), number=200, repeat=5))
     other = min(timeit.repeat(lambda: theirs.transform(row), number=200, repeat=5))
     assert ours < other / 3
 
