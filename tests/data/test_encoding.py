@@ -187,7 +187,6 @@ def test_numbers_as_categories_are_alike_in_frames_and_requests():
     assert encoding.apply(records).tolist() == [[0, 1]] * 3
     flags = Encoding.fit({"flag": [True, False]}, {"flag": "category"})
     assert flags.feature_names == ["flag=false", "flag=true"]
-    encoding = Encoding.fit({"at": days}, standardise=False)
 
 
 def test_dates_of_any_form_are_days_in_utc():
