@@ -1,0 +1,200 @@
+"""Expressions: formulas that people write, for any table engine; nothing is ever evaluated.
+
+``weight / (height / 100) ** 2``, ``sum(a) / sum(b)``, ``discharge >= admission and age is not
+None``: Python's own grammar, of which only what is listed here is known. A column whose name is
+no word is written ``col("blood pressure")``.
+"""
+
+import ast
+import operator
+from collections.abc import Callable, Iterator, Mapping
+from functools import reduce
+from typing import Any
+
+import narwhals as nw
+
+from lepton_ai.core.errors import InvalidInput
+
+__all__ = ["columns_in", "expression"]
+
+_LONGEST = 10_000
+
+_BINARY: Mapping[type[ast.AST], Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+    ast.Mod: operator.mod,
+    ast.Pow: operator.pow,
+}
+
+_COMPARE: Mapping[type[ast.AST], Callable[[Any, Any], Any]] = {
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+}
+
+# What can be called, and what it makes of its arguments.
+FUNCTIONS: Mapping[str, Callable[..., nw.Expr]] = {
+    "abs": lambda x: x.abs(),
+    "sqrt": lambda x: x.sqrt(),
+    "log": lambda x: x.log(),
+    "exp": lambda x: x.exp(),
+    "round": lambda x, digits=0: x.round(digits),
+    "floor": lambda x: x.floor(),
+    "ceil": lambda x: x.ceil(),
+    "lower": lambda x: x.str.to_lowercase(),
+    "upper": lambda x: x.str.to_uppercase(),
+    "strip": lambda x: x.str.strip_chars(),
+    "length": lambda x: x.str.len_chars(),
+    "contains": lambda x, text: x.str.contains(text, literal=True),
+    "matches": lambda x, pattern: x.str.contains(pattern),
+    "starts_with": lambda x, text: x.str.starts_with(text),
+    "ends_with": lambda x, text: x.str.ends_with(text),
+    "year": lambda x: x.dt.year(),
+    "month": lambda x: x.dt.month(),
+    "day": lambda x: x.dt.day(),
+    "hour": lambda x: x.dt.hour(),
+    "weekday": lambda x: x.dt.weekday(),
+    "is_null": lambda x: x.is_null(),
+    "coalesce": lambda *parts: nw.coalesce(*map(_as_expression, parts)),
+    "sum": lambda x: x.sum(),
+    "mean": lambda x: x.mean(),
+    "median": lambda x: x.median(),
+    "min": lambda x: x.min(),
+    "max": lambda x: x.max(),
+    "std": lambda x: x.std(),
+    "var": lambda x: x.var(),
+    "count": lambda x: x.count(),
+    "n_unique": lambda x: x.n_unique(),
+    "quantile": lambda x, q: x.quantile(q, interpolation="linear"),
+    "rows": lambda: nw.len(),
+}
+
+
+def expression(text: str) -> nw.Expr:
+    """Return a formula as an expression that every table engine of Narwhals takes.
+
+    Raises:
+        InvalidInput: the formula has an error, or something that is not known here.
+    """
+    return _as_expression(_build(_parse(text), text))
+
+
+def columns_in(text: str) -> set[str]:
+    """Return the names of the columns that a formula reads.
+
+    Raises:
+        InvalidInput: as `expression`.
+    """
+    expression(text)
+    return set(_columns(_parse(text)))
+
+
+def _parse(text: str) -> ast.expr:
+    if len(text) > _LONGEST:
+        raise InvalidInput(f"a formula may have {_LONGEST} characters; this one has {len(text)}")
+    try:
+        return ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        hint = "; is == meant where = stands?" if "=" in text and "==" not in text else ""
+        raise InvalidInput(f"{text!r} is no formula: {error}{hint}") from error
+
+
+def _columns(node: ast.expr) -> Iterator[str]:
+    for part in ast.walk(node):
+        if isinstance(part, ast.Call) and _name(part.func) == "col":
+            yield part.args[0].value  # type: ignore[attr-defined]
+        elif isinstance(part, ast.Name):
+            called = (isinstance(call, ast.Call) and call.func is part for call in ast.walk(node))
+            if not any(called):
+                yield part.id
+
+
+def _name(node: ast.expr) -> str:
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _as_expression(value: Any) -> nw.Expr:
+    return value if isinstance(value, nw.Expr) else nw.lit(value)
+
+
+def _build(node: ast.expr, text: str) -> Any:
+    """Return an expression, or a plain value where the formula has one."""
+    match node:
+        case ast.Constant(value=bool() | int() | float() | str() | None as value):
+            return value
+        case ast.Name(id=name):
+            return nw.col(name)
+        case ast.Call(func=ast.Name(id="col"), args=[ast.Constant(value=str() as name)]):
+            return nw.col(name)
+        case ast.UnaryOp(op=ast.USub(), operand=part):
+            value = _build(part, text)
+            return -value if not isinstance(value, nw.Expr) else nw.lit(0) - value
+        case ast.UnaryOp(op=ast.Not(), operand=part):
+            return ~_as_expression(_build(part, text))
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY:
+            pair = _build(left, text), _build(right, text)
+            if isinstance(op, ast.Pow) and not any(isinstance(p, nw.Expr) for p in pair):
+                raise InvalidInput(f"{text!r}: write the number that {ast.unparse(node)} is")
+            return _BINARY[type(op)](*_lifted(pair))
+        case ast.BoolOp(op=op, values=values):
+            terms = [_as_expression(_build(value, text)) for value in values]
+            return reduce(operator.and_ if isinstance(op, ast.And) else operator.or_, terms)
+        case ast.IfExp(test=test, body=body, orelse=other):
+            chosen = nw.when(_as_expression(_build(test, text)))
+            return chosen.then(_as_expression(_build(body, text))).otherwise(
+                _as_expression(_build(other, text))
+            )
+        case ast.Compare(left=left, ops=ops, comparators=comparators):
+            return _comparison([left, *comparators], ops, text)
+        case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in FUNCTIONS:
+            given = [_build(part, text) for part in args]
+            try:
+                return FUNCTIONS[name](*map(_as_expression, given[:1]), *given[1:])
+            except TypeError as error:
+                raise InvalidInput(f"{text!r}: {name} takes other arguments: {error}") from error
+    raise InvalidInput(
+        f"{text!r}: {ast.unparse(node)!r} is not known; formulas have columns, numbers, text, "
+        f"+ - * / ** %, comparisons, and, or, not, in, if else, and {', '.join(FUNCTIONS)}"
+    )
+
+
+def _lifted(pair: tuple[Any, Any]) -> tuple[Any, Any]:
+    """Let a number stand on the left too."""
+    left, right = pair
+    return (_as_expression(left) if isinstance(right, nw.Expr) else left), right
+
+
+def _comparison(parts: list[ast.expr], ops: list[ast.cmpop], text: str) -> nw.Expr:
+    result: nw.Expr | None = None
+    for left, op, right in zip(parts, ops, parts[1:], strict=False):
+        step = _compare(left, op, right, text)
+        result = step if result is None else result & step
+    assert result is not None
+    return result
+
+
+def _compare(left: ast.expr, op: ast.cmpop, right: ast.expr, text: str) -> nw.Expr:
+    value = _as_expression(_build(left, text))
+    if isinstance(op, ast.Is | ast.IsNot):
+        if not (isinstance(right, ast.Constant) and right.value is None):
+            raise InvalidInput(f"{text!r}: only None is asked for with is; use == for values")
+        return value.is_null() if isinstance(op, ast.Is) else ~value.is_null()
+    if isinstance(op, ast.In | ast.NotIn):
+        if not isinstance(right, ast.List | ast.Tuple | ast.Set):
+            raise InvalidInput(f"{text!r}: in is followed by values, such as in ('a', 'b')")
+        members = [_build(part, text) for part in right.elts]
+        if any(isinstance(member, nw.Expr) for member in members):
+            raise InvalidInput(f"{text!r}: in is followed by plain values")
+        found = value.is_in(members)
+        return found if isinstance(op, ast.In) else ~found
+    other = _build(right, text)
+    if other is None:
+        raise InvalidInput(f"{text!r}: nothing equals None; write: is None, or is not None")
+    compared: nw.Expr = _COMPARE[type(op)](value, other)
+    return compared

@@ -1,0 +1,82 @@
+"""Aggregation: many rows become one, by group and by calendar."""
+
+import re
+from typing import ClassVar
+
+import narwhals as nw
+
+from lepton_ai.core.errors import InvalidInput
+from lepton_ai.data.expression import expression
+from lepton_ai.data.recipes.step import Frame, Step, present
+
+__all__ = ["Aggregate", "Calendar"]
+
+_FIRST = re.compile(r"(first|last)\((\w+), *by *= *(\w+)\)")
+
+
+class Aggregate(Step, frozen=True, kw_only=True, tag="aggregate"):
+    """One row a group.
+
+    Attributes:
+        by: the columns that make a group; none: all rows are one.
+        values: a formula for each new column: ``sum(x)``, ``mean(x)``, ``min``, ``max``, ``std``,
+            ``median``, ``quantile(x, 0.9)``, ``count(x)``, ``n_unique(x)``, ``rows()``,
+            ``first(x, by=time)``, ``last(x, by=time)``, or one of these, ``sum(a) / sum(b)``.
+    """
+
+    rows: ClassVar[bool] = True
+    by: tuple[str, ...] = ()
+    values: dict[str, str]
+
+    def apply(self, frame: Frame) -> Frame:
+        """Return one row a group, in no particular order."""
+        present(frame, self.by, "Aggregate")
+        wanted = [_value(text).alias(name) for name, text in self.values.items()]
+        if not self.by:
+            return frame.select(*wanted)
+        return frame.group_by(*self.by).agg(*wanted)
+
+    def explain(self) -> str:
+        """Return a sentence on the step."""
+        values = ", ".join(f"{name} = {text}" for name, text in self.values.items())
+        return f"by {', '.join(self.by) or 'all rows'}: {values}"
+
+
+class Calendar(Step, frozen=True, kw_only=True, tag="calendar"):
+    """One row a span of time, and a group.
+
+    Attributes:
+        time: a column of dates or times; it becomes the beginning of the span.
+        every: such as ``1h``, ``15m``, ``1d``, ``1mo``, ``1q``, ``1y``.
+        values: as in `Aggregate`.
+    """
+
+    rows: ClassVar[bool] = True
+    time: str
+    every: str
+    values: dict[str, str]
+    by: tuple[str, ...] = ()
+
+    def apply(self, frame: Frame) -> Frame:
+        """Return one row a span."""
+        present(frame, [self.time, *self.by], "Calendar")
+        if not re.fullmatch(r"[1-9][0-9]{0,3}(s|m|h|d|mo|q|y)", self.every):
+            raise InvalidInput(f"every is such as 15m, 1h, 1d, 1mo or 1y; got {self.every!r}")
+        # The time itself stays, so that first and last within a span can go by it.
+        frame = frame.with_columns(nw.col(self.time).dt.truncate(self.every).alias("_span"))
+        spans = Aggregate(by=("_span", *self.by), values=self.values).apply(frame)
+        return spans.rename({"_span": self.time})
+
+    def explain(self) -> str:
+        """Return a sentence on the step."""
+        values = ", ".join(f"{name} = {text}" for name, text in self.values.items())
+        return f"every {self.every} of {self.time}: {values}"
+
+
+def _value(text: str) -> nw.Expr:
+    match = _FIRST.fullmatch(text.strip())
+    if match is None:
+        return expression(text)
+    what, column, order = match.groups()
+    chosen = nw.col(column)
+    return chosen.first(order_by=order) if what == "first" else chosen.last(order_by=order)

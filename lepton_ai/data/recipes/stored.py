@@ -1,0 +1,84 @@
+"""Recipes in the workspace: named, versioned, and part of the lineage of what they make."""
+
+from typing import Any
+
+import polars as pl
+
+from lepton_ai.core.errors import InvalidInput
+from lepton_ai.data import tables
+from lepton_ai.data.catalog import open_dataset
+from lepton_ai.data.recipes.recipe import Recipe
+from lepton_ai.data.table import Table
+from lepton_ai.storage import Node, Workspace
+
+__all__ = ["open_recipe", "run_recipe", "save_recipe"]
+
+
+def save_recipe(
+    name: str,
+    recipe: Recipe,
+    *,
+    trained_on: Table | None = None,
+    workspace: Workspace | None = None,
+) -> Node:
+    """Keep a recipe under a name; other content is the next version.
+
+    Args:
+        trained_on: what it was fitted on, for the lineage.
+    """
+    place = workspace or Workspace.open()
+    parents = [] if trained_on is None else [(trained_on.record().id, "data")]
+    with place.transaction() as transaction:
+        address = transaction.put(recipe.to_json())
+        return transaction.node(
+            "recipe",
+            name,
+            version=True,
+            digest=address,
+            facts={"steps": [step.explain() for step in recipe.steps], "fitted": recipe.fitted},
+            parents=parents,
+            holds=[address],
+        )
+
+
+def open_recipe(ref: str, workspace: Workspace | None = None) -> Recipe:
+    """Open a recipe by ``name``, ``name:2`` or ``name@alias``.
+
+    Raises:
+        NotFound: there is none.
+    """
+    place = workspace or Workspace.open()
+    node = place.lineage.resolve(ref, ["recipe"])
+    assert node.digest is not None
+    return Recipe.from_json(place.objects.get(node.digest))
+
+
+def run_recipe(
+    recipe: Recipe | str, data: Table | str, name: str, *, workspace: Workspace | None = None
+) -> Table:
+    """Apply a recipe to a table and store the result, with what it was made from.
+
+    A recipe that is not fitted is fitted on these rows, and kept as ``NAME`` fitted.
+
+    Raises:
+        InvalidInput: the result would have the name of what it was made from.
+    """
+    place = workspace or Workspace.open()
+    source = open_dataset(data, place) if isinstance(data, str) else data
+    if not isinstance(source, Table):
+        raise InvalidInput(f"{data} holds no table; recipes are for tables")
+    if source.name == name:
+        raise InvalidInput(f"the result needs a name of its own, such as {name}_clean")
+    chosen = open_recipe(recipe, place) if isinstance(recipe, str) else recipe
+    if chosen.fitted:
+        result = chosen.apply(source)
+    else:
+        chosen, result = chosen.fit_apply(source)
+    kept = save_recipe(name, chosen, trained_on=source, workspace=place)
+    parents = [(source.record().id, "data"), (kept.id, "recipe")]
+    node = tables.store_table(place, name, _frames(result), parents=parents, operation="recipe")
+    return Table(place, node)
+
+
+def _frames(result: Any) -> list[pl.DataFrame]:
+    return [result]
