@@ -18,14 +18,14 @@ class Outliers(Step, frozen=True, kw_only=True, tag="outliers"):
         columns: which; all columns of numbers unless named.
         method: ``iqr``: ``width`` times the distance of the quartiles beyond them (Tukey 1977);
             ``z``: ``width`` standard deviations from the mean; ``quantile``: the quantiles
-            ``tail`` and 1 - ``tail``.
+            ``tail`` and 1 - ``tail``; ``given``: by ``bounds``.
         action: ``clip`` to the bound, ``null``, or ``drop`` the row.
         bounds: low and high, learned, by column.
     """
 
     learns: ClassVar[bool] = True
     columns: tuple[str, ...] = ()
-    method: Literal["iqr", "z", "quantile"] = "iqr"
+    method: Literal["iqr", "z", "quantile", "given"] = "iqr"
     width: float = 1.5
     tail: float = 0.01
     action: Literal["clip", "null", "drop"] = "clip"
@@ -38,6 +38,8 @@ class Outliers(Step, frozen=True, kw_only=True, tag="outliers"):
 
     def fit(self, frame: Frame) -> Self:
         """Learn the bounds."""
+        if self.method == "given":
+            return self
         names = numeric(frame, self.columns, "Outliers")
         wanted: dict[str, nw.Expr] = {}
         for place, name in enumerate(names):
