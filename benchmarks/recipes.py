@@ -80,9 +80,7 @@ def recipe(source: Path, target: Path) -> None:
         Impute(columns=("x",), method="mean"),
         Outliers(columns=("x",), method="given", bounds={"x": (0.0, 100.0)}),
         Derive(columns={"w": "x * 2 + y"}),
-        Aggregate(
-            by=("group",), values={"total": "sum(w)", "mean": "mean(x)", "most": "max(z)"}
-        ),
+        Aggregate(by=("group",), values={"total": "sum(w)", "mean": "mean(x)", "most": "max(z)"}),
     )
     _, result = steps.fit_apply(pl.scan_parquet(source))
     result.collect().write_parquet(target)
@@ -104,8 +102,8 @@ WAYS = {"polars": polars, "polars lazy": polars_lazy, "recipe": recipe, "pandas"
 
 def child(name: str, source: str, target: str) -> None:
     # Imports are not what is compared.
-    import pandas  # noqa: ICN001, F401
-    import polars  # noqa: ICN001, F401
+    import pandas  # noqa: F401
+    import polars  # noqa: F401
 
     import lepton_ai.data.recipes  # noqa: F401
 

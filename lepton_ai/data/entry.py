@@ -9,6 +9,8 @@ import sqlalchemy as sa
 from msgspec import Struct
 
 from lepton_ai.core.errors import Corrupt
+from lepton_ai.security.grants import require
+from lepton_ai.security.policy import Permission
 from lepton_ai.storage import Workspace
 from lepton_ai.storage.schema import entries
 
@@ -63,7 +65,11 @@ def change_entry(workspace: Workspace, name: str, change: Callable[[Entry], Entr
     """Replace the entry of a dataset by what ``change`` makes of it, and return that.
 
     No other writer comes between reading and writing.
+
+    Raises:
+        AccessDenied: whoever acts may not administer the workspace.
     """
+    require(Permission.ADMIN, "change what the catalog says of a dataset")
     with workspace.database.write() as connection:
         workspace.database.serialise(connection, f"entry:{name}")
         changed = change(get_entry(workspace, name))

@@ -11,10 +11,11 @@ from polars.io.plugins import register_io_source
 
 from lepton_ai.core.errors import InvalidInput, NotFound
 from lepton_ai.core.optional import load
-from lepton_ai.data import tables
+from lepton_ai.data import access, tables
 from lepton_ai.data.dataset import Dataset, Rows, places_of
 from lepton_ai.data.frames import frame_of
 from lepton_ai.data.split_report import SplitReport
+from lepton_ai.security.principal import current_principal
 from lepton_ai.storage import Node, Workspace
 
 __all__ = ["Table"]
@@ -41,6 +42,7 @@ class Table(Dataset):
         split: SplitReport | None = None,
     ) -> None:
         super().__init__(workspace, dataset, rows=rows, node=node, split=split)
+        self._principal = current_principal()
         if columns is not None:
             self.node = node  # some of the columns are not the whole either
         whole: dict[str, str] = dataset.facts["columns"]
@@ -118,15 +120,22 @@ class Table(Dataset):
             InvalidInput: there are no such columns, or the condition is no SQL.
         """
         names = self.columns if columns is None else list(columns)
+        self._check(names)
+        if where is not None:
+            used = tables.condition(where).meta.root_names()
+            self._check(used)
+            names = [*dict.fromkeys([*names, *used])]
         if self.rows is not None:
-            lazy = self.to_polars().lazy()
+            lazy = self.to_polars(names).lazy()
         else:
+            # Decided now: the engine that reads may do so in a thread of its own.
+            masked = access.view(self.workspace, self.dataset, names, self._principal)
 
             def source(
                 wanted: list[str] | None, filtered: Any, limit: int | None, size: int | None
             ) -> Iterator[pl.DataFrame]:
                 left = limit
-                for frame in self._frames(wanted or self.columns, where):
+                for frame in self._read(wanted or names, where, masked):
                     part = frame if filtered is None else frame.filter(filtered)
                     part = part if left is None else part.head(left)
                     left = None if left is None else left - part.height
@@ -135,11 +144,11 @@ class Table(Dataset):
                         return
 
             types = tables.schema_of(self.dataset.facts["types"])
-            schema = pl.Schema({name: types[name] for name in self.columns})
+            schema = pl.Schema({name: types[name] for name in names})
             lazy = register_io_source(source, schema=schema, is_pure=True)
         if where is not None:
             lazy = lazy.filter(tables.condition(where))
-        return lazy.select(names)
+        return lazy.select(self.columns if columns is None else list(columns))
 
     def batches(
         self,
@@ -163,14 +172,23 @@ class Table(Dataset):
     def _frames(
         self, columns: Sequence[str] | None, where: str | None = None
     ) -> Iterator[pl.DataFrame]:
-        """Yield the whole version's rows, file by file: the one way by which rows are read."""
+        """Return the whole version's rows, file by file, as the principal may see them."""
         names = self.columns if columns is None else list(columns)
         self._check(names)
+        masked = access.view(self.workspace, self.dataset, names, self._principal)
+        return self._read(names, where, masked)
+
+    def _read(
+        self, names: Sequence[str], where: str | None, masked: frozenset[str]
+    ) -> Iterator[pl.DataFrame]:
+        """Yield rows: the one way by which any are read."""
         scan = tables.Scan(self.workspace, self.dataset)
+        # Which files are left out would tell of values that are masked.
+        hint = None if masked else where
         empty = True
-        for frame in scan.frames(names, where):
+        for frame in scan.frames(names, hint):
             empty = False
-            yield frame
+            yield access.mask(frame, masked)
         if empty:
             yield pl.DataFrame(schema={name: scan.schema[name] for name in names})
 

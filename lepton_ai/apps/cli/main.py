@@ -18,6 +18,7 @@ _FLOW, _SERVER, _HOME = "From data to a service", "The service", "The workspace"
 COMMANDS = {
     "demo": Row(f"{_HERE}.demo:demo", "Run the whole path in under a minute.", _FLOW),
     "data": Row(f"{_HERE}.data:data", "Import, list and show datasets.", _FLOW),
+    "sql": Row(f"{_HERE}.sql:sql", "Answer a SELECT over the datasets.", _FLOW),
     "train": Row(f"{_HERE}.train:train", "Train a classifier on a dataset.", _FLOW),
     "evaluate": Row(f"{_HERE}.evaluate:evaluate", "Measure a model on a dataset.", _FLOW),
     "models": Row(f"{_HERE}.models:models", "List, show and export models.", _FLOW),
@@ -34,6 +35,7 @@ COMMANDS = {
     "init": Row(f"{_HERE}.workspace:init", "Create the workspace.", _HOME),
     "doctor": Row(f"{_HERE}.doctor:doctor", "Check every part and say what to do.", _HOME),
     "storage": Row(f"{_HERE}.storage:storage", "Verify and tidy what is stored.", _HOME),
+    "access": Row(f"{_HERE}.access:access", "Say who sees tagged columns.", _HOME),
     "backup": Row(f"{_HERE}.backup:backup", "Back up, verify and restore.", _HOME),
     "keys": Row(f"{_HERE}.keys:keys", "Show and rotate the master key.", _HOME),
     "settings": Row(f"{_HERE}.workspace:settings", "List every setting and its value.", _HOME),

@@ -1,0 +1,39 @@
+"""`lepton sql`: one SELECT over the datasets."""
+
+import click
+
+from lepton_ai.apps.cli.output import as_json, print_json, print_rows
+from lepton_ai.data.sql import sql as answer
+from lepton_ai.security.principal import acting_as, current_principal
+
+__all__ = ["sql"]
+
+
+@click.command()
+@click.argument("query")
+@click.option("--limit", default=50, show_default=True, help="Rows shown; 0: all.")
+@click.option("--save", metavar="NAME", help="Keep the rows as a dataset of this name.")
+@click.option("--csv", is_flag=True, help="Print CSV.")
+@click.option("--as", "principal", help="See what this principal sees.")
+@as_json
+def sql(
+    query: str, limit: int, save: str | None, csv: bool, principal: str | None, as_json: bool
+) -> None:
+    """Answer one SELECT over the workspace's datasets.
+
+    lepton sql "select city, avg(age) from hospital.patients group by city"
+    """
+    with acting_as(principal or current_principal()):
+        found = answer(query)
+        if save:
+            kept = found.save(save)
+            click.echo(f"{kept.ref}: {len(kept):,} rows", err=as_json or csv)
+    rows = found.rows if not limit or as_json or csv else found.rows.head(limit)
+    if csv:
+        click.echo(rows.write_csv(), nl=False)
+    elif as_json:
+        print_json(rows.to_dicts())
+    else:
+        print_rows(rows.to_dicts(), as_json=False, empty="no rows")
+        if rows.height < found.rows.height:
+            click.echo(f"and {found.rows.height - rows.height:,} more (--limit 0 shows all)")
