@@ -7,8 +7,10 @@ from typing import Any, Literal
 import click
 from msgspec import to_builtins
 
+from lepton_ai.apps.cli.data_versions import COMMANDS
 from lepton_ai.apps.cli.output import as_json, print_json, print_rows, when
 from lepton_ai.data.catalog import datasets, open_dataset
+from lepton_ai.data.entry import get_entry
 from lepton_ai.data.images.imageset import ImageSet
 from lepton_ai.data.images.read import read_images
 from lepton_ai.data.read_table import TABLE_SUFFIXES, read_table
@@ -75,8 +77,9 @@ def _next(dataset: ImageSet | Table, path: Path) -> str:
 
 @data.command()
 @click.argument("name", required=False)
+@click.option("--namespace", help="Only of this namespace: what stands before a name's dot.")
 @as_json
-def ls(name: str | None, as_json: bool) -> None:
+def ls(name: str | None, namespace: str | None, as_json: bool) -> None:
     """List the datasets, or the versions of one."""
     rows = [
         {
@@ -87,6 +90,7 @@ def ls(name: str | None, as_json: bool) -> None:
             "created": info.created_at,
         }
         for info in datasets(name=name)
+        if namespace is None or info.name.startswith(f"{namespace}.")
     ]
     empty = "No dataset yet; bring one in with: lepton data import PATH"
     print_rows(rows, as_json=as_json, empty=empty)
@@ -98,6 +102,10 @@ def ls(name: str | None, as_json: bool) -> None:
 def show(dataset: str, as_json: bool) -> None:
     """Show what a dataset holds, and what was set aside when it was read."""
     _describe(open_dataset(dataset), as_json=as_json)
+
+
+for _command in COMMANDS:
+    data.add_command(_command)
 
 
 def _describe(dataset: ImageSet | Table, *, as_json: bool) -> None:
@@ -135,7 +143,11 @@ def _describe_images(images: ImageSet, *, as_json: bool) -> None:
 
 
 def _describe_table(table: Table, *, as_json: bool) -> None:
-    schema = [{"column": c, "type": str(t)} for c, t in table.to_polars().schema.items()]
+    said = get_entry(table.workspace, table.name).columns
+    schema = [
+        {"column": c, "type": t, "tags": ", ".join(said[c].tags) if c in said else ""}
+        for c, t in table.schema.items()
+    ]
     if as_json:
         print_json(
             {

@@ -69,9 +69,7 @@ def propose_recipe(data: Any, target: str | None = None) -> Recipe:
     many = [n for n in words if 30 < sample[n].n_unique() < 0.5 * rows]
     if many:
         steps.append((Rare(columns=tuple(many)), f"{_named(many)} have many rare categories"))
-    return Recipe(
-        tuple(step for step, _ in steps), {place: why for place, (_, why) in enumerate(steps)}
-    )
+    return Recipe(tuple(step for step, _ in steps), tuple(why for _, why in steps))
 
 
 def _messy(values: pl.Series) -> bool:

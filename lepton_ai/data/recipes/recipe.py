@@ -5,7 +5,7 @@ from typing import Any, Self
 
 import msgspec
 import narwhals as nw
-from msgspec import Struct, field
+from msgspec import Struct
 
 from lepton_ai.core.errors import Corrupt, InvalidInput
 from lepton_ai.data.recipes.aggregate import Aggregate, Calendar
@@ -42,12 +42,12 @@ class Recipe(Struct, frozen=True, omit_defaults=True):
 
     Attributes:
         steps: what is done, first to last.
-        reasons: why a step was proposed, by its place.
+        reasons: why each step was proposed, for the first ones at least.
         fitted: whether the steps have learned what they need.
     """
 
     steps: tuple[AnyStep, ...]
-    reasons: dict[int, str] = field(default_factory=dict)
+    reasons: tuple[str, ...] = ()
     fitted: bool = False
 
     @classmethod
@@ -115,7 +115,7 @@ class Recipe(Struct, frozen=True, omit_defaults=True):
     def without(self, place: int) -> Self:
         """Return the recipe without the step at a place, counted from 0."""
         kept = [step for at, step in enumerate(self.steps) if at != place]
-        reasons = {at - (at > place): why for at, why in self.reasons.items() if at != place}
+        reasons = tuple(why for at, why in enumerate(self.reasons) if at != place)
         return type(self)(tuple(kept), reasons)
 
     def to_json(self) -> bytes:
@@ -160,7 +160,7 @@ class Recipe(Struct, frozen=True, omit_defaults=True):
         for place, step in enumerate(self.steps):
             mark = "  (training rows only)" if step.rows else ""
             lines.append(f"{place + 1:3}. {step.explain()}{mark}")
-            if place in self.reasons:
+            if place < len(self.reasons):
                 lines.append(f"     because {self.reasons[place]}")
         return "\n".join(lines)
 

@@ -322,7 +322,8 @@ def test_proposals_give_reasons() -> None:
     assert names == [
         "Deduplicate", "Tidy", "ParseDates", "DropColumns", "Outliers", "Impute", "Impute",
     ]  # fmt: skip
-    assert all(place in recipe.reasons for place in range(len(recipe)))
+    assert len(recipe.reasons) == len(recipe)
+    assert Recipe.from_json(recipe.to_json()) == recipe
     assert len(recipe.without(0).then(Scale()).fit_apply(frame)[1]) == 101
     assert len(propose_recipe(pl.DataFrame({"a": [1, 2, 3]}))) == 0
 

@@ -1,0 +1,78 @@
+"""`lepton recipe`: propose, show, run, ls."""
+
+from pathlib import Path
+
+import click
+
+from lepton_ai.apps.cli.output import as_json, print_json, print_rows
+from lepton_ai.data.catalog import open_dataset
+from lepton_ai.data.recipes import open_recipe, propose_recipe, run_recipe, save_recipe
+from lepton_ai.storage import Workspace
+
+__all__ = ["recipe"]
+
+
+@click.group()
+def recipe() -> None:
+    """Clean and transform tables by recipes, which are proposed, kept and run."""
+
+
+@recipe.command()
+@click.argument("dataset")
+@click.option("--target", help="A column that no step touches.")
+@click.option("--save", metavar="NAME", help="Keep the proposal under this name.")
+@as_json
+def propose(dataset: str, target: str | None, save: str | None, as_json: bool) -> None:
+    """Propose a recipe for a table, with a reason for each step."""
+    proposed = propose_recipe(open_dataset(dataset), target)
+    if as_json:
+        click.echo(proposed.to_json().decode())
+    else:
+        click.echo(str(proposed))
+    if save:
+        node = save_recipe(save, proposed)
+        click.echo(f"\nkept as {node.ref}; next: lepton recipe run {save} {dataset}", err=as_json)
+
+
+@recipe.command()
+@click.argument("name")
+@click.option("--picture", type=click.Path(path_type=Path), help="Draw it into this SVG file.")
+@as_json
+def show(name: str, picture: Path | None, as_json: bool) -> None:
+    """Show the steps of a recipe, and what they learned."""
+    kept = open_recipe(name)
+    if picture is not None:
+        kept.picture(picture)
+    click.echo(kept.to_json().decode() if as_json else str(kept))
+
+
+@recipe.command()
+@click.argument("name")
+@click.argument("dataset")
+@click.option("--name", "result", help="Of the result; DATASET_clean unless given.")
+@as_json
+def run(name: str, dataset: str, result: str | None, as_json: bool) -> None:
+    """Apply a recipe to a table and store the result as a dataset."""
+    source = dataset.partition(":")[0].partition("@")[0]
+    table = run_recipe(name, dataset, result or f"{source}_clean")
+    if as_json:
+        print_json({"dataset": table.ref, "rows": len(table), "columns": table.columns})
+    else:
+        click.echo(f"{table.ref}: {len(table):,} rows, {len(table.columns)} columns")
+
+
+@recipe.command()
+@as_json
+def ls(as_json: bool) -> None:
+    """List the recipes."""
+    rows = [
+        {
+            "recipe": node.ref,
+            "steps": len(node.facts["steps"]),
+            "fitted": node.facts["fitted"],
+            "created": node.created_at,
+        }
+        for node in Workspace.open().lineage.list("recipe")
+    ]
+    empty = "no recipe yet; get one with: lepton recipe propose DATASET --save NAME"
+    print_rows(rows, as_json=as_json, empty=empty)
