@@ -1,6 +1,8 @@
 """Step: what every step of a recipe is, and how statistics are learned from any engine's frame."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, ClassVar, Self
 
 import narwhals as nw
@@ -8,9 +10,21 @@ from msgspec import Struct
 
 from lepton_ai.core.errors import InvalidInput
 
-__all__ = ["Frame", "Step", "numeric", "present", "statistics", "textual"]
+__all__ = [
+    "Frame",
+    "Step",
+    "all_but_hidden",
+    "hidden",
+    "hiding",
+    "numeric",
+    "present",
+    "statistics",
+    "textual",
+]
 
 Frame = nw.LazyFrame[Any]
+
+_HIDDEN: ContextVar[frozenset[str]] = ContextVar("hidden", default=frozenset())
 
 
 class Step(Struct, frozen=True, kw_only=True, tag_field="step", omit_defaults=True):
@@ -20,13 +34,27 @@ class Step(Struct, frozen=True, kw_only=True, tag_field="step", omit_defaults=Tr
         rows: whether it adds, removes or merges rows. In front of a model such steps act on
             training rows only: whoever asks for a prediction gets an answer for each record.
         learns: whether `fit` learns something.
+        alone: whether a row can be treated without those around it, as a record of a request.
     """
 
     rows: ClassVar[bool] = False
     learns: ClassVar[bool] = False
+    alone: ClassVar[bool] = True
 
     def fit(self, frame: Frame) -> Self:
         """Return the step with what it learns from training rows."""
+        asked = self.asks(frame)
+        return self if asked is None else self.told(statistics(frame, asked))
+
+    def asks(self, frame: Frame) -> dict[str, nw.Expr] | None:
+        """Return the aggregates that the step learns from; None: it learns in a way of its own.
+
+        A recipe asks for those of several steps in one pass over the rows.
+        """
+        return None
+
+    def told(self, found: Mapping[str, Any]) -> Self:
+        """Return the step fitted by the values of what it asked for."""
         return self
 
     def apply(self, frame: Frame) -> Frame:
@@ -36,6 +64,38 @@ class Step(Struct, frozen=True, kw_only=True, tag_field="step", omit_defaults=Tr
     def explain(self) -> str:
         """Return a sentence on what the step does, and what it learned."""
         raise NotImplementedError
+
+    def reads(self) -> set[str] | None:
+        """Return the columns that the step looks at; None: any."""
+        return None
+
+    def writes(self) -> set[str] | None:
+        """Return the columns that the step changes or adds; None: any."""
+        return None
+
+    def narrows(self) -> bool:
+        """Tell whether nothing but what the step reads is left after it."""
+        return False
+
+
+@contextmanager
+def hiding(names: Sequence[str]) -> Iterator[None]:
+    """Keep columns, such as the target, from steps that take all columns of a kind."""
+    token = _HIDDEN.set(frozenset(names))
+    try:
+        yield
+    finally:
+        _HIDDEN.reset(token)
+
+
+def hidden() -> frozenset[str]:
+    """Return the columns that are kept from steps now."""
+    return _HIDDEN.get()
+
+
+def all_but_hidden(frame: Frame) -> list[str]:
+    """Return the names of the columns that a step may take unasked."""
+    return [name for name in frame.collect_schema().names() if name not in _HIDDEN.get()]
 
 
 def present(frame: Frame, wanted: Sequence[str], what: str) -> list[str]:
@@ -64,7 +124,7 @@ def textual(frame: Frame, wanted: Sequence[str], what: str) -> list[str]:
 def _of_kind(frame: Frame, wanted: Sequence[str], what: str, fits: Any, kind: str) -> list[str]:
     schema = frame.collect_schema()
     if not wanted:
-        return [name for name, dtype in schema.items() if fits(dtype)]
+        return [name for name in all_but_hidden(frame) if fits(schema[name])]
     names = present(frame, wanted, what)
     odd = {name: str(schema[name]) for name in names if not fits(schema[name])}
     if odd:
@@ -72,15 +132,14 @@ def _of_kind(frame: Frame, wanted: Sequence[str], what: str, fits: Any, kind: st
     return names
 
 
-def statistics(frame: Frame, wanted: Mapping[str, nw.Expr] | Iterable[nw.Expr]) -> dict[str, Any]:
-    """Return aggregates of a frame, all in one pass."""
-    if isinstance(wanted, Mapping):
-        wanted = [expression.alias(name) for name, expression in wanted.items()]
-    expressions = list(wanted)
-    if not expressions:
+def statistics(frame: Frame, wanted: Mapping[str, nw.Expr]) -> dict[str, Any]:
+    """Return aggregates of a frame by name, all in one pass."""
+    if not wanted:
         return {}
-    row = frame.select(*expressions).collect("polars").rows(named=True)[0]
-    return {name: _plain(value) for name, value in row.items()}
+    # Names of our own: a name may not be that of a column on every engine.
+    expressions = [wish.alias(f"_{place}") for place, wish in enumerate(wanted.values())]
+    row = frame.select(*expressions).collect("polars").rows()[0]
+    return dict(zip(wanted, map(_plain, row), strict=True))
 
 
 def _plain(value: Any) -> Any:

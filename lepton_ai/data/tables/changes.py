@@ -21,6 +21,7 @@ from pyiceberg.manifest import DataFile
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.tables.columns import change_columns
 from lepton_ai.data.tables.commit import Change, TableCommit
+from lepton_ai.data.tables.entering import admitted
 from lepton_ai.data.tables.heads import Parents, after, head_of, repeated
 from lepton_ai.data.tables.scan import condition, data_files, read_file, row_filter
 from lepton_ai.storage import Node, Workspace
@@ -43,7 +44,7 @@ def append(
     """
     with TableCommit(workspace, name) as commit:
         head, schema = head_of(commit)
-        added = commit.write(fitted(frame, schema) for frame in frames)
+        added = commit.write(admitted(commit, (fitted(frame, schema) for frame in frames)))
         change = Change("append", schema, added=added, parents=after(head, parents))
         return commit.publish(change)
 
@@ -66,7 +67,8 @@ def upsert(
     """
     with TableCommit(workspace, name) as commit:
         head, schema = head_of(commit)
-        coming = pl.concat([fitted(frame, schema) for frame in frames])
+        fitting = [fitted(frame, schema) for frame in frames]
+        coming = pl.concat([*admitted(commit, fitting, replaced=True)])
         keys = _keys(coming, list(on), schema)
         updated = 0
 
@@ -136,7 +138,8 @@ def _replace(
         removed: list[DataFile] = []
         hint = row_filter(where, commit.table.schema())
         kept = _rewritten(commit, schema, rest, hint, removed)
-        coming = (fitted(frame, schema) for frame in frames)
+        coming = [fitted(frame, schema) for frame in frames]
+        coming = [*admitted(commit, coming)] if coming else []
         added = commit.write(frame for part in (kept, coming) for frame in part)
         if not removed and not added:
             return head

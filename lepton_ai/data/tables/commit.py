@@ -27,7 +27,7 @@ from lepton_ai.core.ids import new_id
 from lepton_ai.data.tables.catalog import WorkspaceCatalog
 from lepton_ai.data.tables.fileio import SCHEME
 from lepton_ai.data.tables.types import arrow_of, schema_text
-from lepton_ai.storage import Node, Workspace
+from lepton_ai.storage import Node, Transaction, Workspace
 
 __all__ = ["Change", "Outdated", "TableCommit"]
 
@@ -66,16 +66,20 @@ class TableCommit:
 
     Args:
         name: of the dataset; ``name#branch`` for a branch of it.
+        transaction: of another table's commit, which this one joins.
 
     Attributes:
         table: as it was when the block began; None where there is none yet.
     """
 
-    def __init__(self, workspace: Workspace, name: str) -> None:
+    def __init__(
+        self, workspace: Workspace, name: str, *, transaction: Transaction | None = None
+    ) -> None:
         self.workspace = workspace
         self.name = name
         self.branch = name.partition("#")[2] or "main"
-        self.transaction = workspace.transaction()
+        self.transaction = transaction or workspace.transaction()
+        self._own = transaction is None
         self.catalog = WorkspaceCatalog(workspace, self.transaction)
         self.table: IcebergTable | None = None
         self._draft: TableMetadata | None = None
@@ -83,11 +87,13 @@ class TableCommit:
         self._leaving: list[Path] = []
 
     def __enter__(self) -> Self:
-        self.transaction.__enter__()
+        if self._own:
+            self.transaction.__enter__()
         try:
             self.table = self.catalog.find(self.name)
         except BaseException as error:
-            self.transaction.__exit__(type(error), error, error.__traceback__)
+            if self._own:
+                self.transaction.__exit__(type(error), error, error.__traceback__)
             raise
         return self
 
@@ -97,7 +103,8 @@ class TableCommit:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.transaction.__exit__(kind, error, trace)
+        if self._own:
+            self.transaction.__exit__(kind, error, trace)
         if error is None:
             for path in self._leaving:
                 path.unlink(missing_ok=True)

@@ -10,6 +10,7 @@ from pyiceberg.manifest import DataFile
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.tables.columns import adapt, iceberg_schema
 from lepton_ai.data.tables.commit import Change, TableCommit
+from lepton_ai.data.tables.entering import admitted
 from lepton_ai.data.tables.scan import data_files
 from lepton_ai.data.tables.types import schema_text
 from lepton_ai.storage import Node, Workspace
@@ -65,7 +66,7 @@ def store_table(
                     )
                 adapt(commit, wanted)
                 old = data_files(commit.table, commit.branch)
-            added = commit.write(_same(source, schema))
+            added = commit.write(admitted(commit, _same(source, schema), replaced=True))
             digest = _digest(commit, added, schema)
             known = [n for n in workspace.lineage.list("dataset", name) if n.digest == digest]
             for node in known:

@@ -1,0 +1,56 @@
+"""Quality: rules that data must satisfy, checks against them, and the gate in front of a table.
+
+`rules` are data; `check` measures a frame against them; `gate` parts what enters a table into what
+passes and what is kept aside; `quarantine` is where that lies, until it is repaired.
+"""
+
+from lepton_ai.data.quality.check import Finding, QualityReport, check
+from lepton_ai.data.quality.gate import Gated, clear_rules, gate, rules_of, set_rules
+from lepton_ai.data.quality.kept import check_history, check_table
+from lepton_ai.data.quality.quarantine import quarantine, readmit
+from lepton_ai.data.quality.rules import (
+    Complete,
+    Expression,
+    Fresh,
+    Length,
+    NotNull,
+    OneOf,
+    Pattern,
+    Range,
+    References,
+    RowCount,
+    Rule,
+    Stable,
+    Unique,
+)
+from lepton_ai.data.quality.written import read_rules, write_rules
+
+__all__ = [
+    "Complete",
+    "Expression",
+    "Finding",
+    "Fresh",
+    "Gated",
+    "Length",
+    "NotNull",
+    "OneOf",
+    "Pattern",
+    "QualityReport",
+    "Range",
+    "References",
+    "RowCount",
+    "Rule",
+    "Stable",
+    "Unique",
+    "check",
+    "check_history",
+    "check_table",
+    "clear_rules",
+    "gate",
+    "quarantine",
+    "read_rules",
+    "readmit",
+    "rules_of",
+    "set_rules",
+    "write_rules",
+]

@@ -1,0 +1,62 @@
+"""Quarantine: rows that broke a rule, with the reason, until they are repaired or left."""
+
+from typing import Any
+
+import polars as pl
+
+from lepton_ai.core.errors import NotFound
+from lepton_ai.data.catalog import open_dataset
+from lepton_ai.data.frames import frame_of
+from lepton_ai.data.quality.gate import REASONS
+from lepton_ai.data.table import Table
+from lepton_ai.storage import Workspace
+
+__all__ = ["quarantine", "readmit"]
+
+
+def quarantine(name: str, workspace: Workspace | None = None) -> Table | None:
+    """Return the rows of a table that were kept aside; None when there never were any.
+
+    Columns are those of the table, then ``_reasons``, ``_id`` and ``_time``.
+    """
+    try:
+        table = open_dataset(f"{name}.quarantine", workspace)
+    except NotFound:
+        return None
+    assert isinstance(table, Table)
+    return table
+
+
+def readmit(name: str, repaired: Any, workspace: Workspace | None = None) -> tuple[int, int]:
+    """Let repaired rows in; they leave the quarantine, and what still fails goes back there.
+
+    Args:
+        repaired: rows of the quarantine, mended, with their ``_id``.
+
+    Returns:
+        How many rows entered the table, and how many stayed out.
+
+    Raises:
+        NotFound: there is no quarantine, or it has no such row.
+    """
+    place = workspace or Workspace.open()
+    kept = quarantine(name, place)
+    if kept is None:
+        raise NotFound(f"nothing of {name!r} was ever kept aside")
+    rows = frame_of(repaired)
+    ids = rows["_id"].cast(pl.String).to_list() if "_id" in rows.columns else []
+    unknown = set(ids) - set(kept.to_polars(["_id"])["_id"])
+    if unknown or not ids:
+        raise NotFound(f"give the rows with their _id as the quarantine has it; unknown: {unknown}")
+    table = open_dataset(name, place)
+    assert isinstance(table, Table)
+    before = len(table)
+    own = rows.drop([c for c in (REASONS, "_id", "_time") if c in rows.columns])
+    # First in, then out: a crash between the two leaves a row twice at worst, never nowhere.
+    after = table.append(own)
+    quoted = ", ".join("'" + each.replace("'", "''") + "'" for each in ids)
+    newest = quarantine(name, place)
+    assert newest is not None
+    newest.delete(f"_id in ({quoted})")
+    entered = len(after) - before
+    return entered, len(ids) - entered
