@@ -77,7 +77,8 @@ def test_rules_about_the_whole() -> None:
     frame = ROWS.with_columns(at=pl.lit(now - dt.timedelta(hours=5)))
     rules = [
         Complete(column="sex", share=0.75), Complete(column="sex", share=0.76),
-        RowCount(low=4, high=4), RowCount(low=5), Fresh(column="at", hours=6), Fresh(column="at", hours=4),
+        RowCount(low=4, high=4), RowCount(low=5),
+        Fresh(column="at", hours=6), Fresh(column="at", hours=4),
     ]  # fmt: skip
     report = check(frame, rules)
     assert [f.passed for f in report.findings] == [True, False, True, False, True, False]
@@ -157,9 +158,7 @@ def test_a_change_of_distribution_is_refused(workspace: Workspace) -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(
-    st.lists(
-        st.tuples(st.one_of(st.none(), st.integers(-5, 5)), st.sampled_from("abc")), max_size=20
-    )
+    rows=st.lists(st.tuples(st.none() | st.integers(-5, 5), st.sampled_from("abc")), max_size=20)
 )
 def test_each_row_passes_or_fails_never_both(
     rows: list[tuple[int | None, str]], tmp_path_factory: pytest.TempPathFactory
@@ -178,7 +177,8 @@ def test_each_row_passes_or_fails_never_both(
 def test_yaml_there_and_back() -> None:
     rules = [
         NotNull(column="a"), Range(column="b", low=0.5, high=3, severity="warning"),
-        Unique(key=("a", "b")), Pattern(column="ü", pattern="x{2}"), Expression(formula="a < b"), RowCount(low=1),
+        Unique(key=("a", "b")), Pattern(column="ü", pattern="x{2}"), Expression(formula="a < b"),
+        RowCount(low=1),
     ]  # fmt: skip
     assert read_rules(write_rules(rules)) == rules
 
