@@ -23,11 +23,25 @@ _BINARY: Mapping[type[ast.AST], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.FloorDiv: operator.floordiv,
-    ast.Mod: operator.mod,
+    ast.Div: lambda left, right: left / _not_zero(right),
+    ast.FloorDiv: lambda left, right: left // _not_zero(right),
+    ast.Mod: lambda left, right: left % _not_zero(right),
     ast.Pow: operator.pow,
 }
+
+
+def _not_zero(value: Any) -> Any:
+    """Return a divisor, empty where it is zero: some engines would stop there, others not."""
+    if not isinstance(value, nw.Expr):
+        if value == 0:
+            raise InvalidInput("a formula divides by zero")
+        return value
+    return nw.when(value != 0).then(value)
+
+
+def _if(value: Any, fits: Any) -> Any:
+    return nw.when(fits).then(value)
+
 
 _COMPARE: Mapping[type[ast.AST], Callable[[Any, Any], Any]] = {
     ast.Eq: operator.eq,
@@ -41,8 +55,8 @@ _COMPARE: Mapping[type[ast.AST], Callable[[Any, Any], Any]] = {
 # What can be called, and what it makes of its arguments.
 FUNCTIONS: Mapping[str, Callable[..., nw.Expr]] = {
     "abs": lambda x: x.abs(),
-    "sqrt": lambda x: x.sqrt(),
-    "log": lambda x: x.log(),
+    "sqrt": lambda x: _if(x, x >= 0).sqrt(),
+    "log": lambda x: _if(x, x > 0).log(),
     "exp": lambda x: x.exp(),
     "round": lambda x, digits=0: x.round(digits),
     "floor": lambda x: x.floor(),

@@ -6,12 +6,17 @@ from typing import ClassVar
 import narwhals as nw
 
 from lepton_ai.core.errors import InvalidInput
-from lepton_ai.data.expression import expression
+from lepton_ai.data.expression import columns_in, expression
+from lepton_ai.data.recipes.engines import without_nan
 from lepton_ai.data.recipes.step import Frame, Step, present
 
 __all__ = ["Aggregate", "Calendar"]
 
 _FIRST = re.compile(r"(first|last)\((\w+), *by *= *(\w+)\)")
+_AGGREGATES = {
+    "count", "first", "last", "max", "mean", "median", "min", "n_unique", "quantile", "rows",
+    "std", "sum", "var",
+}  # fmt: skip
 
 
 class Aggregate(Step, frozen=True, kw_only=True, tag="aggregate"):
@@ -25,16 +30,35 @@ class Aggregate(Step, frozen=True, kw_only=True, tag="aggregate"):
     """
 
     rows: ClassVar[bool] = True
+    alone: ClassVar[bool] = False
     by: tuple[str, ...] = ()
     values: dict[str, str]
 
     def apply(self, frame: Frame) -> Frame:
         """Return one row a group, in no particular order."""
         present(frame, self.by, "Aggregate")
+        for name, text in self.values.items():
+            present(frame, sorted(_columns(text)), f"Aggregate({name}={text!r})")
+            if not _AGGREGATES & set(re.findall(r"(\w+) *\(", text)):
+                raise InvalidInput(
+                    f"{name} = {text} is no figure of many rows; write sum({text}), or another "
+                    f"of {', '.join(sorted(_AGGREGATES))}"
+                )
+        twice = sorted(set(self.by) & self.values.keys())
+        if twice or not self.values:
+            raise InvalidInput(f"Aggregate needs values whose names are not those of by: {twice}")
         wanted = [_value(text).alias(name) for name, text in self.values.items()]
         if not self.by:
-            return frame.select(*wanted)
-        return frame.group_by(*self.by).agg(*wanted)
+            return without_nan(frame.select(*wanted), list(self.values))
+        return without_nan(frame.group_by(*self.by).agg(*wanted), list(self.values))
+
+    def reads(self) -> set[str]:
+        """Return the columns that the step looks at."""
+        return {*self.by, *(name for text in self.values.values() for name in _columns(text))}
+
+    def narrows(self) -> bool:
+        """Tell that nothing else is left."""
+        return True
 
     def explain(self) -> str:
         """Return a sentence on the step."""
@@ -52,6 +76,7 @@ class Calendar(Step, frozen=True, kw_only=True, tag="calendar"):
     """
 
     rows: ClassVar[bool] = True
+    alone: ClassVar[bool] = False
     time: str
     every: str
     values: dict[str, str]
@@ -62,15 +87,30 @@ class Calendar(Step, frozen=True, kw_only=True, tag="calendar"):
         present(frame, [self.time, *self.by], "Calendar")
         if not re.fullmatch(r"[1-9][0-9]{0,3}(s|m|h|d|mo|q|y)", self.every):
             raise InvalidInput(f"every is such as 15m, 1h, 1d, 1mo or 1y; got {self.every!r}")
+        if not frame.collect_schema()[self.time].is_temporal():
+            raise InvalidInput(f"Calendar goes by dates or times; {self.time!r} holds none")
         # The time itself stays, so that first and last within a span can go by it.
         frame = frame.with_columns(nw.col(self.time).dt.truncate(self.every).alias("_span"))
         spans = Aggregate(by=("_span", *self.by), values=self.values).apply(frame)
         return spans.rename({"_span": self.time})
 
+    def reads(self) -> set[str]:
+        """Return the columns that the step looks at."""
+        return {self.time} | Aggregate(by=self.by, values=self.values).reads()
+
+    def narrows(self) -> bool:
+        """Tell that nothing else is left."""
+        return True
+
     def explain(self) -> str:
         """Return a sentence on the step."""
         values = ", ".join(f"{name} = {text}" for name, text in self.values.items())
         return f"every {self.every} of {self.time}: {values}"
+
+
+def _columns(text: str) -> set[str]:
+    match = _FIRST.fullmatch(text.strip())
+    return columns_in(text) if match is None else {match[2], match[3]}
 
 
 def _value(text: str) -> nw.Expr:

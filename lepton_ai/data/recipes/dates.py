@@ -1,7 +1,10 @@
-"""Dates: text becomes dates, and dates become numbers that a model can use."""
+"""Dates: text becomes dates and times, and these become numbers that a model can use."""
 
 import math
-from typing import Literal
+import re
+from functools import reduce
+from operator import and_
+from typing import Any, Literal
 
 import narwhals as nw
 
@@ -10,52 +13,140 @@ from lepton_ai.data.recipes.step import Frame, Step, present, textual
 
 __all__ = ["DateParts", "ParseDates"]
 
+# What a code stands for: its digits, and the least and most number.
+_CODES = {
+    "%Y": ("[12][0-9]{3}", 4),
+    "%m": ("(0[1-9]|1[0-2])", 2),
+    "%d": ("(0[1-9]|[12][0-9]|3[01])", 2),
+    "%H": ("([01][0-9]|2[0-3])", 2),
+    "%M": ("[0-5][0-9]", 2),
+    "%S": ("[0-5][0-9]", 2),
+}
+_SHORT = {"%-d": "%d", "%-m": "%m", "%-H": "%H"}
+_TIMES = ("%H", "%M", "%S")
+
 
 class ParseDates(Step, frozen=True, kw_only=True, tag="parse_dates"):
-    """Read dates from text, in the first form that fits; what fits none becomes empty.
+    """Read dates or times from text, in the first form that fits; what fits none becomes empty.
+
+    So do days that there are not, such as 30 February. Computed by the engine.
 
     Attributes:
-        formats: each a form and the pattern that tells it.
+        formats: of %Y %m %d %H %M %S; with %-d, %-m and %-H a leading zero may lack. Where one
+            form has hours, the result is times, else dates.
+        zone: the time zone in which times are written, such as ``Europe/Kyiv``; they become
+            UTC (on Polars and what is computed by it).
     """
 
     columns: tuple[str, ...]
     formats: tuple[str, ...] = ("%Y-%m-%d", "%d.%m.%Y", "%m/%d/%Y", "%Y%m%d")
+    zone: str | None = None
 
     def apply(self, frame: Frame) -> Frame:
-        """Return the frame with dates."""
+        """Return the frame with dates or times."""
         names = textual(frame, self.columns, "ParseDates")
-        return frame.with_columns(*(self._parsed(name) for name in names))
+        if self.zone is not None and not frame.implementation.is_polars():
+            raise InvalidInput(
+                f"ParseDates(zone=...) does not work on {frame.implementation}, which keeps the "
+                "zone in its connection; use a Polars, pandas or Arrow frame, or a Table"
+            )
+        return frame.with_columns(*(self._parsed(name).alias(name) for name in names))
 
     def _parsed(self, name: str) -> nw.Expr:
+        times = any(code in form for form in self.formats for code in (*_TIMES, "%-H"))
         column = nw.col(name).str.strip_chars()
-        found = []
-        for form in self.formats:
-            pattern = form.replace(".", r"\.")
-            for code, digits in _DIGITS.items():
-                pattern = pattern.replace(code, digits)
-            if "%" in pattern:
-                raise InvalidInput(f"{form!r}: dates have %Y %m %d, such as %d.%m.%Y")
-            fits = nw.when(column.str.contains(f"^{pattern}$")).then(column)
-            found.append(fits.str.to_date(format=form))
-        return nw.coalesce(*found).alias(name)
+        found = [_read(column, form, times=times) for form in self.formats]
+        parsed = nw.coalesce(*found)
+        if self.zone is not None and times:
+            parsed = _in_utc(parsed, self.zone)
+        return parsed
+
+    def reads(self) -> set[str]:
+        """Return the columns that the step looks at."""
+        return set(self.columns)
+
+    def writes(self) -> set[str]:
+        """Return the columns that the step changes."""
+        return set(self.columns)
 
     def explain(self) -> str:
         """Return a sentence on the step."""
-        return f"read dates in {', '.join(self.columns)}"
+        zone = f", {self.zone} to UTC" if self.zone else ""
+        return f"read {', '.join(self.columns)} as {' or '.join(self.formats)}{zone}"
 
 
-_DIGITS = {
-    "%Y": "[12][0-9]{3}",
-    "%m": "(0[1-9]|1[0-2])",
-    "%d": "(0[1-9]|[12][0-9]|3[01])",
-}
+def _read(column: nw.Expr, form: str, *, times: bool) -> nw.Expr:
+    """Return what one form makes of text, empty where it does not fit."""
+    if any(code in form for code in _SHORT):
+        for code, full in _SHORT.items():
+            form = form.replace(code, full)
+        for digit in range(10):
+            column = column.str.replace_all(rf"\b{digit}\b", f"0{digit}")
+    pattern, places, width = "", dict[str, int](), 0
+    for part in re.findall(r"%.|[^%]", form):
+        if part in _CODES:
+            digits, size = _CODES[part]
+            places[part] = width
+            pattern, width = pattern + digits, width + size
+        else:
+            pattern, width = pattern + re.escape(part), width + len(part)
+    if "%" in re.sub("|".join(_CODES), "", form) or not {"%Y", "%m", "%d"} <= places.keys():
+        raise InvalidInput(
+            f"{form!r} is no form of a date: it has %Y, %m and %d, and may have %H %M %S, such as "
+            "%d.%m.%Y %H:%M"
+        )
+    fits = nw.when(column.str.contains(f"^{pattern}$")).then(column)
+    year, month, day = (
+        fits.str.slice(places[code], _CODES[code][1]).cast(nw.Int64) for code in ("%Y", "%m", "%d")
+    )
+    leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
+    exists = reduce(
+        and_,
+        [
+            (day <= 30) | ~month.is_in([4, 6, 9, 11]),
+            (day <= 28) | (month != 2) | (leap & (day == 29)),
+        ],
+    )
+    real = nw.when(exists).then(fits)
+    if not times:
+        return real.str.to_date(format=form)
+    if not any(code in form for code in _TIMES):
+        return real.str.to_date(format=form).cast(nw.Datetime("us"))
+    return real.str.to_datetime(format=form).cast(nw.Datetime("us"))
+
+
+def _in_utc(parsed: nw.Expr, zone: str) -> nw.Expr:
+    """Return times as UTC; an hour that a zone skips or repeats has no one answer: empty."""
+    import zoneinfo
+
+    try:
+        zoneinfo.ZoneInfo(zone)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError) as error:
+        raise InvalidInput(
+            f"{zone!r} is no time zone; write one such as Europe/Kyiv or UTC"
+        ) from error
+
+    def change(series: Any) -> Any:
+        native = series.to_native().dt.replace_time_zone(
+            zone, ambiguous="null", non_existent="null"
+        )
+        return nw.from_native(native.dt.convert_time_zone("UTC"), series_only=True)
+
+    return parsed.map_batches(change, return_dtype=nw.Datetime("us", "UTC"))
+
 
 Part = Literal["year", "month", "day", "weekday", "hour", "minute", "ordinal_day"]
 _PERIODS = {"month": 12, "day": 31, "weekday": 7, "hour": 24, "minute": 60, "ordinal_day": 366}
 
 
 class DateParts(Step, frozen=True, kw_only=True, tag="date_parts"):
-    """Add parts of a date as columns; as sine and cosine where ``cyclic``."""
+    """Add parts of a date as columns; as sine and cosine where ``cyclic``.
+
+    Attributes:
+        parts: ``weekday`` is 1 on Mondays, ``ordinal_day`` counts from 1 January.
+        cyclic: so that December lies beside January; the year stays a number.
+        keep: whether the date itself stays.
+    """
 
     column: str
     parts: tuple[Part, ...] = ("year", "month", "weekday")
@@ -65,6 +156,12 @@ class DateParts(Step, frozen=True, kw_only=True, tag="date_parts"):
     def apply(self, frame: Frame) -> Frame:
         """Return the frame with the parts."""
         present(frame, [self.column], "DateParts")
+        kind = frame.collect_schema()[self.column]
+        if not kind.is_temporal() or (kind == nw.Date and {"hour", "minute"} & set(self.parts)):
+            raise InvalidInput(
+                f"DateParts({self.column!r}, parts={self.parts}) needs dates or times; the column "
+                f"is {kind}. Put ParseDates in front"
+            )
         columns = []
         for part in self.parts:
             value = getattr(nw.col(self.column).dt, part)().cast(nw.Int64)
@@ -77,6 +174,11 @@ class DateParts(Step, frozen=True, kw_only=True, tag="date_parts"):
         frame = frame.with_columns(*columns)
         return frame if self.keep else frame.drop(self.column)
 
+    def reads(self) -> set[str]:
+        """Return the column that the step looks at."""
+        return {self.column}
+
     def explain(self) -> str:
         """Return a sentence on the step."""
-        return f"{', '.join(self.parts)} of {self.column}"
+        cyclic = ", as sine and cosine" if self.cyclic else ""
+        return f"{', '.join(self.parts)} of {self.column}{cyclic}"

@@ -74,12 +74,15 @@ def settled(frame: Frame) -> tuple[Frame, int | None]:
 def like(frame: Frame, rows: Any) -> Frame:
     """Return a Polars frame as one of the engine, and the connection, of another frame."""
     native: Any = frame.to_native()
-    if frame.implementation.is_polars():
-        return nw.from_native(rows.lazy())
-    arrow = rows.to_arrow()
-    if frame.implementation.is_duckdb():
-        # Found by its name here; the relation holds on to it.
-        return nw.from_native(native.query("_other", "select * from arrow"))
-    if frame.implementation.is_pyspark():
-        return nw.from_native(native.sparkSession.createDataFrame(arrow))
-    raise InvalidInput(f"this step does not work on {frame.implementation}; use Polars or DuckDB")
+    kind = frame.implementation
+    if kind.is_polars():
+        native = rows.lazy()
+    elif kind.is_duckdb():
+        arrow = rows.to_arrow()  # found by its name; the relation holds on to it
+        native = native.query("_other", "select * from arrow")
+    elif kind.is_pyspark():
+        native = native.sparkSession.createDataFrame(rows.to_arrow())
+    else:
+        raise InvalidInput(f"this step does not work on {kind}; use Polars or DuckDB")
+    done: Frame = nw.from_native(native)
+    return done

@@ -1,5 +1,6 @@
 """Imputation: gaps are filled."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, Self
 
 import msgspec
@@ -7,11 +8,13 @@ import narwhals as nw
 from msgspec import field
 
 from lepton_ai.core.errors import InvalidInput
-from lepton_ai.data.recipes.step import Frame, Step, numeric, present, statistics
+from lepton_ai.data.recipes import models
+from lepton_ai.data.recipes.engines import like
+from lepton_ai.data.recipes.step import Frame, Step, all_but_hidden, numeric, present, statistics
 
 __all__ = ["Impute"]
 
-Method = Literal["constant", "mean", "median", "mode", "forward", "model"]
+_MODELS = ("model", "neighbours")
 
 
 class Impute(Step, frozen=True, kw_only=True, tag="impute"):
@@ -19,94 +22,160 @@ class Impute(Step, frozen=True, kw_only=True, tag="impute"):
 
     Attributes:
         columns: which; all columns of numbers unless named.
-        method: ``forward`` takes the value before, in an order and within groups; ``model`` a
-            ridge regression on the other columns of numbers.
+        method: ``constant``, ``mean``, ``median``, ``mode`` (of equally frequent values the
+            least), ``forward`` (the value before, in an order and within groups), ``model`` (a
+            ridge regression on the other columns) or ``neighbours`` (the mean of the nearest
+            training rows, which the recipe then holds; computed in memory).
         value: for ``constant``.
         order: for ``forward``; so is ``by``, the columns within whose equal values it looks.
+        predictors: for ``model`` and ``neighbours``, the columns of numbers to go by; unless
+            named, those that are imputed.
+        nearest: for ``neighbours``, how many.
         flag: add a column ``<name>_missing`` that says where a gap was.
         values: what was learned, by column.
-        weights: for ``model``: the means and weights of the predictors, by column.
+        weights: for ``model``: means and weights of the predictors, by column.
+        examples: for ``neighbours``: training rows, at most 1,000, by column.
     """
 
     learns: ClassVar[bool] = True
     columns: tuple[str, ...] = ()
-    method: Method = "median"
-    value: Any = None
+    method: Literal["constant", "mean", "median", "mode", "forward", "model", "neighbours"] = (
+        "median"
+    )
+    value: str | bool | int | float | None = None
     order: tuple[str, ...] = ()
     by: tuple[str, ...] = ()
+    predictors: tuple[str, ...] = ()
+    nearest: int = 5
     flag: bool = False
     values: dict[str, Any] = field(default_factory=dict)
     weights: dict[str, dict[str, tuple[float, float]]] = field(default_factory=dict)
+    examples: dict[str, tuple[float | None, ...]] = field(default_factory=dict)
+
+    @property
+    def alone(self) -> bool:  # type: ignore[override]
+        """Whether a record can be treated by itself."""
+        return self.method != "forward"
 
     def _columns(self, frame: Frame) -> list[str]:
-        if self.method in ("mean", "median", "model"):
+        if self.method in ("mean", "median", *_MODELS):
             return numeric(frame, self.columns, f"Impute(method={self.method!r})")
-        return present(frame, self.columns, "Impute") or frame.collect_schema().names()
+        if self.method == "forward" and not self.order:
+            raise InvalidInput("Impute(method='forward') needs an order: order=('time',)")
+        present(frame, [*self.order, *self.by], "Impute")
+        return present(frame, self.columns, "Impute") or [
+            name for name in all_but_hidden(frame) if name not in (*self.order, *self.by)
+        ]
 
-    def fit(self, frame: Frame) -> Self:
-        """Learn what fills the gaps."""
+    def asks(self, frame: Frame) -> dict[str, nw.Expr] | None:
+        """Ask for means or medians; the other methods learn in their own ways."""
+        if self.method not in ("mean", "median"):
+            return None
         names = self._columns(frame)
-        if self.method == "constant":
-            return msgspec.structs.replace(self, values=dict.fromkeys(names, self.value))
-        if self.method == "forward":
-            return msgspec.structs.replace(self, values=dict.fromkeys(names))
-        if self.method == "mode":
-            return msgspec.structs.replace(self, values={n: _mode(frame, n) for n in names})
-        wanted = {name: _centre(name, self.method) for name in names}
-        found = statistics(frame, wanted)
+        median = self.method == "median"
+        return {n: nw.col(n).median() if median else nw.col(n).mean() for n in names}
+
+    def told(self, found: Mapping[str, Any]) -> Self:
+        """Learn what fills the gaps."""
         empty = [name for name, value in found.items() if value is None]
         if empty:
             raise InvalidInput(
                 f"the columns {empty} have no value at all to learn from; drop them with "
                 "DropColumns"
             )
-        fitted = msgspec.structs.replace(self, values=found)
-        if self.method != "model":
-            return fitted
-        return msgspec.structs.replace(fitted, weights=_ridge(frame, names, found))
+        return msgspec.structs.replace(self, values=dict(found))
+
+    def fit(self, frame: Frame) -> Self:
+        """Learn what fills the gaps."""
+        names = self._columns(frame)
+        if self.method == "constant":
+            if self.value is None:
+                raise InvalidInput("Impute(method='constant') needs a value: value=0")
+            return msgspec.structs.replace(self, values=dict.fromkeys(names, self.value))
+        if self.method == "forward":
+            return msgspec.structs.replace(self, values=dict.fromkeys(names))
+        if self.method == "mode":
+            return msgspec.structs.replace(self, values={n: _mode(frame, n) for n in names})
+        if self.method not in _MODELS:
+            return super().fit(frame)
+        others = numeric(frame, self.predictors, "Impute(predictors=...)")
+        every = [*dict.fromkeys([*names, *(others if self.predictors else [])])]
+        means = {name: nw.col(name).cast(nw.Float64).mean() for name in every}
+        done = self.told(statistics(frame, means))
+        sample = models.sample(frame, every, 1_000 if self.method == "neighbours" else 100_000)
+        if self.method == "neighbours":
+            return msgspec.structs.replace(done, examples=models.kept(sample, every))
+        predictors = others if self.predictors else every
+        weights = models.ridge(sample, every, names, predictors, done.values)
+        return msgspec.structs.replace(done, weights=weights)
 
     def apply(self, frame: Frame) -> Frame:
         """Return the frame without those gaps."""
         names = present(frame, list(self.values), "Impute")
+        wanted = [n for n in names if not self.columns or n in self.columns]
         if self.flag:
             frame = frame.with_columns(
-                *(nw.col(name).is_null().alias(f"{name}_missing") for name in names)
+                *(nw.col(name).is_null().alias(f"{name}_missing") for name in wanted)
             )
+        if self.method == "neighbours":
+            whole = frame.collect("polars").to_native()
+            return like(frame, models.by_neighbours(whole, wanted, self.examples, self.nearest))
         schema = frame.collect_schema()
-        return frame.with_columns(*(self._filled(name, schema[name]) for name in names))
+        return frame.with_columns(*(self._filled(n, schema[n]).alias(n) for n in wanted))
 
     def _filled(self, name: str, kind: Any) -> nw.Expr:
         column = nw.col(name)
         if self.method == "forward":
-            if not self.order:
-                raise InvalidInput("Impute(method='forward') needs an order: order=('time',)")
             filled = column.fill_null(strategy="forward")
-            return (
-                filled.over(*self.by, order_by=list(self.order))
-                if self.by
-                else filled.over(order_by=list(self.order))
-            )
+            return filled.over(*self.by, order_by=list(self.order))
         value = self.values[name]
+        if self.method == "model":
+            return nw.coalesce(column.cast(nw.Float64), self._guess(name, float(value)))
+        if value is None:
+            return column
+        _check(name, kind, value)
         if kind.is_integer() and isinstance(value, float) and value % 1:
             column = column.cast(nw.Float64)
-        if self.method != "model":
-            return nw.coalesce(column, nw.lit(value)).alias(name)
-        guess: nw.Expr = nw.lit(float(value))
-        for other, (mean, weight) in self.weights[name].items():
-            known = nw.coalesce(nw.col(other).cast(nw.Float64), nw.lit(mean))
-            guess = guess + (known - mean) * weight
-        return nw.coalesce(column.cast(nw.Float64), guess).alias(name)
+        elif kind.is_numeric() and not isinstance(value, bool):
+            return nw.coalesce(column, nw.lit(value, dtype=kind))
+        return nw.coalesce(column, nw.lit(value))
+
+    def _guess(self, name: str, mean: float) -> nw.Expr:
+        guess: nw.Expr = nw.lit(mean)
+        for other, (centre, weight) in self.weights[name].items():
+            known = nw.coalesce(nw.col(other).cast(nw.Float64), nw.lit(centre))
+            guess = guess + (known - centre) * weight
+        return guess
+
+    def reads(self) -> set[str] | None:
+        """Return the columns that the step looks at."""
+        if not self.columns:
+            return None
+        return {*self.columns, *self.order, *self.by, *self.predictors}
+
+    def writes(self) -> set[str] | None:
+        """Return the columns that the step changes and adds."""
+        if not self.columns:
+            return None
+        return {*self.columns, *(f"{name}_missing" for name in self.columns if self.flag)}
 
     def explain(self) -> str:
         """Return a sentence on the step and what it learned."""
-        learned = ", ".join(f"{name} by {_short(value)}" for name, value in self.values.items())
-        if self.method in ("forward", "model"):
-            learned = ", ".join(self.values)
-        return f"fill gaps ({self.method}): {learned or ', '.join(self.columns) or 'all numbers'}"
+        names: Sequence[str] = self.columns or [*self.values]
+        learned = ", ".join(f"{name} by {_short(self.values.get(name))}" for name in names)
+        if not self.values or self.method in ("forward", *_MODELS):
+            learned = ", ".join(names) or "all columns of numbers"
+        more = f", from {', '.join(self.predictors)}" if self.predictors else ""
+        return f"fill gaps ({self.method}): {learned}{more}"
 
 
-def _centre(name: str, method: Method) -> nw.Expr:
-    return nw.col(name).median() if method == "median" else nw.col(name).mean()
+def _check(name: str, kind: Any, value: Any) -> None:
+    text = isinstance(value, str)
+    if text != (kind == nw.String) and (text or kind.is_numeric() or kind == nw.String):
+        raise InvalidInput(
+            f"column {name!r} is {kind}; its gaps cannot be filled with {value!r}, which is "
+            f"{'text' if text else 'no text'}"
+        )
 
 
 def _mode(frame: Frame, name: str) -> Any:
@@ -120,37 +189,6 @@ def _mode(frame: Frame, name: str) -> Any:
         .collect("polars")
     )
     return counts[name][0] if len(counts) else None
-
-
-def _ridge(
-    frame: Frame, names: list[str], means: dict[str, Any]
-) -> dict[str, dict[str, tuple[float, float]]]:
-    """Return, for each column, means and weights of the others, by ridge regression.
-
-    Hoerl and Kennard, "Ridge Regression", Technometrics 12 (1970); penalty of 1 on standardised
-    predictors, on a sample of at most 100,000 rows.
-    """
-    import numpy as np
-
-    sample = frame.select(*(nw.col(name).cast(nw.Float64) for name in names)).head(100_000)
-    matrix = sample.collect("polars").to_numpy()
-    centre = np.array([float(means[name]) for name in names])
-    gaps = np.isnan(matrix)
-    known = np.where(gaps, centre, matrix) - centre
-    spread = known.std(axis=0)
-    spread[spread == 0] = 1.0
-    scaled = known / spread
-    weights = {}
-    for place, name in enumerate(names):
-        others = [other for other in range(len(names)) if other != place]
-        rows = ~gaps[:, place]
-        left, right = scaled[rows][:, others], known[rows, place]
-        solved = np.linalg.solve(left.T @ left + np.eye(len(others)), left.T @ right)
-        weights[name] = {
-            names[other]: (float(centre[other]), float(weight / spread[other]))
-            for other, weight in zip(others, solved, strict=True)
-        }
-    return weights
 
 
 def _short(value: Any) -> str:

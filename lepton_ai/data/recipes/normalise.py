@@ -1,60 +1,94 @@
-"""Normalisation: text, categories and units come to one form."""
+"""Normalisation: text and categories come to one form."""
 
 import unicodedata
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import msgspec
 import narwhals as nw
 from msgspec import field
 
-from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.recipes.step import Frame, Step, present, textual
 
-__all__ = ["Rare", "Tidy", "Units"]
+__all__ = ["Rare", "Tidy"]
 
 
 class Tidy(Step, frozen=True, kw_only=True, tag="tidy"):
-    """Bring text to one form: blanks, case, and words that mean the same.
+    """Bring text to one form: characters, blanks, case, and words that mean the same.
 
     Attributes:
         columns: which; all columns of text unless named.
+        unicode: ``NFKC`` writes characters that mean the same in one way (Unicode Annex 15), so
+            that a ligature is two letters and a wide digit a digit; None leaves them.
         case: ``lower``, ``upper``, or None to leave it.
         synonyms: what is written, after the above, and what it means.
         empty: texts that mean nothing is known.
     """
 
     columns: tuple[str, ...] = ()
-    case: str | None = None
+    unicode: Literal["NFC", "NFKC"] | None = None
+    case: Literal["lower", "upper"] | None = None
     synonyms: dict[str, str] = field(default_factory=dict)
     empty: tuple[str, ...] = ("", "-", "?", "n/a", "N/A", "null", "NULL")
 
     def apply(self, frame: Frame) -> Frame:
         """Return the frame with tidy text."""
         names = textual(frame, self.columns, "Tidy")
+        if self.unicode is not None:
+            frame = _normalised(frame, names, self.unicode)
         return frame.with_columns(*(self._tidied(name) for name in names))
 
     def _tidied(self, name: str) -> nw.Expr:
         column = nw.col(name).str.replace_all(r"\s+", " ").str.strip_chars()
-        if self.case == "lower":
-            column = column.str.to_lowercase()
-        elif self.case == "upper":
-            column = column.str.to_uppercase()
-        elif self.case is not None:
-            raise InvalidInput(f"Tidy(case=...) is 'lower', 'upper' or None; got {self.case!r}")
+        if self.case is not None:
+            lower = self.case == "lower"
+            column = column.str.to_lowercase() if lower else column.str.to_uppercase()
         for written, meant in self.synonyms.items():
-            column = (
-                nw.when(column == unicodedata.normalize("NFC", written))
-                .then(nw.lit(meant))
-                .otherwise(column)
-            )
+            column = nw.when(column == written).then(nw.lit(meant)).otherwise(column)
         if self.empty:
             known = ~column.is_in(list(self.empty))
             column = nw.when(known).then(column)
         return column.alias(name)
 
+    def reads(self) -> set[str] | None:
+        """Return the columns that the step looks at."""
+        return set(self.columns) or None
+
+    def writes(self) -> set[str] | None:
+        """Return the columns that the step changes."""
+        return set(self.columns) or None
+
     def explain(self) -> str:
         """Return a sentence on the step."""
-        return f"tidy text of {', '.join(self.columns) or 'all text columns'}"
+        done = [
+            *([self.unicode] if self.unicode else []),
+            "blanks",
+            *([f"{self.case} case"] if self.case else []),
+            *(f"{old!r} is {new!r}" for old, new in self.synonyms.items()),
+        ]
+        return f"tidy {', '.join(self.columns) or 'all text'}: {', '.join(done)}"
+
+
+def _normalised(frame: Frame, names: list[str], form: Literal["NFC", "NFKC"]) -> Frame:
+    if frame.implementation.is_polars():
+        import polars as pl
+
+        native: Any = frame.to_native()
+        done: Frame = nw.from_native(
+            native.with_columns(pl.col(name).str.normalize(form) for name in names)
+        )
+        return done
+    # Other engines have no such function: the few texts that it would change are looked up.
+    for name in names:
+        odd = frame.filter(nw.col(name).str.contains(r"[^\x00-\x7F]")).select(name).unique()
+        texts: list[str] = odd.collect("polars")[name].to_list()
+        changed = {text: unicodedata.normalize(form, text) for text in texts}
+        changed = {text: new for text, new in changed.items() if text != new}
+        if changed:
+            looked = nw.col(name).replace_strict(
+                list(changed), list(changed.values()), default=None, return_dtype=nw.String
+            )
+            frame = frame.with_columns(nw.coalesce(looked, nw.col(name)).alias(name))
+    return frame
 
 
 class Rare(Step, frozen=True, kw_only=True, tag="rare"):
@@ -92,60 +126,16 @@ class Rare(Step, frozen=True, kw_only=True, tag="rare"):
             columns.append(nw.when(stays).then(column).otherwise(nw.lit(self.other)).alias(name))
         return frame.with_columns(*columns)
 
+    def reads(self) -> set[str] | None:
+        """Return the columns that the step looks at."""
+        return set(self.columns) | set(self.kept) or None
+
+    def writes(self) -> set[str] | None:
+        """Return the columns that the step changes."""
+        return self.reads()
+
     def explain(self) -> str:
         """Return a sentence on the step and what it learned."""
         learned = ", ".join(f"{name} keeps {len(kept)}" for name, kept in self.kept.items())
-        return f"categories rarer than {self.share:.1%} become {self.other!r}: {learned}"
-
-
-# What a unit is in the base unit of its kind.
-FACTORS: dict[str, dict[str, float]] = {
-    "mass": {"kg": 1.0, "g": 1e-3, "mg": 1e-6, "ug": 1e-9, "lb": 0.45359237, "oz": 0.028349523125},
-    "length": {"m": 1.0, "cm": 0.01, "mm": 1e-3, "km": 1e3, "in": 0.0254, "ft": 0.3048},
-    "time": {"s": 1.0, "ms": 1e-3, "min": 60.0, "h": 3600.0, "d": 86400.0},
-    "pressure": {"Pa": 1.0, "kPa": 1e3, "bar": 1e5, "mmHg": 133.322387415, "psi": 6894.757293168},
-    "volume": {"L": 1.0, "dL": 0.1, "mL": 1e-3, "m3": 1e3},
-}
-
-
-class Units(Step, frozen=True, kw_only=True, tag="units"):
-    """Turn measurements into numbers of one unit, such as ``"180 lb"`` into kilograms.
-
-    Attributes:
-        column: numbers, which are in ``assume``, or text that ends in a unit.
-        to: the unit wanted; factors by NIST SP 811 (2008).
-        assume: the unit of what names none.
-    """
-
-    column: str
-    to: str
-    assume: str | None = None
-
-    def apply(self, frame: Frame) -> Frame:
-        """Return the frame with numbers; what names no known unit becomes empty."""
-        present(frame, [self.column], "Units")
-        kind = next((units for units in FACTORS.values() if self.to in units), None)
-        if kind is None or self.assume not in {None, *kind}:
-            raise InvalidInput(
-                f"Units({self.column!r}, to={self.to!r}, assume={self.assume!r}): known are "
-                f"{'; '.join(', '.join(units) for units in FACTORS.values())}"
-            )
-        column = nw.col(self.column)
-        if frame.collect_schema()[self.column].is_numeric():
-            factor = kind[self.assume or self.to] / kind[self.to]
-            return frame.with_columns((column.cast(nw.Float64) * factor).alias(self.column))
-        number = column.str.replace_all(r"[^0-9.eE+-].*$", "")
-        result: nw.Expr = nw.lit(None, dtype=nw.Float64)
-        for unit, size in kind.items():
-            pattern = rf"^\s*[+-]?[0-9]+(\.[0-9]+)?\s*{unit}\s*$"
-            value = nw.when(column.str.contains(pattern)).then(number).cast(nw.Float64)
-            result = nw.coalesce(result, value * (size / kind[self.to]))
-        if self.assume is not None:
-            bare = column.str.contains(r"^\s*[+-]?[0-9]+(\.[0-9]+)?\s*$")
-            value = nw.when(bare).then(number.str.strip_chars()).cast(nw.Float64)
-            result = nw.coalesce(result, value * (kind[self.assume] / kind[self.to]))
-        return frame.with_columns(result.alias(self.column))
-
-    def explain(self) -> str:
-        """Return a sentence on the step."""
-        return f"{self.column} in {self.to}"
+        what = learned or ", ".join(self.columns) or "all text"
+        return f"categories rarer than {self.share:.1%} become {self.other!r}: {what}"

@@ -1,12 +1,13 @@
 """Outliers: values far from the rest are clipped, emptied, or their rows dropped."""
 
-from typing import ClassVar, Literal, Self
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Self
 
 import msgspec
 import narwhals as nw
 from msgspec import field
 
-from lepton_ai.data.recipes.step import Frame, Step, numeric, statistics
+from lepton_ai.data.recipes.step import Frame, Step, numeric
 
 __all__ = ["Outliers"]
 
@@ -36,37 +37,38 @@ class Outliers(Step, frozen=True, kw_only=True, tag="outliers"):
         """Whether rows are dropped."""
         return self.action == "drop"
 
-    def fit(self, frame: Frame) -> Self:
+    def asks(self, frame: Frame) -> dict[str, nw.Expr]:
+        """Ask for quartiles, means or quantiles."""
+        if self.method == "given":
+            return {}
+        wanted: dict[str, nw.Expr] = {}
+        for name in numeric(frame, self.columns, "Outliers"):
+            column = nw.col(name).cast(nw.Float64)
+            if self.method == "z":
+                low, high = column.mean(), column.std()
+            else:
+                tail = 0.25 if self.method == "iqr" else self.tail
+                low, high = column.quantile(tail, "linear"), column.quantile(1 - tail, "linear")
+            wanted |= {f"low {name}": low, f"high {name}": high}
+        return wanted
+
+    def told(self, found: Mapping[str, Any]) -> Self:
         """Learn the bounds."""
         if self.method == "given":
             return self
-        names = numeric(frame, self.columns, "Outliers")
-        wanted: dict[str, nw.Expr] = {}
-        for place, name in enumerate(names):
-            column = nw.col(name).cast(nw.Float64)
-            low, high = {
-                "iqr": (column.quantile(0.25, "linear"), column.quantile(0.75, "linear")),
-                "z": (column.mean(), column.std()),
-                "quantile": (
-                    column.quantile(self.tail, "linear"),
-                    column.quantile(1 - self.tail, "linear"),
-                ),
-            }[self.method]
-            wanted |= {f"l{place}": low, f"h{place}": high}
-        found = statistics(frame, wanted)
         bounds = {}
-        for place, name in enumerate(names):
-            low_value, high_value = found[f"l{place}"], found[f"h{place}"]
-            if low_value is None or high_value is None:
+        for word, low in found.items():
+            name = word.removeprefix("low ")
+            high = found.get(f"high {name}")
+            if name == word or low is None or high is None:
                 continue
+            reach = self.width * (high - low if self.method == "iqr" else high)
             if self.method == "iqr":
-                reach = self.width * (high_value - low_value)
-                bounds[name] = (low_value - reach, high_value + reach)
+                bounds[name] = (low - reach, high + reach)
             elif self.method == "z":
-                reach = self.width * high_value
-                bounds[name] = (low_value - reach, low_value + reach)
+                bounds[name] = (low - reach, low + reach)
             else:
-                bounds[name] = (low_value, high_value)
+                bounds[name] = (low, high)
         return msgspec.structs.replace(self, bounds=bounds)
 
     def apply(self, frame: Frame) -> Frame:
@@ -85,6 +87,14 @@ class Outliers(Step, frozen=True, kw_only=True, tag="outliers"):
         if self.action == "clip":
             return column.cast(nw.Float64).clip(low, high).alias(name)
         return nw.when((column >= low) & (column <= high)).then(column).alias(name)
+
+    def reads(self) -> set[str] | None:
+        """Return the columns that the step looks at."""
+        return set(self.columns) | set(self.bounds) or None
+
+    def writes(self) -> set[str] | None:
+        """Return the columns that the step changes."""
+        return self.reads()
 
     def explain(self) -> str:
         """Return a sentence on the step and what it learned."""

@@ -6,10 +6,11 @@ import polars as pl
 
 from lepton_ai.data.recipes.clean import Deduplicate, DropColumns
 from lepton_ai.data.recipes.dates import ParseDates
+from lepton_ai.data.recipes.engines import opened
 from lepton_ai.data.recipes.impute import Impute
 from lepton_ai.data.recipes.normalise import Rare, Tidy
 from lepton_ai.data.recipes.outliers import Outliers
-from lepton_ai.data.recipes.recipe import Recipe, _lazy
+from lepton_ai.data.recipes.recipe import Recipe
 
 __all__ = ["propose_recipe"]
 
@@ -27,7 +28,7 @@ def propose_recipe(data: Any, target: str | None = None) -> Recipe:
         data: as `Recipe.fit` takes it.
         target: a column that no step touches.
     """
-    frame, _ = _lazy(data)
+    frame, _, _ = opened(data)
     sample: pl.DataFrame = frame.head(_SAMPLE).collect("polars").to_native()
     rows = sample.height
     steps: list[tuple[Any, str]] = []

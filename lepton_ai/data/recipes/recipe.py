@@ -1,40 +1,23 @@
 """Recipe: a list of steps as data, fitted on training rows and then applied to any others."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any, Self
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
-import narwhals as nw
 from msgspec import Struct
 
 from lepton_ai.core.errors import Corrupt, InvalidInput
-from lepton_ai.data.recipes.aggregate import Aggregate, Calendar
-from lepton_ai.data.recipes.clean import (
-    Deduplicate,
-    DropColumns,
-    DropMissing,
-    FuzzyDuplicates,
-    Invalid,
-)
-from lepton_ai.data.recipes.dates import DateParts, ParseDates
-from lepton_ai.data.recipes.derive import Derive, Filter, Rename, Select
-from lepton_ai.data.recipes.encode import Bin, HashEncode, OneHot, Ordinal, TargetEncode
-from lepton_ai.data.recipes.impute import Impute
-from lepton_ai.data.recipes.normalise import Rare, Tidy, Units
-from lepton_ai.data.recipes.outliers import Outliers
-from lepton_ai.data.recipes.scale import Scale
-from lepton_ai.data.recipes.step import Frame, Step
-from lepton_ai.data.recipes.text import Embed, Tfidf
-from lepton_ai.data.recipes.windows import Lag, Rolling
+from lepton_ai.data.recipes.engines import opened
+from lepton_ai.data.recipes.fitting import apply_steps, fit_steps
+from lepton_ai.data.recipes.step import Step
+from lepton_ai.data.recipes.steps import AnyStep
 
-__all__ = ["AnyStep", "Recipe"]
+if TYPE_CHECKING:
+    from lepton_ai.data.table import Table
+    from lepton_ai.storage import Workspace
 
-AnyStep = (
-    Aggregate | Bin | Calendar | DateParts | Deduplicate | Derive | DropColumns | DropMissing
-    | Embed | Filter | FuzzyDuplicates | HashEncode | Impute | Invalid | Lag | OneHot | Ordinal
-    | Outliers | ParseDates | Rare | Rename | Rolling | Scale | Select | TargetEncode | Tfidf
-    | Tidy | Units
-)  # fmt: skip
+__all__ = ["Recipe"]
 
 
 class Recipe(Struct, frozen=True, omit_defaults=True):
@@ -44,11 +27,31 @@ class Recipe(Struct, frozen=True, omit_defaults=True):
         steps: what is done, first to last.
         reasons: why each step was proposed, for the first ones at least.
         fitted: whether the steps have learned what they need.
+        counts: once fitted, the training rows before each step and after the last, None where
+            counting them would have taken a pass of its own.
     """
 
     steps: tuple[AnyStep, ...]
     reasons: tuple[str, ...] = ()
     fitted: bool = False
+    counts: tuple[int | None, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Take a list of steps too.
+
+        Raises:
+            InvalidInput: something in it is no step.
+        """
+        steps: Any = self.steps
+        if isinstance(steps, Step) or not isinstance(steps, Iterable):
+            raise InvalidInput(f"a recipe is a list of steps: Recipe([...]); got {steps!r}")
+        steps = tuple(steps)
+        odd = next((step for step in steps if not isinstance(step, AnyStep)), None)
+        if odd is not None:
+            raise InvalidInput(
+                f"{odd!r} is no step; see lepton_ai.data.recipes for those there are"
+            )
+        msgspec.structs.force_setattr(self, "steps", steps)
 
     @classmethod
     def of(cls, *steps: Any) -> Self:
@@ -71,24 +74,10 @@ class Recipe(Struct, frozen=True, omit_defaults=True):
 
         The rows come back in the kind of frame that they came in.
         """
-        frame, back = _lazy(data)
-        fitted: list[AnyStep] = []
-        moved = False
-        for place, step in enumerate(self.steps):
-            if step.learns and moved and any(later.learns for later in self.steps[place:]):
-                # What was asked for so far is done once, not again for each thing learned.
-                frame, moved = _settled(frame), False
-            try:
-                done = step.fit(frame)
-                if isinstance(done, TargetEncode):
-                    frame = done.cross_fit(frame)
-                else:
-                    frame = done.apply(frame)
-            except (TypeError, AttributeError) as error:
-                raise InvalidInput(f"step {place + 1}, {_kind(step)}: {error}") from error
-            moved = moved or step.rows
-            fitted.append(done)
-        return msgspec.structs.replace(self, steps=tuple(fitted), fitted=True), back(frame)
+        frame, back, at_hand = opened(data)
+        steps, counts, frame = fit_steps(self.steps, frame, at_hand=at_hand)
+        fitted = type(self)(tuple(steps), self.reasons, fitted=True, counts=tuple(counts))
+        return fitted, back(frame)
 
     def apply(self, data: Any, *, serving: bool = False) -> Any:
         """Return the rows after all steps, in the kind of frame that they came in.
@@ -102,21 +91,57 @@ class Recipe(Struct, frozen=True, omit_defaults=True):
         """
         if not self.fitted and any(step.learns for step in self.steps):
             raise InvalidInput("the recipe was not fitted; call fit with training rows first")
-        frame, back = _lazy(data)
-        for step in self.steps:
-            if not (serving and step.rows):
-                frame = step.apply(frame)
-        return back(frame)
+        frame, back, _ = opened(data)
+        return back(apply_steps(self.steps, frame, serving=serving))
+
+    def run(
+        self, table: "Table | str", name: str, *, workspace: "Workspace | None" = None
+    ) -> "Table":
+        """Apply to a table of the workspace and store the result; see `run_recipe`."""
+        from lepton_ai.data.recipes.stored import run_recipe
+
+        return run_recipe(self, table, name, workspace=workspace)
 
     def then(self, *steps: Any) -> Self:
         """Return the recipe with more steps at the end; it is to be fitted again."""
-        return type(self)((*self.steps, *steps), self.reasons)
+        return self.insert(len(self.steps), *steps)
 
-    def without(self, place: int) -> Self:
-        """Return the recipe without the step at a place, counted from 0."""
-        kept = [step for at, step in enumerate(self.steps) if at != place]
-        reasons = tuple(why for at, why in enumerate(self.reasons) if at != place)
-        return type(self)(tuple(kept), reasons)
+    def insert(self, place: int | str, *steps: Any) -> Self:
+        """Return the recipe with steps put in front of one, by place from 0 or by name."""
+        at = len(self.steps) if place == len(self.steps) else self._place(place)
+        reasons = self._reasons()
+        reasons[at:at] = [""] * len(steps)
+        return self._edited((*self.steps[:at], *steps, *self.steps[at:]), reasons)
+
+    def replace(self, place: int | str, step: Any) -> Self:
+        """Return the recipe with another step in the place of one, by place or by name."""
+        at = self._place(place)
+        return self._edited((*self.steps[:at], step, *self.steps[at + 1 :]), self._reasons())
+
+    def without(self, place: int | str) -> Self:
+        """Return the recipe without a step, by place from 0 or by name, such as ``Impute``."""
+        at = self._place(place)
+        reasons = self._reasons()
+        del reasons[at]
+        return self._edited((*self.steps[:at], *self.steps[at + 1 :]), reasons)
+
+    def _edited(self, steps: tuple[Any, ...], reasons: list[str]) -> Self:
+        return type(self)(steps, tuple(reasons) if any(reasons) else ())
+
+    def _reasons(self) -> list[str]:
+        return [*self.reasons, *[""] * (len(self.steps) - len(self.reasons))]
+
+    def _place(self, place: int | str) -> int:
+        names = [type(step).__name__ for step in self.steps]
+        if isinstance(place, str):
+            found = [at for at, name in enumerate(names) if name.lower() == place.lower()]
+            if len(found) == 1:
+                return found[0]
+            many = f"{len(found)} steps are {place}; say which by its place, one of {found}"
+            raise InvalidInput(many if found else f"no step is {place!r}; there are {names}")
+        if not -len(names) <= place < len(names):
+            raise InvalidInput(f"there is no step at {place}; there are {len(names)}, from 0")
+        return place % len(names)
 
     def to_json(self) -> bytes:
         """Return the recipe as JSON; equal recipes give equal bytes."""
@@ -138,11 +163,7 @@ class Recipe(Struct, frozen=True, omit_defaults=True):
 
     def picture(self, path: Any) -> None:
         """Draw the recipe as a flow, into an SVG file."""
-        from pathlib import Path
-
-        from lepton_ai.data.recipes.picture import draw
-
-        Path(path).write_text(draw(self), encoding="utf-8")
+        Path(path).write_text(self._repr_svg_(), encoding="utf-8")
 
     def _repr_svg_(self) -> str:
         from lepton_ai.data.recipes.picture import draw
@@ -157,51 +178,18 @@ class Recipe(Struct, frozen=True, omit_defaults=True):
 
     def __str__(self) -> str:
         lines = [f"Recipe of {len(self.steps)} steps{', fitted' if self.fitted else ''}"]
+        if self.counts and self.counts[0] is not None:
+            lines[0] += f" on {self.counts[0]:,} rows"
         for place, step in enumerate(self.steps):
-            mark = "  (training rows only)" if step.rows else ""
+            mark = f"  ({self.moved(place)})" if step.rows else ""
             lines.append(f"{place + 1:3}. {step.explain()}{mark}")
-            if place < len(self.reasons):
+            if place < len(self.reasons) and self.reasons[place]:
                 lines.append(f"     because {self.reasons[place]}")
         return "\n".join(lines)
 
-
-def _kind(step: Step) -> str:
-    return type(step).__name__
-
-
-def _settled(frame: Frame) -> Frame:
-    """Compute what a lazy Polars frame stands for so far; other engines keep their own plan."""
-    if frame.implementation.is_polars():
-        return frame.collect("polars").lazy()
-    return frame
-
-
-def _lazy(data: Any) -> tuple[Frame, Any]:
-    """Return data as a lazy frame, and what brings a lazy frame back to the kind of the data."""
-    from lepton_ai.data.table import Table
-
-    if isinstance(data, Table):
-        return nw.from_native(data.scan()), lambda frame: frame.to_native().collect()
-    if isinstance(data, Sequence | dict):
-        from lepton_ai.data.frames import frame_of
-
-        data = frame_of(data)
-    try:
-        frame = nw.from_native(data)
-    except TypeError as error:
-        raise InvalidInput(
-            "a recipe works on a Table or a frame of Polars, pandas, Arrow, DuckDB or Spark; got "
-            f"{type(data).__name__}"
-        ) from error
-    if isinstance(frame, nw.LazyFrame):
-        return frame, nw.to_native
-    kind = frame.implementation
-    if kind.is_polars():
-        return frame.lazy(), lambda result: result.collect("polars").to_native()
-
-    def back(result: Frame) -> Any:
-        whole = result.collect("polars")
-        return whole.to_pandas() if kind.is_pandas() else whole.to_arrow()
-
-    # Other frames of memory are computed by Polars: it has every step, they do not.
-    return nw.from_native(frame.to_polars().lazy()), back
+    def moved(self, place: int) -> str:
+        """Say of a step that changes rows how many it left, and that it is for training."""
+        before, after = (self.counts or (None,) * (len(self) + 1))[place : place + 2]
+        if before is None or after is None:
+            return "training rows only"
+        return f"training rows only: {before:,} -> {after:,}"

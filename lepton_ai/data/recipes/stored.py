@@ -1,15 +1,15 @@
 """Recipes in the workspace: named, versioned, and part of the lineage of what they make."""
 
-from typing import Any
-
-import polars as pl
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from lepton_ai.core.errors import InvalidInput
-from lepton_ai.data import tables
-from lepton_ai.data.catalog import open_dataset
+from lepton_ai.data.recipes.join import Looked, joining_in
 from lepton_ai.data.recipes.recipe import Recipe
-from lepton_ai.data.table import Table
 from lepton_ai.storage import Node, Workspace
+
+if TYPE_CHECKING:
+    from lepton_ai.data.table import Table
 
 __all__ = ["open_recipe", "run_recipe", "save_recipe"]
 
@@ -18,7 +18,7 @@ def save_recipe(
     name: str,
     recipe: Recipe,
     *,
-    trained_on: Table | None = None,
+    trained_on: "Table | None" = None,
     workspace: Workspace | None = None,
 ) -> Node:
     """Keep a recipe under a name; other content is the next version.
@@ -28,6 +28,7 @@ def save_recipe(
     """
     place = workspace or Workspace.open()
     parents = [] if trained_on is None else [(trained_on.record().id, "data")]
+    parents += _joined(place, recipe)
     with place.transaction() as transaction:
         address = transaction.put(recipe.to_json())
         return transaction.node(
@@ -54,8 +55,12 @@ def open_recipe(ref: str, workspace: Workspace | None = None) -> Recipe:
 
 
 def run_recipe(
-    recipe: Recipe | str, data: Table | str, name: str, *, workspace: Workspace | None = None
-) -> Table:
+    recipe: Recipe | str,
+    data: "Table | str",
+    name: str,
+    *,
+    workspace: Workspace | None = None,
+) -> "Table":
     """Apply a recipe to a table and store the result, with what it was made from.
 
     A recipe that is not fitted is fitted on these rows, and kept as ``NAME`` fitted.
@@ -63,22 +68,31 @@ def run_recipe(
     Raises:
         InvalidInput: the result would have the name of what it was made from.
     """
-    place = workspace or Workspace.open()
+    # What reads and writes tables is heavy; a served model needs none of it.
+    from lepton_ai.data import tables
+    from lepton_ai.data.catalog import open_dataset
+    from lepton_ai.data.table import Table
+
+    place = workspace or (data.workspace if isinstance(data, Table) else Workspace.open())
     source = open_dataset(data, place) if isinstance(data, str) else data
     if not isinstance(source, Table):
         raise InvalidInput(f"{data} holds no table; recipes are for tables")
     if source.name == name:
         raise InvalidInput(f"the result needs a name of its own, such as {name}_clean")
     chosen = open_recipe(recipe, place) if isinstance(recipe, str) else recipe
-    if chosen.fitted:
-        result = chosen.apply(source)
-    else:
-        chosen, result = chosen.fit_apply(source)
+    with joining_in(place):
+        if chosen.fitted:
+            result = chosen.apply(source)
+        else:
+            chosen, result = chosen.fit_apply(source)
     kept = save_recipe(name, chosen, trained_on=source, workspace=place)
-    parents = [(source.record().id, "data"), (kept.id, "recipe")]
-    node = tables.store_table(place, name, _frames(result), parents=parents, operation="recipe")
+    parents = [(source.record().id, "data"), (kept.id, "recipe"), *_joined(place, chosen)]
+    node = tables.store_table(place, name, [result], parents=parents, operation="recipe")
     return Table(place, node)
 
 
-def _frames(result: Any) -> list[pl.DataFrame]:
-    return [result]
+def _joined(place: Workspace, recipe: Recipe) -> list[tuple[str, str]]:
+    """Return the datasets that a recipe joins, as parents."""
+    steps: Iterable[object] = recipe.steps
+    refs = [step.pinned for step in steps if isinstance(step, Looked) and step.pinned]
+    return [(place.lineage.resolve(ref, ["dataset"]).id, "joined") for ref in dict.fromkeys(refs)]

@@ -3,10 +3,10 @@
 from typing import Any, ClassVar, Self
 
 import msgspec
-import narwhals as nw
 from msgspec import field
 
 from lepton_ai.core.errors import InvalidInput
+from lepton_ai.data.recipes.engines import like
 from lepton_ai.data.recipes.step import Frame, Step, textual
 
 __all__ = ["Embed", "Tfidf"]
@@ -122,7 +122,11 @@ def _texts(frame: Frame, column: str) -> list[str]:
 def _with_columns(frame: Frame, column: str, names: list[str], values: Any) -> Frame:
     import polars as pl
 
+    there = set(frame.collect_schema().names()) - {column}
+    twice = [name for name in names if name in there]
+    if twice:
+        raise InvalidInput(f"there are columns {twice} already; rename them first")
     whole = frame.collect("polars").to_native().drop(column)
-    added = pl.DataFrame(values, schema=names)
-    joined: Frame = nw.from_native(whole.hstack(added).lazy())
-    return joined
+    if not names:
+        return like(frame, whole)
+    return like(frame, whole.hstack(pl.DataFrame(values, schema=names)))

@@ -28,6 +28,7 @@ from lepton_ai.data.recipes import (
     DropMissing,
     Embed,
     Filter,
+    FuzzyDuplicates,
     HashEncode,
     Impute,
     Invalid,
@@ -51,7 +52,6 @@ from lepton_ai.data.recipes import (
     run_recipe,
     save_recipe,
 )
-from lepton_ai.data.recipes.clean import FuzzyDuplicates
 from lepton_ai.storage import Workspace
 
 FRAME = pl.DataFrame(

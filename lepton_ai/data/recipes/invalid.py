@@ -1,0 +1,142 @@
+"""Validity: types, and values that cannot be."""
+
+from typing import Any, Literal
+
+import narwhals as nw
+
+from lepton_ai.core.errors import InvalidInput
+from lepton_ai.data.recipes.step import Frame, Step, present, textual
+
+__all__ = ["Convert", "Invalid"]
+
+
+_NUMBER = r"^\s*[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,2})?\s*$"
+_TRUE, _FALSE = ("true", "yes", "y", "1", "t"), ("false", "no", "n", "0", "f")
+
+
+class Convert(Step, frozen=True, kw_only=True, tag="convert"):
+    """Read text as numbers or booleans; what is none becomes empty.
+
+    Dates are read by `ParseDates`, measurements with units by `Units`.
+
+    Attributes:
+        columns: of text; one that has the type already stays.
+        to: ``number``, ``integer`` (at most 18 digits), ``boolean`` (true, yes, y, t, 1 and
+            their opposites, in any case) or ``text``.
+        comma: whether a comma stands before decimals, as in ``1.234,5``.
+    """
+
+    columns: tuple[str, ...]
+    to: Literal["number", "integer", "boolean", "text"] = "number"
+    comma: bool = False
+
+    def apply(self, frame: Frame) -> Frame:
+        """Return the frame with columns of that type."""
+        names = present(frame, self.columns, "Convert")
+        schema = frame.collect_schema()
+        return frame.with_columns(*(self._converted(n, schema[n]).alias(n) for n in names))
+
+    def _converted(self, name: str, kind: Any) -> nw.Expr:
+        column = nw.col(name)
+        if self.to == "text":
+            return column.cast(nw.String)
+        if kind != nw.String:
+            target: Any = {"number": nw.Float64, "integer": nw.Int64, "boolean": nw.Boolean}[self.to]
+            if not (kind.is_numeric() or kind == nw.Boolean):
+                raise InvalidInput(f"Convert reads text and numbers; {name!r} is {kind}")
+            return column.cast(target)
+        text = column.str.strip_chars()
+        if self.to == "boolean":
+            text = text.str.to_lowercase()
+            known = text.is_in([*_TRUE, *_FALSE])
+            return nw.when(known).then(text.is_in(list(_TRUE)))
+        if self.comma:
+            text = text.str.replace_all(".", "", literal=True).str.replace_all(
+                ",", ".", literal=True
+            )
+        pattern = _NUMBER if self.to == "number" else r"^[+-]?[0-9]{1,18}$"
+        fits = nw.when(text.str.contains(pattern)).then(text)
+        return fits.cast(nw.Float64 if self.to == "number" else nw.Int64)
+
+    def reads(self) -> set[str]:
+        """Return the columns that the step looks at."""
+        return set(self.columns)
+
+    def writes(self) -> set[str]:
+        """Return the columns that the step changes."""
+        return set(self.columns)
+
+    def explain(self) -> str:
+        """Return a sentence on the step."""
+        return f"read {', '.join(self.columns)} as {self.to}"
+
+
+class Invalid(Step, frozen=True, kw_only=True, tag="invalid"):
+    """Empty the values that cannot be, or drop their rows.
+
+    Attributes:
+        column: where.
+        low: the least that can be; so is ``high`` the most.
+        pattern: a regular expression that the whole text must match.
+        values: the only values there are.
+        action: ``null`` empties the value, ``drop`` removes the row.
+    """
+
+    column: str
+    low: float | None = None
+    high: float | None = None
+    pattern: str | None = None
+    values: tuple[Any, ...] = ()
+    action: Literal["null", "drop"] = "null"
+
+    @property
+    def rows(self) -> bool:  # type: ignore[override]
+        """Whether rows are dropped."""
+        return self.action == "drop"
+
+    def apply(self, frame: Frame) -> Frame:
+        """Return the frame without such values."""
+        present(frame, [self.column], "Invalid")
+        column = nw.col(self.column)
+        wrong: list[nw.Expr] = []
+        if self.low is not None:
+            wrong.append(column < self.low)
+        if self.high is not None:
+            wrong.append(column > self.high)
+        if self.pattern is not None:
+            textual(frame, [self.column], "Invalid(pattern=...)")
+            wrong.append(~column.str.contains(f"^(?:{self.pattern})$"))
+        if self.values:
+            wrong.append(~column.is_in([v for v in self.values if v is not None]))
+        if not wrong:
+            raise InvalidInput(
+                f"Invalid(column={self.column!r}) says nothing that would be wrong; give low, "
+                "high, pattern or values"
+            )
+        bad = nw.any_horizontal(*wrong, ignore_nulls=True)
+        if self.action == "drop":
+            return frame.filter(~(bad & ~column.is_null()))
+        return frame.with_columns(
+            nw.when(~bad).then(column).otherwise(nw.lit(None)).alias(self.column)
+        )
+
+    def reads(self) -> set[str]:
+        """Return the column that the step looks at."""
+        return {self.column}
+
+    def writes(self) -> set[str]:
+        """Return the column that the step changes."""
+        return {self.column}
+
+    def explain(self) -> str:
+        """Return a sentence on the step."""
+        what = [
+            f"{word} {value}"
+            for word, value in (
+                ("below", self.low), ("above", self.high), ("not like", self.pattern),
+                ("none of", self.values or None),
+            )
+            if value is not None
+        ]  # fmt: skip
+        done = "empty" if self.action == "null" else "drop rows with"
+        return f"{done} values of {self.column} {' or '.join(what)}"

@@ -1,0 +1,204 @@
+"""Joins: columns of another dataset, by equal keys or by the time before."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, ClassVar, Literal, Self
+
+import msgspec
+import narwhals as nw
+
+from lepton_ai.core.errors import InvalidInput
+from lepton_ai.data.recipes.engines import like, without_nan
+from lepton_ai.data.recipes.spans import seconds
+from lepton_ai.data.recipes.step import Frame, Step, present, statistics
+
+__all__ = ["AsOf", "Join", "Looked", "joining_in"]
+
+_WORKSPACE: ContextVar[Any] = ContextVar("workspace", default=None)
+_MOST = 8 << 20  # bytes of another dataset that a model may carry with it
+
+
+class Looked(Step, frozen=True, kw_only=True):
+    """What both joins have: another dataset, its columns, and the version that was found.
+
+    Attributes:
+        table: the dataset, such as ``labs`` or ``hospital.labs:3``; fitting settles the version.
+        columns: those wanted of it; all but the keys unless named.
+        prefix: put in front of their names.
+        pinned: the version that was found, learned.
+        rows_kept: its rows, as Parquet, where the recipe serves a model.
+    """
+
+    learns: ClassVar[bool] = True
+    table: str
+    columns: tuple[str, ...] = ()
+    prefix: str = ""
+    pinned: str = ""
+    rows_kept: bytes = b""
+
+    def keys(self) -> tuple[str, ...]:
+        """Return the columns of the other dataset that are compared."""
+        raise NotImplementedError
+
+    def fit(self, frame: Frame) -> Self:
+        """Settle which version is joined, and which columns of it."""
+        present(frame, self.keys(), f"{type(self).__name__}({self.table!r})")
+        other = _opened(self.table)
+        names = list(self.columns) or [n for n in other.columns if n not in self.keys()]
+        unknown = [name for name in (*self.keys(), *names) if name not in other.columns]
+        if unknown:
+            raise InvalidInput(f"{other.ref} has no columns {unknown}; it has {other.columns}")
+        there = set(frame.collect_schema().names())
+        twice = [self.prefix + name for name in names if self.prefix + name in there]
+        if twice:
+            raise InvalidInput(
+                f"the rows have columns {twice} already; name those wanted of {self.table} by "
+                "columns=, or give prefix="
+            )
+        return msgspec.structs.replace(self, pinned=other.ref, columns=tuple(names))
+
+    def other(self, frame: Frame) -> Frame:
+        """Return the rows of the other dataset, on the engine of these."""
+        import polars as pl
+
+        names = [*dict.fromkeys([*self.keys(), *self.columns])]
+        if self.rows_kept:
+            lazy = pl.read_parquet(self.rows_kept).lazy()
+        else:
+            lazy = _opened(self.pinned or self.table).scan(names)
+        named = {name: self.prefix + name for name in self.columns if self.prefix}
+        right = without_nan(nw.from_native(lazy.select(names).rename(named)))
+        if frame.implementation.is_polars():
+            return right
+        return like(frame, right.collect("polars").to_native())
+
+    def carried(self) -> Self:
+        """Return the step with the rows of the other dataset in it, as a model needs it."""
+        import io
+
+        names = [*dict.fromkeys([*self.keys(), *self.columns])]
+        data = io.BytesIO()
+        _opened(self.pinned).to_polars(names).write_parquet(data, compression="zstd")
+        if data.tell() > _MOST:
+            raise InvalidInput(
+                f"{self.pinned} has {data.tell() >> 20} MB, more than the {_MOST >> 20} MB that a "
+                "model carries with it; join first, recipe.run(table, name=...), and train on that"
+            )
+        return msgspec.structs.replace(self, rows_kept=data.getvalue())
+
+    def reads(self) -> set[str]:
+        """Return the columns that the step looks at."""
+        return set(self.keys())
+
+
+class Join(Looked, frozen=True, kw_only=True, tag="join"):
+    """Add columns of another dataset where keys are equal.
+
+    Attributes:
+        on: the columns, of the same name on both sides; a key occurs once in the other dataset.
+        how: ``left`` keeps rows that have no match, ``inner`` drops them.
+    """
+
+    on: tuple[str, ...]
+    how: Literal["left", "inner"] = "left"
+
+    @property
+    def rows(self) -> bool:  # type: ignore[override]
+        """Whether rows are dropped."""
+        return self.how == "inner"
+
+    def keys(self) -> tuple[str, ...]:
+        """Return the columns that are compared."""
+        return self.on
+
+    def fit(self, frame: Frame) -> Self:
+        """Settle the version, once it is sure that no key occurs twice."""
+        done = super().fit(frame)
+        right: Frame = nw.from_native(_opened(done.pinned).scan(list(self.on)))
+        found = statistics(right, {"rows": nw.len()})["rows"]
+        if statistics(right.unique(), {"rows": nw.len()})["rows"] < found:
+            raise InvalidInput(
+                f"{done.pinned} has {', '.join(self.on)} more than once, which would multiply "
+                "rows; aggregate it first, or take the last before a time with AsOf"
+            )
+        return done
+
+    def apply(self, frame: Frame) -> Frame:
+        """Return the frame with the other dataset's columns."""
+        present(frame, self.on, "Join")
+        return frame.join(self.other(frame), on=list(self.on), how=self.how)
+
+    def explain(self) -> str:
+        """Return a sentence on the step and what it found."""
+        columns = ", ".join(self.prefix + name for name in self.columns) or "columns"
+        return f"{columns} of {self.pinned or self.table} by {', '.join(self.on)} ({self.how})"
+
+
+class AsOf(Looked, frozen=True, kw_only=True, tag="as_of"):
+    """Add columns of another dataset's last row before, or at, a row's time.
+
+    Rows come back in the order of time; those without a time stay, with nothing added.
+
+    Attributes:
+        on: a column of times, of the same name on both sides.
+        by: columns that must be equal besides.
+        within: how long before at most, such as ``7d``.
+    """
+
+    on: str
+    by: tuple[str, ...] = ()
+    within: str = ""
+
+    def keys(self) -> tuple[str, ...]:
+        """Return the columns that are compared."""
+        return (self.on, *self.by)
+
+    def apply(self, frame: Frame) -> Frame:
+        """Return the frame with the other dataset's columns."""
+        present(frame, self.keys(), "AsOf")
+        names: Sequence[str] = frame.collect_schema().names()
+        added = [self.prefix + name for name in self.columns]
+        right = self.other(frame).filter(~nw.col(self.on).is_null())
+        right = right.with_columns(nw.col(self.on).alias("_when"))
+        timed, rest = (
+            frame.filter(~nw.col(self.on).is_null()),
+            frame.filter(nw.col(self.on).is_null()),
+        )
+        if frame.implementation.is_polars():
+            timed, right = timed.sort(self.on), right.sort(self.on)
+        joined = timed.join_asof(right, on=self.on, by=list(self.by) or None)
+        if self.within:
+            near = (nw.col(self.on) - nw.col("_when")).dt.total_seconds() <= seconds(self.within)
+            joined = joined.with_columns(nw.when(near).then(nw.col(n)).alias(n) for n in added)
+        joined = joined.select(*names, *added)
+        schema: Any = joined.collect_schema()
+        empty = rest.with_columns(nw.lit(None, dtype=schema[name]).alias(name) for name in added)
+        return nw.concat([joined, empty.select(*names, *added)])
+
+    def explain(self) -> str:
+        """Return a sentence on the step and what it found."""
+        columns = ", ".join(self.prefix + name for name in self.columns) or "columns"
+        by = f" by {', '.join(self.by)}" if self.by else ""
+        within = f", at most {self.within} before" if self.within else ""
+        return f"last {columns} of {self.pinned or self.table} at {self.on}{by}{within}"
+
+
+@contextmanager
+def joining_in(workspace: Any) -> Iterator[None]:
+    """Look datasets up in this workspace instead of the default one."""
+    token = _WORKSPACE.set(workspace)
+    try:
+        yield
+    finally:
+        _WORKSPACE.reset(token)
+
+
+def _opened(ref: str) -> Any:
+    from lepton_ai.data.catalog import open_dataset
+    from lepton_ai.data.table import Table
+
+    found = open_dataset(ref, _WORKSPACE.get())
+    if not isinstance(found, Table):
+        raise InvalidInput(f"{ref} holds no table to join with")
+    return found
