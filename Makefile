@@ -9,7 +9,7 @@ DEV := $(VENV)/.installed-dev
 CRASHES ?= 200
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-crash check docs format bench postgres clean
+.PHONY: help demo test test-crash check docs format bench packages clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,13 +17,13 @@ help: ## List the targets
 demo: $(CORE) ## Install, then run the whole path on real records and generated images
 	@$(BIN)/lepton demo
 
-test: $(DEV) postgres ## Install what the tests need, then run them all, with coverage
+test: $(DEV) packages ## Install what the tests need, then run them all, with coverage
 	@$(BIN)/python -m coverage erase
 	$(BIN)/python -m coverage run -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
 	@$(BIN)/python -m coverage combine --quiet
 	@$(BIN)/python -m coverage report
 
-test-crash: $(DEV) postgres ## Kill -9 at CRASHES random moments (200 unless set) of the path
+test-crash: $(DEV) packages ## Kill -9 at CRASHES random moments (200 unless set) of the path
 	LEPTON_CRASHES=$(CRASHES) $(BIN)/python -m pytest -m crash --timeout=0 -s $(ARGS)
 
 check: $(DEV) ## Style, types and the direction of imports
@@ -42,8 +42,9 @@ docs: $(DEV) ## Write the reference pages from the code
 bench: $(DEV) ## Run the benchmarks; each prints a table of ratios from one run
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
-postgres: # PostgreSQL's programs, for the tests that run on a real server
-	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || sh tests/install-postgres.sh
+packages: # PostgreSQL's programs and DICOM tools, for the tests that run them
+	@ls /usr/lib/postgresql/*/bin/initdb /usr/bin/dcmdump /usr/bin/dciodvfy >/dev/null 2>&1 || \
+		sh tests/install-packages.sh
 
 clean: ## Remove what the targets made
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* build *.egg-info

@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 _MISSING = (
-    "SKIPPED FOR LACK OF POSTGRESQL: install the Debian package postgresql (`make postgres`), "
+    "SKIPPED FOR LACK OF POSTGRESQL: install the Debian package postgresql (`make packages`), "
     "or set LEPTON_TEST_POSTGRES to the URL of a database in which schemas may be created"
 )
 

@@ -20,6 +20,9 @@ COMMANDS = {
     "data": Row(f"{_HERE}.data:data", "Import, list and show datasets.", _FLOW),
     "sql": Row(f"{_HERE}.sql:sql", "Answer a SELECT over the datasets.", _FLOW),
     "quality": Row(f"{_HERE}.quality:quality", "Check data against rules; quarantine.", _FLOW),
+    "deidentify": Row(
+        f"{_HERE}.deidentify:deidentify", "Remove from DICOM files what names a person.", _FLOW
+    ),
     "recipe": Row(f"{_HERE}.recipe:recipe", "Propose, keep and run recipes.", _FLOW),
     "train": Row(f"{_HERE}.train:train", "Train a classifier on a dataset.", _FLOW),
     "evaluate": Row(f"{_HERE}.evaluate:evaluate", "Measure a model on a dataset.", _FLOW),

@@ -1,0 +1,97 @@
+"""Cleaning one DICOM data set: each attribute by its action, down through all sequences."""
+
+from typing import Any
+
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.sequence import Sequence
+from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+
+from lepton_ai.data.privacy.dicom.identifiers import Identifiers
+from lepton_ai.data.privacy.dicom.profile import EDITION, METHODS, action_of
+from lepton_ai.data.privacy.dicom.pseudonyms import Pseudonyms
+
+__all__ = ["clean"]
+
+_DATES = {"DA", "DT"}
+_WORDS = {"LO", "SH", "LT", "ST", "UT", "UC", "UR", "AE"}
+_BIRTH = {(0x0010, 0x0030), (0x0010, 0x0032), (0x0010, 0x0033), (0x0010, 0x0034)}
+_DUMMIES: dict[str, Any] = {
+    "AE": "ANON", "AS": "000Y", "CS": "ANON", "DS": "0", "IS": "0", "LO": "ANON", "LT": "ANON",
+    "PN": "ANON", "SH": "ANON", "ST": "ANON", "UC": "ANON", "UT": "ANON", "UR": "", "TM": "000000",
+    "DA": "19000101", "DT": "19000101", "FD": 0.0, "FL": 0.0, "SL": 0, "SS": 0, "UL": 0, "US": 0,
+}  # fmt: skip
+_IMPLEMENTATION = generate_uid(entropy_srcs=["lepton-ai de-identification"])
+
+
+def clean(dataset: Dataset, names: Pseudonyms, known: Identifiers, patient: str) -> Dataset:
+    """Change a data set in place so that it names nobody, and return it.
+
+    Args:
+        known: the patient's identifiers, which are taken out of all text that stays.
+        patient: the original patient id, which pseudonyms and the shift of dates follow from.
+    """
+    _Cleaner(names, known, patient).clean(dataset)
+    dataset.PatientID = dataset.PatientName = names.patient(patient)
+    dataset.PatientIdentityRemoved = "YES"
+    dataset.LongitudinalTemporalInformationModified = "MODIFIED"
+    dataset.DeidentificationMethod = f"DICOM PS3.15 {EDITION} Basic Profile, by Lepton AI"
+    codes = []
+    for value, meaning in METHODS:
+        code = Dataset()
+        code.CodeValue = value
+        code.CodingSchemeDesignator = "DCM"
+        code.CodeMeaning = meaning[:64]
+        codes.append(code)
+    dataset.DeidentificationMethodCodeSequence = Sequence(codes)
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = dataset.SOPClassUID
+    meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    before = getattr(dataset, "file_meta", None)
+    meta.TransferSyntaxUID = getattr(before, "TransferSyntaxUID", ExplicitVRLittleEndian)
+    meta.ImplementationClassUID = _IMPLEMENTATION
+    meta.ImplementationVersionName = "LEPTON"
+    dataset.file_meta = meta
+    dataset.preamble = bytes(128)
+    return dataset
+
+
+class _Cleaner:
+    def __init__(self, names: Pseudonyms, known: Identifiers, patient: str) -> None:
+        self._names = names
+        self._known = known
+        self._days = names.days(patient)
+
+    def clean(self, dataset: Dataset) -> None:
+        for element in list(dataset):
+            tag = (element.tag.group, element.tag.element)
+            action = action_of(*tag)
+            if element.VR in _DATES | {"TM"} and tag not in _BIRTH and not tag[0] % 2:
+                action = "keep"  # dates are moved, not removed: the option of the profile
+            if element.VR == "UN":
+                action = "remove"  # nobody knows what it holds
+            if action == "remove" or (action == "dummy" and element.VR in ("OB", "OW")):
+                del dataset[element.tag]
+            elif action == "empty" or (element.VR == "PN" and action == "keep"):
+                element.value = Sequence() if element.VR == "SQ" else None
+            elif element.VR == "SQ":
+                if action == "dummy":
+                    element.value = Sequence()
+                for item in element.value or []:
+                    self.clean(item)
+            elif action == "dummy":
+                element.value = _DUMMIES.get(element.VR)
+            elif element.VR == "UI":
+                element.value = self._each(element.value, self._names.uid)
+            elif element.VR in _DATES:
+                element.value = self._each(
+                    element.value, lambda text: self._names.date(text, self._days)
+                )
+            elif element.VR in _WORDS | {"CS"}:
+                element.value = self._each(element.value, self._known.without)
+
+    def _each(self, value: Any, change: Any) -> Any:
+        if value is None or value == "":
+            return value
+        if isinstance(value, list) or type(value).__name__ == "MultiValue":
+            return [change(str(part)) for part in value]
+        return change(str(value))

@@ -1,0 +1,69 @@
+"""The Basic Application Level Confidentiality Profile: which attribute gets which action.
+
+The tables of DICOM PS3.15, Annex E, Table E.1-1 come with dicom-anonymizer. Where the standard lets
+the type of an attribute decide (X/Z, X/D ...), the value that keeps any object valid is taken.
+"""
+
+from functools import cache
+from typing import Literal
+
+from lepton_ai.core.optional import load
+
+__all__ = ["EDITION", "METHODS", "Action", "action_of"]
+
+EDITION = "2026c"
+Action = Literal["remove", "empty", "dummy", "uid", "keep"]
+
+# What is done to the attributes of each list in the tables.
+_ACTIONS: dict[str, Action] = {
+    "X_TAGS": "remove",
+    "Z_TAGS": "empty",
+    "X_Z_TAGS": "empty",
+    "D_TAGS": "dummy",
+    "Z_D_TAGS": "dummy",
+    "X_D_TAGS": "dummy",
+    "X_Z_D_TAGS": "dummy",
+    "U_TAGS": "uid",
+    "X_Z_U_STAR_TAGS": "uid",
+}
+
+# Codes of DICOM PS3.16, CID 7050, for what is applied here.
+METHODS = (
+    ("113100", "Basic Application Confidentiality Profile"),
+    ("113107", "Retain Longitudinal Temporal Information Modified Dates Option"),
+)
+
+
+@cache
+def _table() -> tuple[dict[tuple[int, int], Action], list[tuple[int, int, int, int, Action]]]:
+    lists = load(
+        f"dicomanonymizer.dicom_anonymization_databases.dicomfields_{EDITION}", extra="privacy"
+    )
+    exact: dict[tuple[int, int], Action] = {}
+    masked: list[tuple[int, int, int, int, Action]] = []
+    for name, action in _ACTIONS.items():
+        for tag in getattr(lists, name):
+            if len(tag) == 2:
+                exact[tag] = action
+            else:
+                # Group and element, then which of their bits count: curves and overlays repeat.
+                masked.append((*tag, action))
+    return exact, masked
+
+
+def action_of(group: int, element: int) -> Action:
+    """Return what the profile does to an attribute; private ones are always removed."""
+    # Of a curve or an overlay, whose data go, nothing may stay: its labels are free text.
+    if group % 2 or group >> 8 in (0x50, 0x60):
+        return "remove"
+    exact, masked = _table()
+    found = exact.get((group, element))
+    if found is not None:
+        return found
+    for base, number, group_bits, element_bits, action in masked:
+        if (
+            group & group_bits == base & group_bits
+            and element & element_bits == number & element_bits
+        ):
+            return action
+    return "keep"

@@ -1,0 +1,44 @@
+"""Pseudonyms: the same person, study and image get the same new names, under a key."""
+
+import hashlib
+from datetime import datetime, timedelta
+
+__all__ = ["Pseudonyms"]
+
+_STANDARD = "1.2.840.10008."
+
+
+class Pseudonyms:
+    """New names that follow from old ones and a key; without the key nobody finds the way back.
+
+    Args:
+        key: 32 secret bytes.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def _number(self, kind: str, text: str) -> int:
+        digest = hashlib.blake2b(f"{kind}\0{text}".encode(), key=self._key, digest_size=16)
+        return int.from_bytes(digest.digest(), "big")
+
+    def patient(self, patient_id: str) -> str:
+        """Return a patient's new id and name."""
+        return f"anon-{self._number('patient', patient_id) >> 64:016x}"
+
+    def uid(self, uid: str) -> str:
+        """Return a new unique identifier (ISO/IEC 9834-8, under 2.25); standard ones stay."""
+        return uid if uid.startswith(_STANDARD) else f"2.25.{self._number('uid', uid)}"
+
+    def days(self, patient_id: str) -> int:
+        """Return by how many days all dates of a patient move: 1 to 3650, into the past."""
+        return -1 - self._number("days", patient_id) % 3650
+
+    def date(self, text: str, days: int) -> str:
+        """Return a date (DA) or a date with a time (DT) moved by days; what is neither, empty."""
+        stripped = text.strip()
+        try:
+            moved = datetime.strptime(stripped[:8], "%Y%m%d") + timedelta(days=days)
+        except (ValueError, OverflowError):
+            return ""
+        return f"{moved:%Y%m%d}{stripped[8:]}"
