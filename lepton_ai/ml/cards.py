@@ -77,6 +77,10 @@ def _inputs(about: Description, preparation: Preparation) -> list[str]:
         told = to_builtins(step)
         name = told.pop("type")
         lines.append(f"transform: {name}" + "".join(f", {k} {v}" for k, v in told.items()))
+    if preparation.front is not None:
+        for made in preparation.front.recipe.steps:
+            where = " (training rows only)" if made.rows else ""
+            lines.append(f"recipe: {_code(made.explain())}{where}")
     lines += [f"step: {to_builtins(step)['type']}" for step in encoding.steps]
     lines += [f"left out: {_code(skip.column)}, {skip.reason}" for skip in encoding.skipped]
     return [*lines, f"features: {about.features}"]

@@ -1,8 +1,9 @@
 """Examples: rows with labels, whatever kind of data they come in, and where they are kept."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
+import msgspec
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
@@ -42,6 +43,16 @@ class Examples(Struct, frozen=True, kw_only=True):
     groups: Sequence[str] | None = None
     target: str | None = None
     grouped_by: str | None = None
+
+    def take(self, rows: NDArray[np.int64]) -> Self:
+        """Return some of the rows of a table, in this order."""
+        assert self.columns is not None
+        return msgspec.structs.replace(
+            self,
+            labels=self.labels[rows],
+            columns={name: column[rows] for name, column in self.columns.items()},
+            groups=None if self.groups is None else [self.groups[row] for row in rows],
+        )
 
 
 def gather(

@@ -1,11 +1,12 @@
 """Preparation: everything between what a caller sends and the matrix that a model reads.
 
-The fitted encoding with the image transforms before it. Training, evaluation and serving call the
-same methods. Features end as float32 numbers, so every form of a model reads the same ones.
+The fitted encoding with the image transforms, or the fitted recipe, before it. Training, evaluation
+and serving call the same methods. Features end as float32 numbers, so every form of a model reads
+the same ones.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 import numpy as np
@@ -16,6 +17,9 @@ from lepton_ai.core.errors import Corrupt, InvalidInput
 from lepton_ai.data.encoding import Encoding
 from lepton_ai.data.images.image import ImageMeta
 from lepton_ai.data.transforms import Transform, apply_transforms, transforms_from
+
+if TYPE_CHECKING:
+    from lepton_ai.data.recipes.serving import Front
 
 __all__ = ["Preparation", "as_features"]
 
@@ -29,11 +33,13 @@ class Preparation(Struct, frozen=True):
         encoding: fitted on the training rows.
         transforms: applied to each image first.
         meta: what to assume of an image that comes as bare numbers: axes, channels, pixel type.
+        front: for tables, the fitted recipe that columns go through first.
     """
 
     encoding: Encoding
     transforms: tuple[Transform, ...] = ()
     meta: ImageMeta | None = None
+    front: "Front | None" = None
 
     def table(self, data: Any) -> NDArray[np.float64]:
         """Return features (rows, features) of a frame, of columns by name, or of records.
@@ -41,6 +47,8 @@ class Preparation(Struct, frozen=True):
         Raises:
             InvalidInput: a column is missing, unknown or of the wrong type.
         """
+        if self.front is not None:
+            data = self.front.apply(data)
         return as_features(self.encoding.apply(data))
 
     def arrays(self, data: Any) -> NDArray[np.float64]:
@@ -93,7 +101,8 @@ class Preparation(Struct, frozen=True):
 
     def to_json(self) -> bytes:
         """Return all of it as JSON; equal preparations give equal bytes."""
-        return msgspec.json.encode(self)
+        parts = {name: getattr(self, name) for name in ("encoding", "transforms", "meta")}
+        return msgspec.json.encode(parts if self.front is None else parts | {"front": self.front})
 
     @classmethod
     def from_json(cls, data: bytes) -> Self:
@@ -107,13 +116,28 @@ class Preparation(Struct, frozen=True):
             transforms = transforms_from(parts.transforms)
         except (msgspec.DecodeError, InvalidInput) as error:
             raise Corrupt(f"not a preparation: {error}") from error
-        return cls(Encoding.from_json(parts.encoding), transforms, parts.meta)
+        front = None if parts.front == _NONE else _front(parts.front)
+        return cls(Encoding.from_json(parts.encoding), transforms, parts.meta, front)
+
+
+_NONE = msgspec.Raw(b"null")
 
 
 class _Parts(Struct):
     encoding: msgspec.Raw
     transforms: list[Any] = []
     meta: ImageMeta | None = None
+    front: msgspec.Raw = _NONE
+
+
+def _front(data: msgspec.Raw) -> "Front":
+    # Recipes bring a table engine, which a model without one does not need.
+    from lepton_ai.data.recipes.serving import Front
+
+    try:
+        return msgspec.json.decode(data, type=Front)
+    except msgspec.DecodeError as error:
+        raise Corrupt(f"not a recipe in front of a model: {error}") from error
 
 
 def as_features(matrix: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -2,12 +2,13 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lepton_ai.core.errors import InvalidInput
+from lepton_ai.data import tables
 from lepton_ai.data.columns import Kind, columns_of
 from lepton_ai.data.encoders import Boolean, Number
 from lepton_ai.data.encoding import Encoding
@@ -16,12 +17,16 @@ from lepton_ai.data.images.imageset import ImageSet
 from lepton_ai.data.table import Table
 from lepton_ai.data.transforms import Channels, Resize, Transform
 from lepton_ai.ml.examples import Examples
-from lepton_ai.ml.preparation import Preparation
-from lepton_ai.ml.signature import Field, Signature, outputs_for
+from lepton_ai.ml.preparation import Preparation, as_features
+from lepton_ai.ml.signature import Datatype, Field, Signature, outputs_for
 
-__all__ = ["evenly", "features_of", "fit_preparation", "signature_of"]
+if TYPE_CHECKING:
+    from lepton_ai.data.recipes import Recipe
+
+__all__ = ["evenly", "features_of", "fit_behind", "fit_preparation", "signature_of"]
 
 Matrix = NDArray[np.float64]
+Rows = NDArray[np.int64]
 
 # A classical model reads every pixel as a feature, which stops paying long before the resolution
 # of a detector: larger images are brought to this many pixels along each axis of a plane (2) or
@@ -37,7 +42,7 @@ def fit_preparation(
     components: int | float | None,
     kinds: Mapping[str, Any] | None,
 ) -> tuple[Preparation, Matrix]:
-    """Learn the encoding of some examples and return it with their features.
+    """Learn the preparation of some examples and return it with their features.
 
     Args:
         examples: the training rows.
@@ -66,6 +71,43 @@ def fit_preparation(
     chosen: dict[str, Kind] = dict(kinds or {})
     fitted = Preparation(Encoding.fit(examples.columns, chosen, **options))
     return fitted, fitted.table(examples.columns)
+
+
+def fit_behind(
+    recipe: "Recipe",
+    examples: Examples,
+    *,
+    scaled: bool,
+    components: int | float | None,
+    kinds: Mapping[str, Any] | None,
+) -> tuple[Preparation, Matrix, Rows]:
+    """Learn a recipe of a table's rows, then the encoding of what it leaves.
+
+    Args:
+        recipe: what the columns go through first; what it has learned before is forgotten.
+        examples: as in `fit_preparation`; so are the other arguments.
+
+    Returns:
+        The preparation, the features, and which rows the recipe left.
+
+    Raises:
+        InvalidInput: the data is no table, or the recipe cannot stand in front of a model.
+    """
+    from lepton_ai.data.recipes.join import joining_in
+    from lepton_ai.data.recipes.serving import Front
+
+    table = examples.dataset
+    if not isinstance(table, Table) or examples.columns is None or examples.target is None:
+        raise InvalidInput("a recipe is for the columns of a table; leave out recipe=")
+    chosen: dict[str, Kind] = dict(kinds or {})
+    target = table.to_polars([examples.target]).to_series()
+    with joining_in(table.workspace):
+        front, frame, left = Front.fit(
+            recipe, examples.columns, tables.schema_of(table.dataset.facts["types"]), target
+        )
+    encoding = Encoding.fit(frame, chosen, standardise=scaled, components=components)
+    front = front.without([skip.column for skip in encoding.skipped])
+    return Preparation(encoding, front=front), as_features(encoding.apply(frame)), left
 
 
 def features_of(
@@ -115,6 +157,11 @@ def signature_of(preparation: Preparation, classes: int) -> Signature:
         return Signature("image", (Field("image", "FP32", (-1,) * (axes + 1)),), outputs)
     if encoding.shape is not None:
         return Signature("array", (Field("X", "FP64", (-1, *encoding.shape)),), outputs)
+    if preparation.front is not None:
+        types: dict[str, Datatype] = {"number": "FP64", "boolean": "BOOL"}
+        kinds = preparation.front.kinds.items()
+        fields = tuple(Field(name, types.get(kind, "BYTES"), (-1,)) for name, kind in kinds)
+        return Signature("table", fields, outputs)
     inputs = tuple(
         Field(
             step.column,

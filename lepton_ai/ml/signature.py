@@ -4,7 +4,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-__all__ = ["Field", "Signature", "outputs_for"]
+__all__ = ["Datatype", "Field", "Signature", "outputs_for"]
 
 Datatype = Literal["BOOL", "INT64", "FP32", "FP64", "BYTES"]
 

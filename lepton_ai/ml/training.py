@@ -4,7 +4,7 @@ import hashlib
 import os
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,10 +22,19 @@ from lepton_ai.ml.fitting import Fitted, fit
 from lepton_ai.ml.model import Model
 from lepton_ai.ml.parity import Parity, compare, mixed_rows
 from lepton_ai.ml.preparation import Preparation
-from lepton_ai.ml.preparing import evenly, features_of, fit_preparation, signature_of
+from lepton_ai.ml.preparing import (
+    evenly,
+    features_of,
+    fit_behind,
+    fit_preparation,
+    signature_of,
+)
 from lepton_ai.ml.registry import check_name, register
 from lepton_ai.ml.runtimes import FORMATS, load_runtime
 from lepton_ai.storage import Node, Workspace
+
+if TYPE_CHECKING:
+    from lepton_ai.data.recipes import Recipe
 
 __all__ = ["train_classifier"]
 
@@ -45,6 +54,7 @@ def train_classifier(
     groups: str | None = None,
     kinds: Mapping[str, Any] | None = None,
     components: int | float | None = None,
+    recipe: "Recipe | str | None" = None,
     workspace: Workspace | None = None,
     **parameters: Any,
 ) -> Model:
@@ -66,6 +76,9 @@ def train_classifier(
         kinds: of a table's columns where their types don't tell; see `Encoding.fit`.
         components: principal components to reduce the features to, a number or the share of the
             variance to keep.
+        recipe: what a table's columns go through first, or the name of a kept one. It is fitted
+            anew on these rows, kept in the model, and applied to every record asked about; its
+            steps that drop rows act on these only. ``kinds`` is about the columns after it.
         workspace: where to store it; that of the data, else the default one.
         parameters: of the estimator, such as ``C=10`` or ``n_estimators=500``.
 
@@ -92,9 +105,15 @@ def train_classifier(
         raise InvalidInput(f"{found}; a classifier needs rows of two classes or more")
     place_of = {label: code for code, label in enumerate(classes)}
     codes = np.array([place_of[label] for label in examples.labels.tolist()], dtype=np.int64)
-    preparation, matrix = fit_preparation(
-        examples, scaled=entry.scaled, components=components, kinds=kinds
-    )
+    chosen, origin = _recipe(recipe, place)
+    options: dict[str, Any] = {"scaled": entry.scaled, "components": components, "kinds": kinds}
+    if chosen is None:
+        preparation, matrix = fit_preparation(examples, **options)
+    else:
+        preparation, matrix, left = fit_behind(chosen, examples, **options)
+        examples, codes = examples.take(left), codes[left]
+        if len(set(codes.tolist())) < len(classes):
+            raise InvalidInput("the recipe drops all training rows of a class")
     fitted = fit(
         entry,
         matrix,
@@ -149,10 +168,22 @@ def train_classifier(
         "baseline.json": baseline.to_json(),
         "card.md": render(description, preparation).encode(),
     }
-    parents = [(examples.dataset.record().id, "training")]
+    parents = [(examples.dataset.record().id, "training"), *origin]
     if sibling is not None:
         parents.append((sibling.id, "held-out"))
     return Model(place, register(place, description, files, parents))
+
+
+def _recipe(
+    recipe: "Recipe | str | None", place: Workspace
+) -> "tuple[Recipe | None, list[tuple[str, str]]]":
+    """Return a recipe, and the node it is kept in where it is named."""
+    if not isinstance(recipe, str):
+        return recipe, []
+    from lepton_ai.data.recipes import open_recipe
+
+    node = place.lineage.resolve(recipe, ["recipe"])
+    return open_recipe(node.ref, place), [(node.id, "recipe")]
 
 
 def _served_form(

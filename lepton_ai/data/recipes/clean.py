@@ -7,7 +7,7 @@ import msgspec
 import narwhals as nw
 
 from lepton_ai.core.errors import InvalidInput
-from lepton_ai.data.recipes.step import Frame, Step, all_but_hidden, hidden, present
+from lepton_ai.data.recipes.step import ROW, Frame, Step, all_but_hidden, hidden, present
 
 __all__ = ["Deduplicate", "DropColumns", "DropMissing"]
 
@@ -29,6 +29,8 @@ class Deduplicate(Step, frozen=True, kw_only=True, tag="deduplicate"):
     def apply(self, frame: Frame) -> Frame:
         """Return the frame without duplicates."""
         subset = present(frame, self.columns, "Deduplicate") or None
+        if subset is None and ROW in hidden():
+            subset = [name for name in frame.collect_schema().names() if name != ROW]
         if self.keep == "any" and hidden() and frame.implementation.is_polars():
             # In front of a model: the same rows in the same order give the same model.
             native: Any = frame.to_native()

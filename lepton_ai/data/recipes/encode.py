@@ -109,6 +109,7 @@ class HashEncode(Step, frozen=True, kw_only=True, tag="hash_encode"):
     categories that there are take one pass to look up.
     """
 
+    plans: ClassVar[bool] = False
     columns: tuple[str, ...]
     buckets: int = 256
 

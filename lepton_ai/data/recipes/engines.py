@@ -78,7 +78,7 @@ def like(frame: Frame, rows: Any) -> Frame:
     if kind.is_polars():
         native = rows.lazy()
     elif kind.is_duckdb():
-        arrow = rows.to_arrow()  # found by its name; the relation holds on to it
+        arrow = rows.to_arrow()  # noqa: F841  the query finds it by its name
         native = native.query("_other", "select * from arrow")
     elif kind.is_pyspark():
         native = native.sparkSession.createDataFrame(rows.to_arrow())

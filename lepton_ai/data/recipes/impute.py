@@ -57,6 +57,11 @@ class Impute(Step, frozen=True, kw_only=True, tag="impute"):
         """Whether a record can be treated by itself."""
         return self.method != "forward"
 
+    @property
+    def plans(self) -> bool:  # type: ignore[override]
+        """Whether a lazy frame stays one."""
+        return self.method != "neighbours"
+
     def _columns(self, frame: Frame) -> list[str]:
         if self.method in ("mean", "median", *_MODELS):
             return numeric(frame, self.columns, f"Impute(method={self.method!r})")

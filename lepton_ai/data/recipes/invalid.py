@@ -41,7 +41,9 @@ class Convert(Step, frozen=True, kw_only=True, tag="convert"):
         if self.to == "text":
             return column.cast(nw.String)
         if kind != nw.String:
-            target: Any = {"number": nw.Float64, "integer": nw.Int64, "boolean": nw.Boolean}[self.to]
+            target: Any = {"number": nw.Float64, "integer": nw.Int64, "boolean": nw.Boolean}[
+                self.to
+            ]
             if not (kind.is_numeric() or kind == nw.Boolean):
                 raise InvalidInput(f"Convert reads text and numbers; {name!r} is {kind}")
             return column.cast(target)

@@ -11,6 +11,7 @@ from msgspec import Struct
 from lepton_ai.core.errors import InvalidInput
 
 __all__ = [
+    "ROW",
     "Frame",
     "Step",
     "all_but_hidden",
@@ -24,6 +25,9 @@ __all__ = [
 
 Frame = nw.LazyFrame[Any]
 
+# Numbers the training rows of a model, to find their labels again.
+ROW = "_training_row"
+
 _HIDDEN: ContextVar[frozenset[str]] = ContextVar("hidden", default=frozenset())
 
 
@@ -35,11 +39,13 @@ class Step(Struct, frozen=True, kw_only=True, tag_field="step", omit_defaults=Tr
             training rows only: whoever asks for a prediction gets an answer for each record.
         learns: whether `fit` learns something.
         alone: whether a row can be treated without those around it, as a record of a request.
+        plans: whether a lazy frame of Polars stays one, with nothing computed yet.
     """
 
     rows: ClassVar[bool] = False
     learns: ClassVar[bool] = False
     alone: ClassVar[bool] = True
+    plans: ClassVar[bool] = True
 
     def fit(self, frame: Frame) -> Self:
         """Return the step with what it learns from training rows."""

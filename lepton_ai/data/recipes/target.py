@@ -8,7 +8,7 @@ from msgspec import field
 
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.recipes.engines import like
-from lepton_ai.data.recipes.step import Frame, Step, present, statistics
+from lepton_ai.data.recipes.step import ROW, Frame, Step, present, statistics
 
 __all__ = ["TargetEncode"]
 
@@ -105,8 +105,8 @@ class TargetEncode(Step, frozen=True, kw_only=True, tag="target_encode"):
     def cross_fit(self, frame: Frame) -> Frame:
         """Return the training rows, each encoded from the folds that it is not in."""
         whole: Any = frame.collect("polars")
-        if self.order:
-            whole = whole.sort(*self.order)
+        if self.order or ROW in whole.columns:
+            whole = whole.sort(*(self.order or [ROW]))
         whole = whole.with_row_index("_row")
         parts = []
         for fold in range(min(self.folds, len(whole))):

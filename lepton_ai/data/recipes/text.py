@@ -24,6 +24,7 @@ class Tfidf(Step, frozen=True, kw_only=True, tag="tfidf"):
     """
 
     learns: ClassVar[bool] = True
+    plans: ClassVar[bool] = False
     column: str
     most: int = 100
     words: dict[str, float] = field(default_factory=dict)
@@ -75,6 +76,7 @@ class Embed(Step, frozen=True, kw_only=True, tag="embed"):
     """
 
     learns: ClassVar[bool] = True
+    plans: ClassVar[bool] = False
     column: str
     size: int = 16
     most: int = 5000
