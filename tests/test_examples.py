@@ -74,3 +74,20 @@ def test_engines_agree(example):
 def test_every_example_is_run_here():
     tests = Path(__file__).read_text()
     assert all(f'"{path.name}"' in tests for path in EXAMPLES.iterdir() if path.is_file())
+
+
+def test_the_data_platform_on_real_data(example, datasets):
+    said = example("data_tour.py", str(datasets))
+    for line in (
+        "bank.credit:1: 1,000 rows; imported again it is bank.credit:1",
+        "of 2 more rows 1 entered, 1 kept aside",
+        "an analyst sees [None, None]",
+        "plant.engines:6: 20,631 rows, updated 1",
+        "sensors that never change: s3, sensor1, sensor5, sensor10, sensor16, sensor18, sensor19",
+        "259 cycles",
+        "400 files of 195 patients",
+        "ward.anonymous:1: 400 images",
+        "faults: 0",
+        "rows of plant.engines, the same: True",
+    ):
+        assert line in said, f"{line} is not in:\n{said}"

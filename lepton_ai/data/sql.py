@@ -168,7 +168,9 @@ def _open(place: Workspace, name: tuple[str, ...]) -> tuple[Any, pl.LazyFrame]:
         return source, source.scan()
     records = [to_builtins(entry) for entry in source.entries]
     flat = [{key: _flat(value) for key, value in record.items()} for record in records]
-    return source, pl.DataFrame(flat, infer_schema_length=None).lazy()
+    frame = pl.DataFrame(flat, infer_schema_length=None)
+    # Fingerprints are whole numbers of 128 bits, which Arrow does not know.
+    return source, frame.with_columns(pl.col(pl.Int128).cast(pl.String)).lazy()
 
 
 def _flat(value: Any) -> Any:
