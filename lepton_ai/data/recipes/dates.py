@@ -50,16 +50,14 @@ class ParseDates(Step, frozen=True, kw_only=True, tag="parse_dates"):
                 f"ParseDates(zone=...) does not work on {frame.implementation}, which keeps the "
                 "zone in its connection; use a Polars, pandas or Arrow frame, or a Table"
             )
-        return frame.with_columns(*(self._parsed(name).alias(name) for name in names))
-
-    def _parsed(self, name: str) -> nw.Expr:
         times = any(code in form for form in self.formats for code in (*_TIMES, "%-H"))
-        column = nw.col(name).str.strip_chars()
-        found = [_read(column, form, times=times) for form in self.formats]
-        parsed = nw.coalesce(*found)
-        if self.zone is not None and times:
-            parsed = _in_utc(parsed, self.zone)
-        return parsed
+        columns = []
+        for name in names:
+            text = nw.col(name).str.strip_chars()
+            found = [_read(text, form, times=times) for form in self.formats]
+            columns.append(nw.coalesce(*found).alias(name))
+        frame = frame.with_columns(*columns)
+        return _in_utc(frame, names, self.zone) if self.zone is not None and times else frame
 
     def reads(self) -> set[str]:
         """Return the columns that the step looks at."""
@@ -115,9 +113,11 @@ def _read(column: nw.Expr, form: str, *, times: bool) -> nw.Expr:
     return real.str.to_datetime(format=form).cast(nw.Datetime("us"))
 
 
-def _in_utc(parsed: nw.Expr, zone: str) -> nw.Expr:
+def _in_utc(frame: Frame, names: list[str], zone: str) -> Frame:
     """Return times as UTC; an hour that a zone skips or repeats has no one answer: empty."""
     import zoneinfo
+
+    import polars as pl
 
     try:
         zoneinfo.ZoneInfo(zone)
@@ -125,14 +125,15 @@ def _in_utc(parsed: nw.Expr, zone: str) -> nw.Expr:
         raise InvalidInput(
             f"{zone!r} is no time zone; write one such as Europe/Kyiv or UTC"
         ) from error
-
-    def change(series: Any) -> Any:
-        native = series.to_native().dt.replace_time_zone(
-            zone, ambiguous="null", non_existent="null"
+    native: Any = frame.to_native()
+    done: Frame = nw.from_native(
+        native.with_columns(
+            pl.col(names)
+            .dt.replace_time_zone(zone, ambiguous="null", non_existent="null")
+            .dt.convert_time_zone("UTC")
         )
-        return nw.from_native(native.dt.convert_time_zone("UTC"), series_only=True)
-
-    return parsed.map_batches(change, return_dtype=nw.Datetime("us", "UTC"))
+    )
+    return done
 
 
 Part = Literal["year", "month", "day", "weekday", "hour", "minute", "ordinal_day"]

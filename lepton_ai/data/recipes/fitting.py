@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+import narwhals as nw
+
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.recipes.engines import settled
 from lepton_ai.data.recipes.step import Frame, Step, statistics
@@ -31,9 +33,11 @@ def fit_steps(
     counts: list[int | None] = [None] * (len(steps) + 1)
     answers: dict[int, dict[str, Any]] = {}
     moved = False
+    if at_hand:
+        counts[0] = int(statistics(frame, {"rows": nw.len()})["rows"])
     for place, step in enumerate(steps):
         left = steps[place:]
-        if moved and (at_hand or any(later.learns for later in left)):
+        if moved and (at_hand or step.learns):
             # What was asked for so far is computed once, not again for each thing learned.
             frame, counts[place] = settled(_narrowed(frame, left))
             moved = False
@@ -70,8 +74,6 @@ def apply_steps(steps: Sequence[Any], frame: Frame, *, serving: bool) -> Frame:
 
 def _asked(left: Sequence[Step], frame: Frame) -> tuple[dict[int, dict[str, Any]], int | None]:
     """Ask for what the first step learns, and for what others learn of columns as they are."""
-    import narwhals as nw
-
     first = left[0].asks(frame)
     if first is None:
         return {}, None

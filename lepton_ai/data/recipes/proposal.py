@@ -1,87 +1,192 @@
 """Proposal: a recipe from what the data show, each step with its reason, for a person to edit."""
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import polars as pl
 
+from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.recipes.clean import Deduplicate, DropColumns
-from lepton_ai.data.recipes.dates import ParseDates
+from lepton_ai.data.recipes.dates import DateParts, ParseDates
 from lepton_ai.data.recipes.engines import opened
 from lepton_ai.data.recipes.impute import Impute
+from lepton_ai.data.recipes.invalid import Convert
 from lepton_ai.data.recipes.normalise import Rare, Tidy
 from lepton_ai.data.recipes.outliers import Outliers
 from lepton_ai.data.recipes.recipe import Recipe
+from lepton_ai.data.recipes.scale import Scale
 
 __all__ = ["propose_recipe"]
 
 _SAMPLE = 200_000
-_DATE = r"^([12][0-9]{3}-[01][0-9]-[0-3][0-9]|[0-3][0-9]\.[01][0-9]\.[12][0-9]{3})$"
+_FEW = 20  # below so many rows, little can be said of their distribution
+_MEANT_EMPTY = ["", "-", "?", "n/a", "N/A", "null", "NULL"]
+_NUMBER = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,2})?$"
+# The pattern that tells a form, and the form.
+_DATES = {
+    r"^[12][0-9]{3}-[01][0-9]-[0-3][0-9]$": "%Y-%m-%d",
+    r"^[0-3][0-9]\.[01][0-9]\.[12][0-9]{3}$": "%d.%m.%Y",
+    r"^[01][0-9]/[0-3][0-9]/[12][0-9]{3}$": "%m/%d/%Y",
+    r"^[0-3][0-9]/[01][0-9]/[12][0-9]{3}$": "%d/%m/%Y",
+    r"^[12][0-9]{3}-[01][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9]$": "%Y-%m-%d %H:%M:%S",
+    r"^[12][0-9]{3}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9]$": "%Y-%m-%dT%H:%M:%S",
+}
 
 
 def propose_recipe(data: Any, target: str | None = None) -> Recipe:
     """Return a recipe for data as they are: what to clean, fill and tidy, and why.
 
-    The proposal looks at the first 200,000 rows. It is not fitted; edit it with ``then`` and
-    ``without``, then fit it on training rows.
+    The proposal looks at the first 200,000 rows. It is not fitted; edit it with ``insert``,
+    ``replace``, ``without`` and ``then``, then fit it on training rows.
 
     Args:
         data: as `Recipe.fit` takes it.
-        target: a column that no step touches.
+        target: a column that no step touches. With one, columns that identify rows are left
+            out, skewed ones brought to a logarithm, and dates to numbers, as a model needs it.
     """
     frame, _, _ = opened(data)
     sample: pl.DataFrame = frame.head(_SAMPLE).collect("polars").to_native()
-    rows = sample.height
-    steps: list[tuple[Any, str]] = []
-    texts = [n for n, kind in sample.schema.items() if kind == pl.String and n != target]
-    twice = int(sample.is_duplicated().sum())
-    if twice:
-        steps.append((Deduplicate(), f"{twice:,} of {rows:,} rows occur more than once"))
-    messy = [n for n in texts if _messy(sample[n])]
-    if messy:
-        steps.append((Tidy(columns=tuple(messy)), f"{_named(messy)} hold stray blanks or marks"))
-    dates = [n for n in texts if sample[n].drop_nulls().str.contains(_DATE).all() and rows]
-    dates = [n for n in dates if sample[n].count()]
-    if dates:
-        steps.append((ParseDates(columns=tuple(dates)), f"{_named(dates)} hold dates as text"))
-    gone = [
-        n
-        for n in sample.columns
-        if n != target
-        and rows
-        and (sample[n].null_count() > 0.6 * rows or sample[n].n_unique() < 2)
-    ]
-    if gone:
-        steps.append((DropColumns(columns=tuple(gone)), f"{_named(gone)} are empty or constant"))
-    numbers = [
-        n for n, k in sample.schema.items() if k.is_numeric() and n != target and n not in gone
-    ]
-    wild = [n for n in numbers if _wild(sample[n])]
-    if wild:
-        reason = f"{_named(wild)} hold values far outside the quartiles"
-        steps.append((Outliers(columns=tuple(wild), width=3.0), reason))
-    gaps = [n for n in numbers if sample[n].null_count()]
-    if gaps:
-        steps.append((Impute(columns=tuple(gaps)), f"{_named(gaps)} have gaps"))
-    words = [n for n in texts if n not in gone and n not in dates]
-    holes = [n for n in words if sample[n].null_count()]
-    if holes:
-        step = Impute(columns=tuple(holes), method="constant", value="unknown")
-        steps.append((step, f"{_named(holes)} have gaps"))
-    many = [n for n in words if 30 < sample[n].n_unique() < 0.5 * rows]
-    if many:
-        steps.append((Rare(columns=tuple(many)), f"{_named(many)} have many rare categories"))
-    return Recipe(tuple(step for step, _ in steps), tuple(why for _, why in steps))
+    if target is not None and target not in sample.columns:
+        raise InvalidInput(f"target={target!r} is no column; there are {sample.columns}")
+    return _Proposal(sample, target).recipe()
+
+
+class _Proposal:
+    """Steps and reasons, as they are found; ``frame`` is the sample after the steps so far."""
+
+    def __init__(self, frame: pl.DataFrame, target: str | None) -> None:
+        self.frame = frame
+        self.target = target
+        self.steps: list[tuple[Any, str]] = []
+
+    def recipe(self) -> Recipe:
+        rows, twice = self.frame.height, int(self.frame.is_duplicated().sum())
+        if twice:
+            self._add(Deduplicate(), f"{twice:,} of {rows:,} rows occur more than once")
+        self._texts()
+        self._columns()
+        self._numbers()
+        self._categories()
+        return Recipe(tuple(s for s, _ in self.steps), tuple(why for _, why in self.steps))
+
+    def _add(self, step: Any, why: str) -> None:
+        self.steps.append((step, why))
+        self.frame = Recipe((step,)).fit_apply(self.frame)[1]
+
+    def _of(self, fits: Any) -> list[pl.Series]:
+        return [c for c in self.frame if c.name != self.target and fits(c.dtype)]
+
+    def _texts(self) -> None:
+        """Tidy text, and read numbers and dates that are written in it."""
+        texts = self._of(lambda kind: kind == pl.String)
+        messy = [c.name for c in texts if _messy(c)]
+        cased = [c.name for c in texts if _cased(c)]
+        if cased:
+            why = f"{_named(cased)} write the same words in different case"
+            self._add(Tidy(columns=tuple(cased), case="lower"), why)
+        if rest := [name for name in messy if name not in cased]:
+            why = f"{_named(rest)} hold stray blanks or marks for nothing"
+            self._add(Tidy(columns=tuple(rest)), why)
+        known = {c.name: c.drop_nulls() for c in self._of(lambda kind: kind == pl.String)}
+        known = {name: values for name, values in known.items() if values.len()}
+        forms = {name: _form(values) for name, values in known.items()}
+        for form in dict.fromkeys(form for form in forms.values() if form):
+            names = [name for name, found in forms.items() if found == form]
+            why = f"{_named(names)} hold dates as text"
+            self._add(ParseDates(columns=tuple(names), formats=(form,)), why)
+        numbers = [
+            name
+            for name, values in known.items()
+            if not forms[name] and values.str.contains(_NUMBER).sum() >= 0.95 * values.len()
+        ]
+        # A code with a leading zero is no number.
+        numbers = [n for n in numbers if not known[n].str.contains(r"^0[0-9]").any()]
+        if numbers:
+            self._add(Convert(columns=tuple(numbers)), f"{_named(numbers)} hold numbers as text")
+
+    def _columns(self) -> None:
+        """Leave out columns of no use."""
+        rows = self.frame.height
+        columns = self._of(lambda _: True) if rows > 1 else []
+        gone = [c.name for c in columns if c.n_unique() < 2]
+        if gone:
+            why = f"{_named(gone)} hold one value, or none, in all rows"
+            self._add(DropColumns(columns=tuple(gone)), why)
+        bare = [c.name for c in columns if c.null_count() > 0.6 * rows and c.name not in gone]
+        if bare:
+            self._add(DropColumns(columns=tuple(bare)), f"{_named(bare)} are mostly empty")
+        if self.target is not None and rows >= _FEW:
+            every = self._of(lambda kind: kind == pl.String or kind.is_integer())
+            same = [c.name for c in every if c.n_unique() == rows and _identifies(c)]
+            if same:
+                why = f"{_named(same)} are different in each row: they identify, and teach nothing"
+                self._add(DropColumns(columns=tuple(same)), why)
+
+    def _numbers(self) -> None:
+        """Treat outliers, gaps and skew."""
+        wild = [c.name for c in self._of(_numeric) if _wild(c)]
+        if wild:
+            why = f"{_named(wild)} hold values far outside the quartiles"
+            self._add(Outliers(columns=tuple(wild), width=3.0), why)
+        gaps = [c for c in self._of(_numeric) if c.null_count()]
+        if gaps:
+            share = max(c.null_count() for c in gaps) / self.frame.height
+            names = tuple(c.name for c in gaps)
+            flag = self.target is not None and share > 0.05
+            why = f"{_named(names)} have gaps, in up to {share:.1%} of the rows"
+            self._add(Impute(columns=names, flag=flag), why)
+        if self.target is not None:
+            skewed = [c.name for c in self._of(_numeric) if _skewed(c)]
+            if skewed:
+                why = f"{_named(skewed)} have a long tail"
+                self._add(Scale(columns=tuple(skewed), method="log"), why)
+            for column in self._of(lambda kind: kind in (pl.Date, pl.Datetime)):
+                why = f"{column.name} is a date, whose parts a model can use"
+                self._add(DateParts(column=column.name, keep=False), why)
+
+    def _categories(self) -> None:
+        """Fill gaps of text, and put rare categories together."""
+        texts = self._of(lambda kind: kind == pl.String)
+        holes = [c.name for c in texts if c.null_count()]
+        if holes:
+            step = Impute(columns=tuple(holes), method="constant", value="unknown")
+            self._add(step, f"{_named(holes)} have gaps")
+        many = [c.name for c in texts if 30 < c.n_unique() < 0.5 * self.frame.height]
+        if many:
+            self._add(Rare(columns=tuple(many)), f"{_named(many)} have many rare categories")
+
+
+def _numeric(kind: Any) -> bool:
+    return bool(kind.is_numeric())
 
 
 def _messy(values: pl.Series) -> bool:
     known = values.drop_nulls()
     stripped = known.str.strip_chars().str.replace_all(r"\s+", " ")
-    return bool((stripped != known).any() or stripped.is_in(["", "-", "?", "n/a", "N/A"]).any())
+    return bool((stripped != known).any() or stripped.is_in(_MEANT_EMPTY).any())
+
+
+def _cased(values: pl.Series) -> bool:
+    known = values.drop_nulls().str.strip_chars()
+    # What is written once each is no category.
+    return bool(
+        known.n_unique() < 0.5 * max(known.len(), 4)
+        and known.str.to_lowercase().n_unique() < known.n_unique()
+    )
+
+
+def _form(values: pl.Series) -> str:
+    fits = (form for pattern, form in _DATES.items() if values.str.contains(pattern).all())
+    return next(fits, "")
+
+
+def _identifies(values: pl.Series) -> bool:
+    return values.dtype == pl.String or bool((values.diff().drop_nulls() == 1).all())
 
 
 def _wild(values: pl.Series) -> bool:
-    known = values.drop_nulls().cast(pl.Float64).drop_nans()
-    if known.len() < 20 or known.n_unique() < 10:
+    known = values.drop_nulls().cast(pl.Float64)
+    if known.len() < _FEW or known.n_unique() < 10:
         return False
     low, high = known.quantile(0.25, "linear"), known.quantile(0.75, "linear")
     assert low is not None
@@ -90,5 +195,14 @@ def _wild(values: pl.Series) -> bool:
     return bool(reach and ((known < low - reach) | (known > high + reach)).any())
 
 
-def _named(names: list[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+def _skewed(values: pl.Series) -> bool:
+    known = values.drop_nulls().cast(pl.Float64)
+    if known.len() < _FEW or known.n_unique() < 10:
+        return False
+    least, skew = known.min(), known.skew()
+    return least is not None and float(least) >= 0 and skew is not None and skew > 2  # type: ignore[arg-type]
+
+
+def _named(names: Iterable[str]) -> str:
+    every: Sequence[str] = list(names)
+    return ", ".join(every[:5]) + (f" and {len(every) - 5} more" if len(every) > 5 else "")
