@@ -1,7 +1,7 @@
 """read_table: a CSV, Parquet, JSON-lines or ARFF file, or a frame, becomes a stored table."""
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from lepton_ai.core.errors import InvalidInput, NotFound
 from lepton_ai.data import tables
 from lepton_ai.data.arff import read_arff
 from lepton_ai.data.frames import checked, frame_of
+from lepton_ai.data.readers import FORMATS, load_reader
 from lepton_ai.data.table import Table
 from lepton_ai.storage import Workspace, source_spec
 
@@ -38,6 +39,8 @@ def read_table(
     decimal_comma: bool = False,
     missing: Sequence[str] = _MISSING,
     encoding: str = "utf-8",
+    query: str | None = None,
+    **options: Any,
 ) -> Table:
     """Store a file or a frame as a named table, and return it.
 
@@ -46,15 +49,19 @@ def read_table(
     under the same name is the next version.
 
     Args:
-        source: path of a ``.csv``, ``.tsv``, ``.txt``, ``.parquet``, ``.ndjson``, ``.jsonl`` or
-            ``.arff`` file; a pandas, Polars or Arrow frame; a mapping from column name to values;
-            or a list of records.
+        source: path of a ``.csv``, ``.tsv``, ``.txt``, ``.parquet``, ``.ndjson``, ``.jsonl``,
+            ``.json``, ``.arrow``, ``.feather``, ``.xlsx``, ``.ods``, ``.xml`` or ``.arff`` file;
+            the URL of a database, with ``query``; a pandas, Polars or Arrow frame; a mapping
+            from column name to values; or a list of records.
         name: the table's name; the file's name without its ending, unless given.
         workspace: where to store it; the default one unless given.
         separator: between the fields of a text file; found in its first line unless given.
         decimal_comma: whether a text file writes 1,5 for one and a half.
         missing: what a text file writes where a value is missing.
         encoding: of a text file, such as ``cp1252``.
+        query: the SELECT to ask a database.
+        options: of the format: ``flatten=True`` for nested JSON, ``sheet="May"`` of a
+            spreadsheet, ``record="visit"`` for the element of XML that is a row.
 
     Raises:
         NotFound: there is no such file.
@@ -67,8 +74,14 @@ def read_table(
                 "a table made from a frame needs a name: read_table(frame, name=...)"
             )
         return _store(place, frame_of(source), name, None)
+    if query is not None:
+        if name is None:
+            raise InvalidInput(
+                "rows of a database need a name: read_table(url, query=..., name=...)"
+            )
+        return _store(place, checked(_ask(str(source), query)), name, None)
     path = Path(source).expanduser()
-    frame, data = _read(path, _Form(separator, decimal_comma, tuple(missing), encoding))
+    frame, data = _read(path, _Form(separator, decimal_comma, tuple(missing), encoding), options)
     return _store(place, frame, name or path.stem, (path, data))
 
 
@@ -81,18 +94,23 @@ def read_frame(path: str | Path) -> pl.DataFrame:
     return _read(Path(path).expanduser(), _Form(None, False, _MISSING, "utf-8"))[0]
 
 
-def _read(path: Path, form: _Form) -> tuple[pl.DataFrame, bytes]:
+def _read(
+    path: Path, form: _Form, options: Mapping[str, Any] | None = None
+) -> tuple[pl.DataFrame, bytes]:
     if not path.is_file():
         raise NotFound(f"there is no file {path}; give the path of a CSV or Parquet file")
-    reader = _READERS.get(path.suffix.lower())
-    if reader is None:
+    suffix = path.suffix.lower()
+    reader, other = _READERS.get(suffix), load_reader(suffix)
+    if reader is None and other is None:
         raise InvalidInput(
             f"{path.name} ends in {path.suffix!r}; tables are read from "
-            f"{', '.join(_READERS)} files, or from a frame that you read yourself"
+            f"{', '.join(sorted(TABLE_SUFFIXES))} files, or from a frame that you read yourself"
         )
     data = path.read_bytes()
     try:
-        frame = reader(data, form)
+        if reader is not None and options:
+            raise InvalidInput(f"{path.name} is read without {sorted(options)}")
+        frame = reader(data, form) if reader is not None else _other(other, data, options or {})
     except (pl.exceptions.PolarsError, UnicodeError, LookupError, ValueError) as error:
         raise InvalidInput(f"{path.name} cannot be read as a table: {error}") from error
     return checked(frame), data
@@ -135,7 +153,21 @@ _READERS: dict[str, Callable[[bytes, _Form], pl.DataFrame]] = {
     ".ndjson": lambda data, form: pl.read_ndjson(io.BytesIO(data), infer_schema_length=None),
     ".jsonl": lambda data, form: pl.read_ndjson(io.BytesIO(data), infer_schema_length=None),
 }
-TABLE_SUFFIXES = frozenset(_READERS)
+TABLE_SUFFIXES = frozenset(_READERS) | frozenset(FORMATS)
+
+
+def _ask(url: str, query: str) -> pl.DataFrame:
+    from lepton_ai.data.readers.database import read_database
+
+    return read_database(url, query)
+
+
+def _other(reader: Any, data: bytes, options: Mapping[str, Any]) -> pl.DataFrame:
+    try:
+        frame: pl.DataFrame = reader(data, **options)
+    except TypeError as error:
+        raise ValueError(f"this format has no option like that: {error}") from error
+    return frame
 
 
 def _store(

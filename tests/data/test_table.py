@@ -172,7 +172,7 @@ def test_other_encodings_and_parquet(tmp_path, workspace, frame):
         ("a.arff", b"@attribute x real\n@data\n1,2\n", "line 3 has 2 values for 1"),
         ("a.arff", b"@attribute x real\n@data\none\n", "cannot be read as a table: .*one"),
         ("a.parquet", b"PAR1 not", "cannot be read as a table"),
-        ("a.xlsx", b"", r"ends in '\.xlsx'; tables are read from \.csv"),
+        ("a.docx", b"", r"ends in '\.docx'; tables are read from \.arff"),
     ],
 )
 def test_files_that_are_no_tables(tmp_path, workspace, name, content, message):

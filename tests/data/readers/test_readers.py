@@ -1,0 +1,131 @@
+import contextlib
+from pathlib import Path
+
+import pandas as pd
+import polars as pl
+import pytest
+import sqlalchemy as sa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+from lepton_ai.core.errors import InvalidInput, LeptonError
+from lepton_ai.data.read_table import read_frame, read_table
+from lepton_ai.data.readers import FORMATS, load_reader
+from lepton_ai.storage import Workspace
+
+FRAME = pl.DataFrame({"id": [1, 2], "name": ["Ada", None], "x": [1.5, -2.0]})
+
+
+def write(path: Path) -> None:
+    if path.suffix == ".json":
+        path.write_text(FRAME.write_json())
+    elif path.suffix in (".arrow", ".feather"):
+        FRAME.write_ipc(path)
+    elif path.suffix == ".xlsx":
+        FRAME.to_pandas().to_excel(path, index=False)
+    else:
+        path.write_text(
+            "<people><person id='1'><name>Ada</name><x>1.5</x></person>"
+            "<person id='2'><name/><x>-2.0</x></person></people>"
+        )
+
+
+@pytest.mark.parametrize("suffix", [".json", ".arrow", ".feather", ".xlsx", ".xml"])
+def test_each_format_is_stored_as_it_was(suffix: str, tmp_path: Path, workspace: Workspace) -> None:
+    path = tmp_path / f"people{suffix}"
+    write(path)
+    table = read_table(path)
+    assert table.name == "people"
+    assert_frame_equal(table.to_polars(), FRAME, check_dtypes=False)
+    assert read_table(path).ref == "people:1"
+    (source,) = (n for role, n in workspace.lineage.parents(table.dataset.id) if role == "source")
+    assert workspace.objects.get(str(source.digest)) == path.read_bytes()
+
+
+def test_nested_json(tmp_path: Path, workspace: Workspace) -> None:
+    path = tmp_path / "visits.json"
+    path.write_text('{"made": "today", "rows": [{"a": {"b": 1, "c": {"d": 2}}}, {"a": {"b": 3}}]}')
+    flat = read_table(path, flatten=True).to_polars()
+    assert flat.columns == ["a.b", "a.c.d"]
+    assert flat.rows() == [(1, 2), (3, None)]
+    assert read_table(path, name="nested").to_polars()["a"].struct.field("b").to_list() == [1, 3]
+
+
+def test_sheets(tmp_path: Path, workspace: Workspace) -> None:
+    with pd.ExcelWriter(tmp_path / "book.xlsx") as book:
+        pd.DataFrame({"a": [1]}).to_excel(book, sheet_name="first", index=False)
+        pd.DataFrame({"b": [2]}).to_excel(book, sheet_name="May", index=False)
+    assert read_table(tmp_path / "book.xlsx", sheet="May").to_polars().to_dicts() == [{"b": 2}]
+    with pytest.raises(InvalidInput, match="no sheet 'June'"):
+        read_table(tmp_path / "book.xlsx", sheet="June")
+    with pytest.raises(InvalidInput, match="no option like that"):
+        read_table(tmp_path / "book.xlsx", flatten=True)
+
+
+def test_xml_of_many_shapes() -> None:
+    reader = load_reader(".xml")
+    assert reader is not None
+    plain = reader(b"<r><v>1</v><v>2</v><w>x</w></r>")
+    assert plain.to_dicts() == [{"text": 1}, {"text": 2}]
+    zips = reader(b"<r><p zip='01067'/><p zip='10115'/></r>")
+    assert zips["zip"].to_list() == ["01067", "10115"]
+    spaced = reader(b"<n:r xmlns:n='u'><n:p><n:a k='1'>2</n:a></n:p></n:r>")
+    assert spaced.to_dicts() == [{"a": 2, "a.k": 1}]
+    assert reader(b"<r><a><b>1</b></a><c/></r>", record="b").to_dicts() == [{"text": 1}]
+
+
+def test_a_database(tmp_path: Path, workspace: Workspace) -> None:
+    url = f"sqlite:///{tmp_path / 'sales.db'}"
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        FRAME.to_pandas().to_sql("people", connection, index=False)
+    engine.dispose()
+    table = read_table(url, query="select * from people where id < 2", name="people")
+    assert table.to_polars().rows() == [(1, "Ada", 1.5)]
+    for wrong, query in ((url, "select * from nothing"), ("nothing://x", "select 1"), ("::", "x")):
+        with pytest.raises(InvalidInput, match="cannot be read"):
+            read_table(wrong, query=query, name="x")
+    with pytest.raises(InvalidInput, match="twice"):
+        read_table(url, query="select id, id from people", name="x")
+
+
+BOMB = b"""<!DOCTYPE r [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;&a;&a;">]><r><x>&b;</x></r>"""
+FILE = b"""<!DOCTYPE r [<!ENTITY a SYSTEM "file:///etc/passwd">]><r><x>&a;</x></r>"""
+
+
+@pytest.mark.parametrize("suffix", sorted(FORMATS))
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"\0" * 100, b"{", b"[1, 2]", b"null", b"[" * 100_000, BOMB, FILE, b"<r/>",
+     b"PK\x03\x04" * 50,
+     b"ARROW1\0\0" + b"x" * 100, b"{}", b"\xff\xfe" + b"a" * 99],
+)  # fmt: skip
+def test_what_cannot_be_read_is_refused(suffix: str, data: bytes, tmp_path: Path) -> None:
+    path = tmp_path / f"x{suffix}"
+    path.write_bytes(data)
+    with pytest.raises(LeptonError) as caught:
+        read_frame(path)
+    assert "root:" not in str(caught.value)
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_altered_files_are_read_or_refused(
+    data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.getbasetemp()
+    suffix = data.draw(st.sampled_from([".json", ".arrow", ".xlsx", ".xml"]))
+    path = folder / f"fuzz{suffix}"
+    write(path)
+    content = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 3))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path.write_bytes(bytes(content[: data.draw(st.integers(1, len(content)))]))
+    with contextlib.suppress(LeptonError):
+        read_frame(path)
+
+
+def test_the_table_of_formats_is_whole() -> None:
+    assert all(load_reader(suffix) is not None for suffix in FORMATS)
+    assert load_reader(".docx") is None
