@@ -205,7 +205,8 @@ def _compare(left: ast.expr, op: ast.cmpop, right: ast.expr, text: str) -> nw.Ex
         members = [_build(part, text) for part in right.elts]
         if any(isinstance(member, nw.Expr) for member in members):
             raise InvalidInput(f"{text!r}: in is followed by plain values")
-        found = value.is_in(members)
+        # One by one: of numbers of another kind, is_in may say nothing.
+        found = reduce(operator.or_, [value == member for member in members], nw.lit(False))
         return found if isinstance(op, ast.In) else ~found
     other = _build(right, text)
     if other is None:

@@ -11,7 +11,7 @@ import narwhals as nw
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.recipes.step import Frame
 
-__all__ = ["like", "opened", "settled", "without_nan"]
+__all__ = ["like", "opened", "quoted", "settled", "without_nan"]
 
 
 def opened(data: Any) -> tuple[Frame, Callable[[Frame], Any], bool]:
@@ -86,3 +86,8 @@ def like(frame: Frame, rows: Any) -> Frame:
         raise InvalidInput(f"this step does not work on {kind}; use Polars or DuckDB")
     done: Frame = nw.from_native(native)
     return done
+
+
+def quoted(name: str) -> str:
+    """Return a column's name as SQL has it."""
+    return '"' + name.replace('"', '""') + '"'

@@ -109,7 +109,7 @@ class Invalid(Step, frozen=True, kw_only=True, tag="invalid"):
             textual(frame, [self.column], "Invalid(pattern=...)")
             wrong.append(~column.str.contains(f"^(?:{self.pattern})$"))
         if self.values:
-            wrong.append(~column.is_in([v for v in self.values if v is not None]))
+            wrong.append(~column.is_in(self._known(frame.collect_schema()[self.column])))
         if not wrong:
             raise InvalidInput(
                 f"Invalid(column={self.column!r}) says nothing that would be wrong; give low, "
@@ -121,6 +121,20 @@ class Invalid(Step, frozen=True, kw_only=True, tag="invalid"):
         return frame.with_columns(
             nw.when(~bad).then(column).otherwise(nw.lit(None)).alias(self.column)
         )
+
+    def _known(self, kind: Any) -> list[Any]:
+        """Return the values as the column has them."""
+        values = [value for value in self.values if value is not None]
+        if any(isinstance(value, str) != (kind == nw.String) for value in values):
+            raise InvalidInput(
+                f"column {self.column!r} is {kind}, which holds none of {values}; Convert it, or "
+                "write the values as it has them"
+            )
+        if kind.is_float():
+            return [float(value) for value in values]
+        if kind.is_integer():
+            return [int(value) for value in values if value == int(value)]
+        return values
 
     def reads(self) -> set[str]:
         """Return the column that the step looks at."""

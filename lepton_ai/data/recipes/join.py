@@ -9,7 +9,7 @@ import msgspec
 import narwhals as nw
 
 from lepton_ai.core.errors import InvalidInput
-from lepton_ai.data.recipes.engines import like, without_nan
+from lepton_ai.data.recipes.engines import like, quoted, without_nan
 from lepton_ai.data.recipes.spans import seconds
 from lepton_ai.data.recipes.step import Frame, Step, present, statistics
 
@@ -159,15 +159,11 @@ class AsOf(Looked, frozen=True, kw_only=True, tag="as_of"):
         present(frame, self.keys(), "AsOf")
         names: Sequence[str] = frame.collect_schema().names()
         added = [self.prefix + name for name in self.columns]
-        right = self.other(frame).filter(~nw.col(self.on).is_null())
-        right = right.with_columns(nw.col(self.on).alias("_when"))
         timed, rest = (
             frame.filter(~nw.col(self.on).is_null()),
             frame.filter(nw.col(self.on).is_null()),
         )
-        if frame.implementation.is_polars():
-            timed, right = timed.sort(self.on), right.sort(self.on)
-        joined = timed.join_asof(right, on=self.on, by=list(self.by) or None)
+        joined = self._joined(timed, added)
         if self.within:
             near = (nw.col(self.on) - nw.col("_when")).dt.total_seconds() <= seconds(self.within)
             joined = joined.with_columns(nw.when(near).then(nw.col(n)).alias(n) for n in added)
@@ -175,6 +171,25 @@ class AsOf(Looked, frozen=True, kw_only=True, tag="as_of"):
         schema: Any = joined.collect_schema()
         empty = rest.with_columns(nw.lit(None, dtype=schema[name]).alias(name) for name in added)
         return nw.concat([joined, empty.select(*names, *added)])
+
+    def _joined(self, frame: Frame, added: Sequence[str]) -> Frame:
+        right = self.other(frame).filter(~nw.col(self.on).is_null())
+        if not frame.implementation.is_duckdb():
+            right = right.with_columns(nw.col(self.on).alias("_when")).sort(self.on)
+            return frame.sort(self.on).join_asof(right, on=self.on, by=list(self.by) or None)
+        # On the connection that the rows are on; names are quoted, the rest is ours.
+        other: Any = right.to_native()
+        assert other is not None
+        same = [f"l.{quoted(name)} = r.{quoted(name)}" for name in self.by]
+        on = " AND ".join([*same, f"l.{quoted(self.on)} >= r.{quoted(self.on)}"])
+        wanted = "".join(f", r.{quoted(name)}" for name in added)
+        native: Any = frame.to_native()
+        query = (
+            f"SELECT l.*, r.{quoted(self.on)} AS _when{wanted} "  # noqa: S608
+            f"FROM _left l ASOF LEFT JOIN other r ON {on}"
+        )
+        done: Frame = nw.from_native(native.query("_left", query))
+        return done
 
     def explain(self) -> str:
         """Return a sentence on the step and what it found."""

@@ -47,11 +47,15 @@ class Tfidf(Step, frozen=True, kw_only=True, tag="tfidf"):
     def vectors(self, frame: Frame) -> Any:
         """Return the weights, a sparse matrix (rows, words) of float64."""
         import numpy as np
+        from scipy.sparse import csr_array
         from sklearn.feature_extraction.text import TfidfVectorizer
 
+        texts = _texts(frame, self.column)
+        if not texts:
+            return csr_array((0, len(self.words)))
         reader = TfidfVectorizer(vocabulary={word: n for n, word in enumerate(self.words)})
         reader.idf_ = np.array([*self.words.values()])
-        return reader.transform(_texts(frame, self.column))
+        return reader.transform(texts)
 
     def apply(self, frame: Frame) -> Frame:
         """Return the frame with a column ``<column>:<word>`` for each word."""

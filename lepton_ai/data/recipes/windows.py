@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 import narwhals as nw
 
 from lepton_ai.core.errors import InvalidInput
-from lepton_ai.data.recipes.engines import like
+from lepton_ai.data.recipes.engines import like, quoted
 from lepton_ai.data.recipes.spans import seconds
 from lepton_ai.data.recipes.step import Frame, Step, numeric, present
 
@@ -175,18 +175,18 @@ class RollingTime(Step, frozen=True, kw_only=True, tag="rolling_time"):
 
     def _by_duckdb(self, frame: Frame, span: int) -> Frame:
         native: Any = frame.to_native()
-        parts = [f"PARTITION BY {', '.join(map(_quoted, self.by))}"] if self.by else []
-        time = f"CAST({_quoted(self.time)} AS TIMESTAMP)"
+        parts = [f"PARTITION BY {', '.join(map(quoted, self.by))}"] if self.by else []
+        time = f"CAST({quoted(self.time)} AS TIMESTAMP)"
         parts.append(f"ORDER BY {time} RANGE BETWEEN INTERVAL {span} SECONDS PRECEDING")
         window = f"({' '.join(parts)} AND CURRENT ROW)"
         added = []
         for name in self.columns:
-            column = f"CAST({_quoted(name)} AS DOUBLE)"
+            column = f"CAST({quoted(name)} AS DOUBLE)"
             for what in self.what:
                 function = {"mean": "avg", "std": "stddev_samp"}.get(what, what)
                 value = f"{function}({column}) OVER {window}"
-                known = f"CASE WHEN {_quoted(self.time)} IS NOT NULL THEN {value} END"
-                added.append(f"{known} AS {_quoted(self._title(name, what))}")
+                known = f"CASE WHEN {quoted(self.time)} IS NOT NULL THEN {value} END"
+                added.append(f"{known} AS {quoted(self._title(name, what))}")
         # Names are quoted, the rest is ours.
         done: Frame = nw.from_native(native.project(f"*, {', '.join(added)}"))
         return done
@@ -203,7 +203,3 @@ class RollingTime(Step, frozen=True, kw_only=True, tag="rolling_time"):
 
 def _by(names: Sequence[str]) -> str:
     return f", by {', '.join(names)}" if names else ""
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
