@@ -106,7 +106,7 @@ def fit_behind(
             recipe, examples.columns, tables.schema_of(table.dataset.facts["types"]), target
         )
     encoding = Encoding.fit(frame, chosen, standardise=scaled, components=components)
-    front = front.without([skip.column for skip in encoding.skipped])
+    front = front.asking([step.column for step in encoding.columns])
     return Preparation(encoding, front=front), as_features(encoding.apply(frame)), left
 
 

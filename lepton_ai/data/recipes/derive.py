@@ -121,6 +121,7 @@ class Sort(Step, frozen=True, kw_only=True, tag="sort"):
         descending: whether from large to small.
     """
 
+    rows: ClassVar[bool] = True
     by: tuple[str, ...]
     descending: bool = False
 

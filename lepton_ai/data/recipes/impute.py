@@ -154,9 +154,10 @@ class Impute(Step, frozen=True, kw_only=True, tag="impute"):
 
     def reads(self) -> set[str] | None:
         """Return the columns that the step looks at."""
-        if not self.columns:
+        if not self.columns and not self.values:
             return None
-        return {*self.columns, *self.order, *self.by, *self.predictors}
+        named = {*self.columns, *self.values}
+        return {*named, *self.order, *self.by, *self.predictors}
 
     def writes(self) -> set[str] | None:
         """Return the columns that the step changes and adds."""

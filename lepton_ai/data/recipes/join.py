@@ -127,7 +127,14 @@ class Join(Looked, frozen=True, kw_only=True, tag="join"):
     def apply(self, frame: Frame) -> Frame:
         """Return the frame with the other dataset's columns."""
         present(frame, self.on, "Join")
-        return frame.join(self.other(frame), on=list(self.on), how=self.how)
+        other = self.other(frame)
+        if not frame.implementation.is_polars():
+            return frame.join(other, on=list(self.on), how=self.how)
+        left: Any = frame.to_native()
+        right: Any = other.to_native()
+        joined = left.join(right, on=list(self.on), how=self.how, maintain_order="left")
+        done: Frame = nw.from_native(joined)
+        return done
 
     def explain(self) -> str:
         """Return a sentence on the step and what it found."""
@@ -138,7 +145,7 @@ class Join(Looked, frozen=True, kw_only=True, tag="join"):
 class AsOf(Looked, frozen=True, kw_only=True, tag="as_of"):
     """Add columns of another dataset's last row before, or at, a row's time.
 
-    Rows come back in the order of time; those without a time stay, with nothing added.
+    Rows without a time stay, with nothing added.
 
     Attributes:
         on: a column of times, of the same name on both sides.
@@ -158,6 +165,14 @@ class AsOf(Looked, frozen=True, kw_only=True, tag="as_of"):
         """Return the frame with the other dataset's columns."""
         present(frame, self.keys(), "AsOf")
         names: Sequence[str] = frame.collect_schema().names()
+        if frame.implementation.is_polars():
+            # Their order is kept: an answer belongs to its record.
+            native: Any = frame.to_native()
+            frame = nw.from_native(native.with_row_index("_place"))
+            return self._apply(frame, ["_place", *names]).sort("_place").drop("_place")
+        return self._apply(frame, names)
+
+    def _apply(self, frame: Frame, names: Sequence[str]) -> Frame:
         added = [self.prefix + name for name in self.columns]
         timed, rest = (
             frame.filter(~nw.col(self.on).is_null()),

@@ -15,15 +15,15 @@ from polars.io.plugins import register_io_source
 
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.columns import Columns, booleans, columns_of, dates, numbers, texts
+from lepton_ai.data.recipes.clean import DropColumns
 from lepton_ai.data.recipes.join import Looked
+from lepton_ai.data.recipes.normalise import Tidy
 from lepton_ai.data.recipes.recipe import Recipe
 from lepton_ai.data.recipes.step import ROW, Step, hiding
 
 __all__ = ["Front", "Kind"]
 
 Kind = Literal["number", "boolean", "text", "date", "time"]
-
-_FEW = 1000
 
 
 class Front(Struct, frozen=True, dict=True):
@@ -95,16 +95,19 @@ class Front(Struct, frozen=True, dict=True):
                 f"a record comes to the columns {served.columns}, training rows to {done.columns}"
             )
 
-    def without(self, names: Sequence[str]) -> Self:
-        """Return the front that does not ask for columns which the model does not read."""
-        last = set(names)
+    def asking(self, used: Sequence[str]) -> Self:
+        """Return the front that asks for no column which neither a step nor the model reads.
+
+        Args:
+            used: the columns that the model's encoding reads.
+        """
         reads: set[str] = set()
         for step in self.recipe.steps:
             looked = _needs(step)
             if looked is None:
                 return self
             reads |= looked
-        spare = tuple(name for name in self.kinds if name in last and name not in reads)
+        spare = tuple(name for name in self.kinds if name not in {*used, *reads})
         return msgspec.structs.replace(self, optional=spare)
 
     def apply(self, data: Any) -> dict[str, NDArray[Any]]:
@@ -117,9 +120,17 @@ class Front(Struct, frozen=True, dict=True):
             InvalidInput: a column is missing, unknown or of another kind.
         """
         frame = self.frame(self._columns(data))
-        if frame.height <= _FEW and self._plan is not None:
-            return _arrays(self._plan.run(frame))
-        return _arrays(self.recipe.apply(frame, serving=True))
+        rows = frame.height
+        if rows == 1:
+            # A single row is taken for a scalar by some kernels, which round otherwise.
+            frame = pl.concat([frame, frame], rechunk=True)
+        if self._plan is not None:
+            done = self._plan.run(frame)
+        else:
+            done = self.recipe.apply(frame, serving=True)
+        if done.height != frame.height:
+            raise InvalidInput(f"the recipe made {done.height} rows of {frame.height} records")
+        return _arrays(done.head(rows))
 
     @cached_property
     def _plan(self) -> "_Plan | None":
@@ -189,7 +200,8 @@ class _Plan:
         # The engine may read in a thread of its own, so the rows are no thread's.
         with self._lock:
             self._rows = rows
-            return self._lazy.collect()
+            # Not in portions, one of which might be a single row.
+            return self._lazy.collect(engine="in-memory")
 
 
 def _arrays(frame: pl.DataFrame) -> dict[str, NDArray[Any]]:
@@ -201,8 +213,8 @@ def _arrays(frame: pl.DataFrame) -> dict[str, NDArray[Any]]:
 
 def _needs(step: Step) -> set[str] | None:
     """Return the columns that a step looks at when it serves."""
-    dropped: tuple[str, ...] | None = getattr(step, "dropped", None)
-    if step.rows or dropped is not None:
+    # What a step does to a column by itself, or leaves out, needs no value.
+    if step.rows or isinstance(step, DropColumns | Tidy):
         return set()
     return step.reads()
 
