@@ -129,7 +129,7 @@ def test_import_counts_what_is_set_aside(trained, json_of, run):
 def test_tables_show_their_columns(trained, json_of):
     shown = json_of("data", "show", "patients")
     assert shown["count"] == 569
-    assert {"column": "mean radius", "type": "Float64"} in shown["columns"]
+    assert {"column": "mean radius", "type": "Float64", "tags": ""} in shown["columns"]
 
 
 def test_training_again_changes_nothing(trained, json_of):

@@ -11,7 +11,7 @@ from lepton_ai.data.entry import ColumnEntry, Entry, change_entry
 from lepton_ai.data.table import Table
 from lepton_ai.storage import Workspace
 
-__all__ = ["COMMANDS"]
+__all__ = ["compact", "describe", "drop", "expire", "history", "tag"]
 
 
 def _table(ref: str) -> Table:
@@ -141,6 +141,3 @@ def drop(name: str) -> None:
     count = tables.drop(workspace, name)
     workspace.objects.collect()
     click.echo(f"{name}: removed {count} files")
-
-
-COMMANDS = (history, tag, describe, compact, expire, drop)

@@ -6,13 +6,12 @@ the master key wraps. Key files are never part of a backup.
 """
 
 from lepton_ai.storage.backup.create import BackupInfo, create_backup
-from lepton_ai.storage.backup.keep import forget_in_backups, list_backups, prune_backups
+from lepton_ai.storage.backup.keep import list_backups, prune_backups
 from lepton_ai.storage.backup.restore import restore_backup, verify_backup
 
 __all__ = [
     "BackupInfo",
     "create_backup",
-    "forget_in_backups",
     "list_backups",
     "prune_backups",
     "restore_backup",

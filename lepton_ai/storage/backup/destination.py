@@ -100,22 +100,6 @@ class Destination:
             except FileNotFoundError as error:
                 raise NotFound(f"{self.url} lacks {name}; the backup is not whole") from error
 
-    def scrub(self, name: str, ranges: Iterable[tuple[int, int]]) -> None:
-        """Overwrite ranges of a file with zeros."""
-        with _errors(self.url):
-            if self._local:
-                with open(self._path(name), "r+b") as file:  # noqa: PTH123
-                    for offset, size in ranges:
-                        file.seek(offset)
-                        file.write(bytes(size))
-                    file.flush()
-                    os.fsync(file.fileno())
-                return
-            data = bytearray(self._filesystem.cat_file(self._path(name)))
-            for offset, size in ranges:
-                data[offset : offset + size] = bytes(size)
-            self._filesystem.pipe_file(self._path(name), bytes(data))
-
     def delete(self, name: str) -> None:
         """Remove a file, if it is there."""
         with _errors(self.url):

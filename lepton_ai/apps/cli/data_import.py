@@ -1,0 +1,135 @@
+"""`lepton data import` and `show`: what is stored, and what it holds."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+from msgspec import to_builtins
+
+from lepton_ai.apps.cli.output import as_json, print_json, print_rows, when
+from lepton_ai.data.catalog import open_dataset
+from lepton_ai.data.entry import get_entry
+from lepton_ai.data.images.imageset import ImageSet
+from lepton_ai.data.images.read import read_images
+from lepton_ai.data.read_table import TABLE_SUFFIXES, read_table
+from lepton_ai.data.table import Table
+
+__all__ = ["import_", "show"]
+
+_LISTED = 10
+
+
+@click.command("import")
+@click.argument("path", type=click.Path(exists=True, path_type=Path))
+@click.option("--name", help="Name of the dataset; that of the file or folder unless given.")
+@click.option(
+    "--label",
+    default="auto",
+    show_default=True,
+    help="Images: where labels come from: 'folder', a CSV file, a DICOM keyword, or 'none'.",
+)
+@click.option(
+    "--group",
+    type=click.Choice(["patient", "study", "series", "folder", "file"]),
+    default="patient",
+    show_default=True,
+    help="Images: what a split keeps on one side.",
+)
+@as_json
+def import_(
+    path: Path,
+    name: str | None,
+    label: str,
+    group: Literal["patient", "study", "series", "folder", "file"],
+    as_json: bool,
+) -> None:
+    """Store a folder of images, or a table, as a version of a dataset.
+
+    Images: DICOM, NIfTI, PNG, JPEG, TIFF or NumPy files in PATH and below. Tables: a CSV, TSV,
+    Parquet or JSON-lines file. Files are stored encrypted, once; importing the same again
+    changes nothing.
+    """
+    dataset: ImageSet | Table
+    if path.is_file() and path.suffix.lower() in TABLE_SUFFIXES:
+        dataset = read_table(path, name=name)
+    else:
+        source = None if label == "none" else label
+        dataset = read_images(path, name=name, label=source, group=group)
+    _describe(dataset, as_json=as_json)
+    if not as_json:
+        click.echo(f"\nNext: {_next(dataset, path)}")
+
+
+def _next(dataset: ImageSet | Table, path: Path) -> str:
+    if isinstance(dataset, Table):
+        return f"lepton train {dataset.name} --target COLUMN"
+    if dataset.labels is None:
+        return f"label the images, then lepton data import {path} --label TABLE.csv"
+    return f"lepton train {dataset.name}"
+
+
+@click.command()
+@click.argument("dataset")
+@as_json
+def show(dataset: str, as_json: bool) -> None:
+    """Show what a dataset holds, and what was set aside when it was read."""
+    _describe(open_dataset(dataset), as_json=as_json)
+
+
+def _describe(dataset: ImageSet | Table, *, as_json: bool) -> None:
+    if isinstance(dataset, ImageSet):
+        _describe_images(dataset, as_json=as_json)
+    else:
+        _describe_table(dataset, as_json=as_json)
+
+
+def _describe_images(images: ImageSet, *, as_json: bool) -> None:
+    labels = images.labels
+    classes = {} if labels is None else dict(Counter(map(str, labels.tolist())))
+    rejected = [to_builtins(item) for item in images.rejected]
+    facts: dict[str, Any] = {
+        "dataset": images.ref,
+        "format": "images",
+        "count": len(images),
+        "classes": classes,
+        "groups": len(set(images.groups.tolist())),
+        "folder": images.folder,
+        "created": images.dataset.created_at,
+        "rejected": rejected,
+    }
+    if as_json:
+        print_json(facts)
+        return
+    click.echo(str(images.summary()))
+    if rejected:
+        click.echo()
+        print_rows(
+            rejected[:_LISTED], as_json=False, empty="", columns=["path", "reason", "detail"]
+        )
+        if len(rejected) > _LISTED:
+            click.echo(f"and {len(rejected) - _LISTED:,} more (--json lists all)")
+
+
+def _describe_table(table: Table, *, as_json: bool) -> None:
+    said = get_entry(table.workspace, table.name).columns
+    schema = [
+        {"column": c, "type": t, "tags": ", ".join(said[c].tags) if c in said else ""}
+        for c, t in table.schema.items()
+    ]
+    if as_json:
+        print_json(
+            {
+                "dataset": table.ref,
+                "format": "table",
+                "count": len(table),
+                "columns": schema,
+                "created": table.dataset.created_at,
+            }
+        )
+        return
+    click.echo(
+        f"Table {table.ref}: {len(table):,} rows, {len(schema)} columns, stored "
+        f"{when(table.dataset.created_at)}\n"
+    )
+    print_rows(schema, as_json=False, empty="no columns")
