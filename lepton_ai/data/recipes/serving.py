@@ -122,8 +122,8 @@ class Front(Struct, frozen=True, dict=True):
         frame = self.frame(self._columns(data))
         rows = frame.height
         if rows == 1:
-            # A single row is taken for a scalar by some kernels, which round otherwise.
-            frame = pl.concat([frame, frame], rechunk=True)
+            # A row by itself is computed as a scalar, which may round otherwise than a column.
+            frame = pl.concat([frame, frame.clear(1)], rechunk=True)
         if self._plan is not None:
             done = self._plan.run(frame)
         else:
