@@ -118,16 +118,16 @@ DOORS = {
 }
 
 
-@pytest.mark.parametrize("door", DOORS)
-@pytest.mark.parametrize("derived", [False, True])
+@pytest.mark.parametrize(
+    ("door", "derived"),
+    [(door, False) for door in DOORS] + [(door, True) for door in DOORS if door != "version"],
+)
 def test_no_door_shows_what_is_masked(
     patients: Table, workspace: Workspace, door: str, derived: bool
 ) -> None:
     tags = {"name": ColumnEntry(tags=("personal",))}
     change_entry(workspace, "hospital.patients", lambda _: Entry(columns=tags))
     if derived:
-        if door == "version":
-            pytest.skip("the derived dataset has one version, which the others show")
         sql("select * from hospital.patients").save("copy")
     name = "copy" if derived and "sql" not in door else "hospital.patients"
 
