@@ -31,7 +31,10 @@ def propose(dataset: str, target: str | None, save: str | None, as_json: bool) -
         click.echo(str(proposed))
     if save:
         node = save_recipe(save, proposed)
-        click.echo(f"\nkept as {node.ref}; next: lepton recipe run {save} {dataset}", err=as_json)
+        hint = f"lepton recipe run {save} {dataset}"
+        if target is not None:
+            hint = f"lepton train {dataset} --target {target} --recipe {save}"
+        click.echo(f"\nkept as {node.ref}; next: {hint}", err=as_json)
 
 
 @recipe.command()
@@ -53,11 +56,21 @@ def show(name: str, picture: Path | None, as_json: bool) -> None:
 @as_json
 def run(name: str, dataset: str, result: str | None, as_json: bool) -> None:
     """Apply a recipe to a table and store the result as a dataset."""
-    source = dataset.partition(":")[0].partition("@")[0]
+    source = dataset.partition(":")[0].partition("@")[0].partition("#")[0]
     table = run_recipe(name, dataset, result or f"{source}_clean")
+    # What was learned, and how many rows each step left, is kept under the result's name.
+    kept = open_recipe(table.name)
     if as_json:
-        print_json({"dataset": table.ref, "rows": len(table), "columns": table.columns})
+        print_json(
+            {
+                "dataset": table.ref,
+                "rows": len(table),
+                "columns": table.columns,
+                "counts": kept.counts,
+            }
+        )
     else:
+        click.echo(f"{kept}\n")
         click.echo(f"{table.ref}: {len(table):,} rows, {len(table.columns)} columns")
 
 

@@ -55,6 +55,7 @@ class _Parameter(click.ParamType[tuple[str, Any]]):
     multiple=True,
     help="A parameter of the estimator, NAME=VALUE; may be repeated.",
 )
+@click.option("--recipe", help="Tables: the name of a kept recipe that columns go through first.")
 @click.option("--raw", is_flag=True, help="Images: do not normalise and denoise them first.")
 @as_json
 def train(
@@ -66,6 +67,7 @@ def train(
     group: str | None,
     seed: int,
     parameters: tuple[tuple[str, Any], ...],
+    recipe: str | None,
     raw: bool,
     as_json: bool,
 ) -> None:
@@ -79,9 +81,9 @@ def train(
     if not images and target is None:
         columns = ", ".join(data.columns)
         raise click.UsageError(f"a table needs --target; its columns are: {columns}")
-    if images and (target is not None or group is not None):
+    if images and (target is not None or group is not None or recipe is not None):
         raise click.UsageError(
-            "--target and --group are for tables; images have labels of their own"
+            "--target, --group and --recipe are for tables; images have labels of their own"
         )
     if images and not raw:
         data = preprocess_images(data)
@@ -95,6 +97,7 @@ def train(
         groups=group,
         name=name,
         seed=seed,
+        recipe=recipe,
         **dict(parameters),
     )
     evaluation = evaluate(model, held_out)

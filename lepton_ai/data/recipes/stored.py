@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.recipes.join import Looked, joining_in
 from lepton_ai.data.recipes.recipe import Recipe
@@ -85,6 +87,9 @@ def run_recipe(
             result = chosen.apply(source)
         else:
             chosen, result = chosen.fit_apply(source)
+    if chosen.counts:
+        ends = (*chosen.counts[:-1], result.height)
+        chosen = msgspec.structs.replace(chosen, counts=ends)
     kept = save_recipe(name, chosen, trained_on=source, workspace=place)
     parents = [(source.record().id, "data"), (kept.id, "recipe"), *_joined(place, chosen)]
     node = tables.store_table(place, name, [result], parents=parents, operation="recipe")
