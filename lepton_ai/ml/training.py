@@ -110,8 +110,12 @@ def train_classifier(
     if chosen is None:
         preparation, matrix = fit_preparation(examples, **options)
     else:
+        from lepton_ai.data.recipes.stored import joined
+
         preparation, matrix, left = fit_behind(chosen, examples, **options)
         examples, codes = examples.take(left), codes[left]
+        if preparation.front is not None:
+            origin += joined(place, preparation.front.recipe)
         if len(set(codes.tolist())) < len(classes):
             raise InvalidInput("the recipe drops all training rows of a class")
     fitted = fit(

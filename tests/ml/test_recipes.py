@@ -210,6 +210,8 @@ def test_a_model_carries_what_it_joins(table: Table, workspace: Workspace) -> No
     model = train_classifier(table, target="outcome", recipe=recipe)
     before = model.features(table)
     read_table({"ward": [" A"], "beds": [99.0]}, name="wards")
+    run = next(n for role, n in workspace.lineage.parents(model.node.id) if role == "run")
+    assert dict(workspace.lineage.parents(run.id))["joined"].ref == "wards:1"
     again = Preparation.from_json(model.predictor.preparation.to_json())
     assert again.front is not None
     assert again.front.apply(table.to_polars().drop("outcome").head(2))["beds"].shape == (2,)

@@ -90,9 +90,9 @@ class Calendar(Step, frozen=True, kw_only=True, tag="calendar"):
         if not frame.collect_schema()[self.time].is_temporal():
             raise InvalidInput(f"Calendar goes by dates or times; {self.time!r} holds none")
         # The time itself stays, so that first and last within a span can go by it.
-        frame = frame.with_columns(nw.col(self.time).dt.truncate(self.every).alias("_span"))
-        spans = Aggregate(by=("_span", *self.by), values=self.values).apply(frame)
-        return spans.rename({"_span": self.time})
+        frame = frame.with_columns(nw.col(self.time).dt.truncate(self.every).alias("_lepton_span"))
+        spans = Aggregate(by=("_lepton_span", *self.by), values=self.values).apply(frame)
+        return spans.rename({"_lepton_span": self.time})
 
     def reads(self) -> set[str]:
         """Return the columns that the step looks at."""

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import narwhals as nw
 
 from lepton_ai.core.errors import InvalidInput
-from lepton_ai.data.recipes.step import Frame, Step, present, textual
+from lepton_ai.data.recipes.step import Frame, Step, present, textual, with_columns
 
 __all__ = ["DateParts", "ParseDates"]
 
@@ -56,7 +56,7 @@ class ParseDates(Step, frozen=True, kw_only=True, tag="parse_dates"):
             text = nw.col(name).str.strip_chars()
             found = [_read(text, form, times=times) for form in self.formats]
             columns.append(nw.coalesce(*found).alias(name))
-        frame = frame.with_columns(*columns)
+        frame = with_columns(frame, *columns)
         return _in_utc(frame, names, self.zone) if self.zone is not None and times else frame
 
     def reads(self) -> set[str]:
@@ -172,7 +172,7 @@ class DateParts(Step, frozen=True, kw_only=True, tag="date_parts"):
                 columns += [turn.sin().alias(f"{name}_sin"), turn.cos().alias(f"{name}_cos")]
             else:
                 columns.append(value.alias(name))
-        frame = frame.with_columns(*columns)
+        frame = with_columns(frame, *columns)
         return frame if self.keep else frame.drop(self.column)
 
     def reads(self) -> set[str]:

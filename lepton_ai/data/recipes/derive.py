@@ -5,7 +5,7 @@ from typing import ClassVar
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.expression import columns_in, expression
 from lepton_ai.data.recipes.engines import without_nan
-from lepton_ai.data.recipes.step import Frame, Step, hidden, present
+from lepton_ai.data.recipes.step import Frame, Step, hidden, present, with_columns
 
 __all__ = ["Derive", "Filter", "Rename", "Select", "Sort"]
 
@@ -23,8 +23,8 @@ class Derive(Step, frozen=True, kw_only=True, tag="derive"):
         """Return the frame with the columns."""
         for text in self.columns.values():
             present(frame, sorted(columns_in(text)), f"Derive({text!r})")
-        derived = frame.with_columns(
-            *(expression(text).alias(name) for name, text in self.columns.items())
+        derived = with_columns(
+            frame, *(expression(text).alias(name) for name, text in self.columns.items())
         )
         return without_nan(derived, list(self.columns))
 
@@ -73,6 +73,8 @@ class Select(Step, frozen=True, kw_only=True, tag="select"):
     def apply(self, frame: Frame) -> Frame:
         """Return those columns, and in training the target."""
         names = present(frame, self.columns, "Select")
+        if not names:
+            raise InvalidInput("Select needs a column to keep: Select(columns=('age',))")
         there = frame.collect_schema().names()
         held = [name for name in there if name in hidden() and name not in names]
         return frame.select(*names, *held)

@@ -9,7 +9,7 @@ import narwhals as nw
 from msgspec import field
 
 from lepton_ai.core.errors import InvalidInput
-from lepton_ai.data.recipes.step import Frame, Step, numeric, present, textual
+from lepton_ai.data.recipes.step import Frame, Step, numeric, present, textual, with_columns
 
 __all__ = ["Bin", "HashEncode", "OneHot", "Ordinal"]
 
@@ -54,7 +54,7 @@ class OneHot(Step, frozen=True, kw_only=True, tag="one_hot"):
             for name, values in self.categories.items()
             for value in values
         ]
-        return frame.with_columns(*columns).drop(list(self.categories))
+        return with_columns(frame, *columns).drop(list(self.categories))
 
     def reads(self) -> set[str] | None:
         """Return the columns that the step looks at."""
@@ -84,8 +84,9 @@ class Ordinal(Step, frozen=True, kw_only=True, tag="ordinal"):
     def apply(self, frame: Frame) -> Frame:
         """Return the frame with numbers from 0 on."""
         present(frame, list(self.codes), "Ordinal")
-        return frame.with_columns(
-            *(_coded(n, values, range(len(values)), nw.Int64) for n, values in self.codes.items())
+        return with_columns(
+            frame,
+            *(_coded(n, values, range(len(values)), nw.Int64) for n, values in self.codes.items()),
         )
 
     def reads(self) -> set[str] | None:
@@ -122,7 +123,7 @@ class HashEncode(Step, frozen=True, kw_only=True, tag="hash_encode"):
             values = _categories(frame, name)
             buckets = [self._bucket(value) for value in values]
             columns.append(_coded(name, values, buckets, nw.Int64))
-        return frame.with_columns(*columns)
+        return with_columns(frame, *columns)
 
     def _bucket(self, value: str) -> int:
         digest = hashlib.blake2b(value.encode(), digest_size=8).digest()
@@ -184,7 +185,7 @@ class Bin(Step, frozen=True, kw_only=True, tag="bin"):
         number: nw.Expr = nw.when(~column.is_null()).then(nw.lit(0))
         for edge in self.edges:
             number = number + (column >= edge).cast(nw.Int64)
-        return frame.with_columns(number.cast(nw.Int64).alias(self.column))
+        return with_columns(frame, number.cast(nw.Int64).alias(self.column))
 
     def reads(self) -> set[str]:
         """Return the column that the step looks at."""

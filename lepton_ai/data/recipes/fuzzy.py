@@ -75,14 +75,14 @@ class FuzzyDuplicates(Step, frozen=True, kw_only=True, tag="fuzzy_duplicates"):
         from rapidfuzz import process
         from rapidfuzz.distance import JaroWinkler
 
-        places = whole.select(*self.within, self.column).with_row_index("_place")
+        places = whole.select(*self.within, self.column).with_row_index("_lepton_place")
         blocks = (
             places.group_by(self.within, maintain_order=True) if self.within else [((), places)]
         )
         for _, block in blocks:
             texts: list[str] = []
             kept: list[int] = []
-            for place, text in block.select("_place", self.column).rows():
+            for place, text in block.select("_lepton_place", self.column).rows():
                 plain = " ".join((text or "").casefold().split())
                 if not plain:
                     continue

@@ -10,7 +10,15 @@ from msgspec import field
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.recipes import models
 from lepton_ai.data.recipes.engines import like
-from lepton_ai.data.recipes.step import Frame, Step, all_but_hidden, numeric, present, statistics
+from lepton_ai.data.recipes.step import (
+    Frame,
+    Step,
+    all_but_hidden,
+    numeric,
+    present,
+    statistics,
+    with_columns,
+)
 
 __all__ = ["Impute"]
 
@@ -119,14 +127,14 @@ class Impute(Step, frozen=True, kw_only=True, tag="impute"):
         names = present(frame, list(self.values), "Impute")
         wanted = [n for n in names if not self.columns or n in self.columns]
         if self.flag:
-            frame = frame.with_columns(
-                *(nw.col(name).is_null().alias(f"{name}_missing") for name in wanted)
+            frame = with_columns(
+                frame, *(nw.col(name).is_null().alias(f"{name}_missing") for name in wanted)
             )
         if self.method == "neighbours":
             whole = frame.collect("polars").to_native()
             return like(frame, models.by_neighbours(whole, wanted, self.examples, self.nearest))
         schema = frame.collect_schema()
-        return frame.with_columns(*(self._filled(n, schema[n]).alias(n) for n in wanted))
+        return with_columns(frame, *(self._filled(n, schema[n]).alias(n) for n in wanted))
 
     def _filled(self, name: str, kind: Any) -> nw.Expr:
         column = nw.col(name)
@@ -189,8 +197,8 @@ def _mode(frame: Frame, name: str) -> Any:
     counts = (
         frame.filter(~nw.col(name).is_null())
         .group_by(name)
-        .agg(nw.len().alias("_count"))
-        .sort("_count", name, descending=[True, False])
+        .agg(nw.len().alias("_lepton_count"))
+        .sort("_lepton_count", name, descending=[True, False])
         .head(1)
         .collect("polars")
     )

@@ -5,7 +5,7 @@ from typing import Any, Literal
 import narwhals as nw
 
 from lepton_ai.core.errors import InvalidInput
-from lepton_ai.data.recipes.step import Frame, Step, present, textual
+from lepton_ai.data.recipes.step import Frame, Step, present, textual, with_columns
 
 __all__ = ["Convert", "Invalid"]
 
@@ -34,7 +34,7 @@ class Convert(Step, frozen=True, kw_only=True, tag="convert"):
         """Return the frame with columns of that type."""
         names = present(frame, self.columns, "Convert")
         schema = frame.collect_schema()
-        return frame.with_columns(*(self._converted(n, schema[n]).alias(n) for n in names))
+        return with_columns(frame, *(self._converted(n, schema[n]).alias(n) for n in names))
 
     def _converted(self, name: str, kind: Any) -> nw.Expr:
         column = nw.col(name)
@@ -118,8 +118,8 @@ class Invalid(Step, frozen=True, kw_only=True, tag="invalid"):
         bad = nw.any_horizontal(*wrong, ignore_nulls=True)
         if self.action == "drop":
             return frame.filter(~(bad & ~column.is_null()))
-        return frame.with_columns(
-            nw.when(~bad).then(column).otherwise(nw.lit(None)).alias(self.column)
+        return with_columns(
+            frame, nw.when(~bad).then(column).otherwise(nw.lit(None)).alias(self.column)
         )
 
     def _known(self, kind: Any) -> list[Any]:

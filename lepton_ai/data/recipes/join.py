@@ -168,8 +168,12 @@ class AsOf(Looked, frozen=True, kw_only=True, tag="as_of"):
         if frame.implementation.is_polars():
             # Their order is kept: an answer belongs to its record.
             native: Any = frame.to_native()
-            frame = nw.from_native(native.with_row_index("_place"))
-            return self._apply(frame, ["_place", *names]).sort("_place").drop("_place")
+            frame = nw.from_native(native.with_row_index("_lepton_place"))
+            return (
+                self._apply(frame, ["_lepton_place", *names])
+                .sort("_lepton_place")
+                .drop("_lepton_place")
+            )
         return self._apply(frame, names)
 
     def _apply(self, frame: Frame, names: Sequence[str]) -> Frame:
@@ -180,7 +184,9 @@ class AsOf(Looked, frozen=True, kw_only=True, tag="as_of"):
         )
         joined = self._joined(timed, added)
         if self.within:
-            near = (nw.col(self.on) - nw.col("_when")).dt.total_seconds() <= seconds(self.within)
+            near = (nw.col(self.on) - nw.col("_lepton_when")).dt.total_seconds() <= seconds(
+                self.within
+            )
             joined = joined.with_columns(nw.when(near).then(nw.col(n)).alias(n) for n in added)
         joined = joined.select(*names, *added)
         schema: Any = joined.collect_schema()
@@ -190,7 +196,7 @@ class AsOf(Looked, frozen=True, kw_only=True, tag="as_of"):
     def _joined(self, frame: Frame, added: Sequence[str]) -> Frame:
         right = self.other(frame).filter(~nw.col(self.on).is_null())
         if not frame.implementation.is_duckdb():
-            right = right.with_columns(nw.col(self.on).alias("_when")).sort(self.on)
+            right = right.with_columns(nw.col(self.on).alias("_lepton_when")).sort(self.on)
             return frame.sort(self.on).join_asof(right, on=self.on, by=list(self.by) or None)
         # On the connection that the rows are on; names are quoted, the rest is ours.
         other: Any = right.to_native()
@@ -200,7 +206,7 @@ class AsOf(Looked, frozen=True, kw_only=True, tag="as_of"):
         wanted = "".join(f", r.{quoted(name)}" for name in added)
         native: Any = frame.to_native()
         query = (
-            f"SELECT l.*, r.{quoted(self.on)} AS _when{wanted} "  # noqa: S608
+            f"SELECT l.*, r.{quoted(self.on)} AS _lepton_when{wanted} "  # noqa: S608
             f"FROM _left l ASOF LEFT JOIN other r ON {on}"
         )
         done: Frame = nw.from_native(native.query("_left", query))
@@ -216,8 +222,8 @@ class AsOf(Looked, frozen=True, kw_only=True, tag="as_of"):
 
 @contextmanager
 def joining_in(workspace: Any) -> Iterator[None]:
-    """Look datasets up in this workspace instead of the default one."""
-    token = _WORKSPACE.set(workspace)
+    """Look datasets up in this workspace; None: where it was looked before."""
+    token = _WORKSPACE.set(workspace or _WORKSPACE.get())
     try:
         yield
     finally:

@@ -7,7 +7,7 @@ import msgspec
 import narwhals as nw
 from msgspec import field
 
-from lepton_ai.data.recipes.step import Frame, Step, present, textual
+from lepton_ai.data.recipes.step import Frame, Step, present, textual, with_columns
 
 __all__ = ["Rare", "Tidy"]
 
@@ -35,7 +35,7 @@ class Tidy(Step, frozen=True, kw_only=True, tag="tidy"):
         names = textual(frame, self.columns, "Tidy")
         if self.unicode is not None:
             frame = _normalised(frame, names, self.unicode)
-        return frame.with_columns(*(self._tidied(name) for name in names))
+        return with_columns(frame, *(self._tidied(name) for name in names))
 
     def _tidied(self, name: str) -> nw.Expr:
         column = nw.col(name).str.replace_all(r"\s+", " ").str.strip_chars()
@@ -87,7 +87,7 @@ def _normalised(frame: Frame, names: list[str], form: Literal["NFC", "NFKC"]) ->
             looked = nw.col(name).replace_strict(
                 list(changed), list(changed.values()), default=None, return_dtype=nw.String
             )
-            frame = frame.with_columns(nw.coalesce(looked, nw.col(name)).alias(name))
+            frame = with_columns(frame, nw.coalesce(looked, nw.col(name)).alias(name))
     return frame
 
 
@@ -109,10 +109,10 @@ class Rare(Step, frozen=True, kw_only=True, tag="rare"):
         """Learn which categories stay."""
         kept = {}
         for name in textual(frame, self.columns, "Rare"):
-            counts = frame.group_by(name).agg(nw.len().alias("_count")).collect("polars")
+            counts = frame.group_by(name).agg(nw.len().alias("_lepton_count")).collect("polars")
             known = counts.filter(~nw.col(name).is_null())
-            total = sum(known["_count"].to_list())
-            pairs = zip(known[name].to_list(), known["_count"].to_list(), strict=True)
+            total = sum(known["_lepton_count"].to_list())
+            pairs = zip(known[name].to_list(), known["_lepton_count"].to_list(), strict=True)
             kept[name] = tuple(sorted(text for text, n in pairs if n >= self.share * total))
         return msgspec.structs.replace(self, kept=kept)
 
@@ -124,7 +124,7 @@ class Rare(Step, frozen=True, kw_only=True, tag="rare"):
             column = nw.col(name)
             stays = column.is_in([*kept]) | column.is_null()
             columns.append(nw.when(stays).then(column).otherwise(nw.lit(self.other)).alias(name))
-        return frame.with_columns(*columns)
+        return with_columns(frame, *columns)
 
     def reads(self) -> set[str] | None:
         """Return the columns that the step looks at."""

@@ -7,7 +7,7 @@ import msgspec
 import narwhals as nw
 from msgspec import field
 
-from lepton_ai.data.recipes.step import Frame, Step, numeric
+from lepton_ai.data.recipes.step import Frame, Step, numeric, with_columns
 
 __all__ = ["Outliers"]
 
@@ -79,7 +79,7 @@ class Outliers(Step, frozen=True, kw_only=True, tag="outliers"):
                 column = nw.col(name)
                 frame = frame.filter(column.is_null() | ((column >= low) & (column <= high)))
             return frame
-        return frame.with_columns(*(self._treated(name) for name in self.bounds))
+        return with_columns(frame, *(self._treated(name) for name in self.bounds))
 
     def _treated(self, name: str) -> nw.Expr:
         low, high = self.bounds[name]

@@ -10,6 +10,7 @@ from msgspec import Struct
 from lepton_ai.core.errors import Corrupt, InvalidInput
 from lepton_ai.data.recipes.engines import opened
 from lepton_ai.data.recipes.fitting import apply_steps, fit_steps
+from lepton_ai.data.recipes.join import joining_in
 from lepton_ai.data.recipes.step import Step
 from lepton_ai.data.recipes.steps import AnyStep
 
@@ -75,7 +76,8 @@ class Recipe(Struct, frozen=True, omit_defaults=True):
         The rows come back in the kind of frame that they came in.
         """
         frame, back, at_hand = opened(data)
-        steps, counts, frame = fit_steps(self.steps, frame, at_hand=at_hand)
+        with joining_in(getattr(data, "workspace", None)):
+            steps, counts, frame = fit_steps(self.steps, frame, at_hand=at_hand)
         fitted = type(self)(tuple(steps), self.reasons, fitted=True, counts=tuple(counts))
         return fitted, back(frame)
 
@@ -92,7 +94,8 @@ class Recipe(Struct, frozen=True, omit_defaults=True):
         if not self.fitted and any(step.learns for step in self.steps):
             raise InvalidInput("the recipe was not fitted; call fit with training rows first")
         frame, back, _ = opened(data)
-        return back(apply_steps(self.steps, frame, serving=serving))
+        with joining_in(getattr(data, "workspace", None)):
+            return back(apply_steps(self.steps, frame, serving=serving))
 
     def run(
         self, table: "Table | str", name: str, *, workspace: "Workspace | None" = None

@@ -8,7 +8,7 @@ import narwhals as nw
 from msgspec import field
 
 from lepton_ai.core.errors import InvalidInput
-from lepton_ai.data.recipes.step import Frame, Step, numeric
+from lepton_ai.data.recipes.step import Frame, Step, numeric, with_columns
 
 __all__ = ["Scale"]
 
@@ -84,7 +84,7 @@ class Scale(Step, frozen=True, kw_only=True, tag="scale"):
     def apply(self, frame: Frame) -> Frame:
         """Return the frame with scaled columns."""
         names = numeric(frame, list(self.scales), "Scale") if self.scales else []
-        return frame.with_columns(*(self._scaled(name).alias(name) for name in names))
+        return with_columns(frame, *(self._scaled(name).alias(name) for name in names))
 
     def _scaled(self, name: str) -> nw.Expr:
         column = nw.col(name).cast(nw.Float64)

@@ -21,12 +21,13 @@ __all__ = [
     "present",
     "statistics",
     "textual",
+    "with_columns",
 ]
 
 Frame = nw.LazyFrame[Any]
 
 # Numbers the training rows of a model, to find their labels again.
-ROW = "_training_row"
+ROW = "_lepton_training_row"
 
 _HIDDEN: ContextVar[frozenset[str]] = ContextVar("hidden", default=frozenset())
 
@@ -136,6 +137,11 @@ def _of_kind(frame: Frame, wanted: Sequence[str], what: str, fits: Any, kind: st
     if odd:
         raise InvalidInput(f"{what} needs columns of {kind}; these are not: {odd}")
     return names
+
+
+def with_columns(frame: Frame, *columns: nw.Expr) -> Frame:
+    """Return the frame with columns added or replaced; as it is where there are none."""
+    return frame.with_columns(*columns) if columns else frame
 
 
 def statistics(frame: Frame, wanted: Mapping[str, nw.Expr]) -> dict[str, Any]:

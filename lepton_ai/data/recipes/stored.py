@@ -13,7 +13,7 @@ from lepton_ai.storage import Node, Workspace
 if TYPE_CHECKING:
     from lepton_ai.data.table import Table
 
-__all__ = ["open_recipe", "run_recipe", "save_recipe"]
+__all__ = ["joined", "open_recipe", "run_recipe", "save_recipe"]
 
 
 def save_recipe(
@@ -30,7 +30,7 @@ def save_recipe(
     """
     place = workspace or Workspace.open()
     parents = [] if trained_on is None else [(trained_on.record().id, "data")]
-    parents += _joined(place, recipe)
+    parents += joined(place, recipe)
     with place.transaction() as transaction:
         address = transaction.put(recipe.to_json())
         return transaction.node(
@@ -91,13 +91,13 @@ def run_recipe(
         ends = (*chosen.counts[:-1], result.height)
         chosen = msgspec.structs.replace(chosen, counts=ends)
     kept = save_recipe(name, chosen, trained_on=source, workspace=place)
-    parents = [(source.record().id, "data"), (kept.id, "recipe"), *_joined(place, chosen)]
+    parents = [(source.record().id, "data"), (kept.id, "recipe"), *joined(place, chosen)]
     node = tables.store_table(place, name, [result], parents=parents, operation="recipe")
     return Table(place, node)
 
 
-def _joined(place: Workspace, recipe: Recipe) -> list[tuple[str, str]]:
-    """Return the datasets that a recipe joins, as parents."""
+def joined(place: Workspace, recipe: Recipe) -> list[tuple[str, str]]:
+    """Return the datasets that a recipe joins, as parents in the lineage."""
     steps: Iterable[object] = recipe.steps
     refs = [step.pinned for step in steps if isinstance(step, Looked) and step.pinned]
     return [(place.lineage.resolve(ref, ["dataset"]).id, "joined") for ref in dict.fromkeys(refs)]

@@ -8,7 +8,7 @@ from msgspec import field
 
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.recipes.engines import like
-from lepton_ai.data.recipes.step import ROW, Frame, Step, present, statistics
+from lepton_ai.data.recipes.step import ROW, Frame, Step, present, statistics, with_columns
 
 __all__ = ["TargetEncode"]
 
@@ -74,9 +74,14 @@ class TargetEncode(Step, frozen=True, kw_only=True, tag="target_encode"):
     def _means(self, frame: Frame, name: str, target: nw.Expr, mean: float) -> dict[str, float]:
         found = (
             frame.filter(~nw.col(name).is_null())
-            .select(nw.col(name).cast(nw.String).alias("_value"), target.alias("_target"))
-            .group_by("_value")
-            .agg(nw.col("_target").sum().alias("_sum"), nw.col("_target").count().alias("_count"))
+            .select(
+                nw.col(name).cast(nw.String).alias("_lepton_value"), target.alias("_lepton_target")
+            )
+            .group_by("_lepton_value")
+            .agg(
+                nw.col("_lepton_target").sum().alias("_lepton_sum"),
+                nw.col("_lepton_target").count().alias("_lepton_count"),
+            )
             .collect("polars")
         )
         return {
@@ -88,7 +93,7 @@ class TargetEncode(Step, frozen=True, kw_only=True, tag="target_encode"):
     def apply(self, frame: Frame) -> Frame:
         """Return the frame with means in the place of categories; new ones have that of all."""
         present(frame, list(self.means), "TargetEncode")
-        return frame.with_columns(*(self._mapped(name, self.means[name]) for name in self.means))
+        return with_columns(frame, *(self._mapped(name, self.means[name]) for name in self.means))
 
     def _mapped(self, name: str, means: dict[str, float]) -> nw.Expr:
         if not means:
@@ -107,10 +112,10 @@ class TargetEncode(Step, frozen=True, kw_only=True, tag="target_encode"):
         whole: Any = frame.collect("polars")
         if self.order or ROW in whole.columns:
             whole = whole.sort(*(self.order or [ROW]))
-        whole = whole.with_row_index("_row")
+        whole = whole.with_row_index("_lepton_row")
         parts = []
         for fold in range(min(self.folds, len(whole))):
-            inside = nw.col("_row") % self.folds == fold
+            inside = nw.col("_lepton_row") % self.folds == fold
             rest = whole.filter(~inside).lazy()
             known = statistics(rest, {"known": self._target(rest).count()})["known"]
             # Nothing is known of the target outside of this fold: a constant says nothing of it.
@@ -120,8 +125,10 @@ class TargetEncode(Step, frozen=True, kw_only=True, tag="target_encode"):
                 else msgspec.structs.replace(self, mean=0.0, means={n: {} for n in self.columns})
             )
             parts.append(fitted.apply(whole.filter(inside).lazy()).collect("polars"))
-        joined = nw.concat(parts).sort("_row") if parts else self.apply(whole.lazy()).collect()
-        return like(frame, joined.drop("_row").to_native())
+        joined = (
+            nw.concat(parts).sort("_lepton_row") if parts else self.apply(whole.lazy()).collect()
+        )
+        return like(frame, joined.drop("_lepton_row").to_native())
 
     def reads(self) -> set[str]:
         """Return the columns that the step looks at."""

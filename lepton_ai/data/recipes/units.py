@@ -6,7 +6,7 @@ import narwhals as nw
 from msgspec import field
 
 from lepton_ai.core.errors import InvalidInput
-from lepton_ai.data.recipes.step import Frame, Step, present, textual
+from lepton_ai.data.recipes.step import Frame, Step, present, textual, with_columns
 
 __all__ = ["FACTORS", "Units"]
 
@@ -68,7 +68,7 @@ class Units(Step, frozen=True, kw_only=True, tag="units"):
         if frame.collect_schema()[self.column].is_numeric():
             factor, offset = kind[self.assume or self.to]
             changed = column.cast(nw.Float64) * factor
-            return frame.with_columns((changed + offset if offset else changed).alias(self.column))
+            return with_columns(frame, (changed + offset if offset else changed).alias(self.column))
         textual(frame, [self.column], "Units")
         text = column.str.strip_chars()
         if self.comma:
@@ -87,7 +87,7 @@ class Units(Step, frozen=True, kw_only=True, tag="units"):
             pattern = rf"^{_NUMBER}\s*{re.escape(unit)}$"
             value = nw.when(text.str.contains(pattern)).then(number).cast(nw.Float64) * factor
             found.append(value + offset if offset else value)
-        return frame.with_columns(nw.coalesce(*found).alias(self.column))
+        return with_columns(frame, nw.coalesce(*found).alias(self.column))
 
     def _kind(self) -> dict[str, tuple[float, float]]:
         """Return the units that the column may have, as factor and offset to the one wanted."""

@@ -8,7 +8,7 @@ import narwhals as nw
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.recipes.engines import like, quoted
 from lepton_ai.data.recipes.spans import seconds
-from lepton_ai.data.recipes.step import Frame, Step, numeric, present
+from lepton_ai.data.recipes.step import Frame, Step, numeric, present, with_columns
 
 __all__ = ["Lag", "Rolling", "RollingTime"]
 
@@ -43,7 +43,7 @@ class Lag(Step, frozen=True, kw_only=True, tag="lag"):
                 before = nw.col(name).shift(lag).over(*self.by, order_by=list(self.order))
                 value = nw.col(name) - before if self.change else before
                 added.append(value.alias(f"{name}_{'change' if self.change else 'lag'}{lag}"))
-        return frame.with_columns(*added)
+        return with_columns(frame, *added)
 
     def reads(self) -> set[str]:
         """Return the columns that the step looks at."""
@@ -84,7 +84,7 @@ class Rolling(Step, frozen=True, kw_only=True, tag="rolling"):
             for name in self.columns
             for what in self.what
         ]
-        return frame.with_columns(*columns)
+        return with_columns(frame, *columns)
 
     def _rolled(self, name: str, what: str) -> nw.Expr:
         column, order = nw.col(name).cast(nw.Float64), list(self.order)
@@ -169,9 +169,11 @@ class RollingTime(Step, frozen=True, kw_only=True, tag="rolling_time"):
                 added.append(rolled.alias(self._title(name, what)))
         titles = [self._title(name, what) for name in self.columns for what in self.what]
         added = [one.over(list(self.by)) if self.by else one for one in added]
-        numbered = frame.with_row_index("_row")
-        timed = numbered.filter(known).with_columns(added).select("_row", *titles)
-        return numbered.join(timed, on="_row", how="left", maintain_order="left").drop("_row")
+        numbered = frame.with_row_index("_lepton_row")
+        timed = numbered.filter(known).with_columns(added).select("_lepton_row", *titles)
+        return numbered.join(timed, on="_lepton_row", how="left", maintain_order="left").drop(
+            "_lepton_row"
+        )
 
     def _by_duckdb(self, frame: Frame, span: int) -> Frame:
         native: Any = frame.to_native()
