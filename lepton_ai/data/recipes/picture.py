@@ -62,7 +62,7 @@ def draw(recipe: "Recipe") -> str:
             parts.append(_text(_INSET, y, line, size=13, fill="#334155"))
         for line in reasons:
             y += _LINE
-            parts.append(_text(_INSET, y, line, size=12, fill="#94a3b8", italic=True))
+            parts.append(_text(_INSET, y, line, size=12, fill="#64748b", italic=True))
         top += height
     parts.append(_arrow(top))
     top += _GAP
