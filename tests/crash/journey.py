@@ -1,6 +1,7 @@
 """The way from files to an endpoint, in phases; each runs in a process that may be killed."""
 
 import csv
+import hashlib
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ from lepton_ai.data.images.read import read_images
 from lepton_ai.data.preprocess import preprocess_images
 from lepton_ai.data.read_table import read_table
 from lepton_ai.data.split import split_data
+from lepton_ai.data.table import Table
 from lepton_ai.ml import training
 from lepton_ai.ml.evaluating import evaluate
 from lepton_ai.ml.registry import get
@@ -195,7 +197,12 @@ PHASES: dict[str, Callable[[Workspace, Chapter, Say], list[Promise]]] = {
 def promise(workspace: Workspace, thing: Any) -> Promise:
     """Describe a node, or what has one, by all that is equal in every workspace of these keys."""
     node: Node = thing if isinstance(thing, Node) else thing.node
-    facts = {key: value for key, value in node.facts.items() if key not in ("dataset", "siblings")}
+    own = ("dataset", "siblings", "table", "snapshot")  # ids that each workspace draws anew
+    facts = {key: value for key, value in node.facts.items() if key not in own}
+    if facts.get("format") == "table":
+        rows = open_dataset(node.id, workspace)
+        assert isinstance(rows, Table)
+        facts["content"] = hashlib.sha256(rows.to_polars().write_csv().encode()).hexdigest()
     content = {"facts": facts, "holds": workspace.lineage.holds(node.id)}
     return Promise(node.id, node.kind, node.ref, node.digest, content)
 
