@@ -15,7 +15,7 @@ import narwhals as nw
 
 from lepton_ai.core.errors import InvalidInput
 
-__all__ = ["columns_in", "expression"]
+__all__ = ["AGGREGATES", "aggregates", "columns_in", "expression"]
 
 _LONGEST = 10_000
 
@@ -89,6 +89,11 @@ FUNCTIONS: Mapping[str, Callable[..., nw.Expr]] = {
     "rows": lambda: nw.len(),
 }
 
+# Those that make one value of many rows.
+AGGREGATES = frozenset(
+    "count first last max mean median min n_unique quantile rows std sum var".split()
+)
+
 
 def expression(text: str) -> nw.Expr:
     """Return a formula as an expression that every table engine of Narwhals takes.
@@ -107,6 +112,17 @@ def columns_in(text: str) -> set[str]:
     """
     expression(text)
     return set(_columns(_parse(text)))
+
+
+def aggregates(text: str) -> bool:
+    """Tell whether a formula makes one value of many rows somewhere.
+
+    Raises:
+        InvalidInput: as `expression`.
+    """
+    expression(text)
+    calls = (part for part in ast.walk(_parse(text)) if isinstance(part, ast.Call))
+    return any(_name(call.func) in AGGREGATES for call in calls)
 
 
 def _parse(text: str) -> ast.expr:
@@ -166,6 +182,13 @@ def _build(node: ast.expr, text: str) -> Any:
             )
         case ast.Compare(left=left, ops=ops, comparators=comparators):
             return _comparison([left, *comparators], ops, text)
+        case ast.Call(
+            func=ast.Name(id="first" | "last" as name),
+            args=[part],
+            keywords=[ast.keyword(arg="by", value=order)],
+        ):
+            chosen, key = _as_expression(_build(part, text)), _column(order, text)
+            return chosen.first(order_by=key) if name == "first" else chosen.last(order_by=key)
         case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in FUNCTIONS:
             given = [_build(part, text) for part in args]
             try:
@@ -174,8 +197,19 @@ def _build(node: ast.expr, text: str) -> Any:
                 raise InvalidInput(f"{text!r}: {name} takes other arguments: {error}") from error
     raise InvalidInput(
         f"{text!r}: {ast.unparse(node)!r} is not known; formulas have columns, numbers, text, "
-        f"+ - * / ** %, comparisons, and, or, not, in, if else, and {', '.join(FUNCTIONS)}"
+        f"+ - * / ** %, comparisons, and, or, not, in, if else, first(x, by=time), "
+        f"last(x, by=time), and {', '.join(FUNCTIONS)}"
     )
+
+
+def _column(node: ast.expr, text: str) -> str:
+    """Return the name of the column that a node is."""
+    match node:
+        case ast.Name(id=name):
+            return name
+        case ast.Call(func=ast.Name(id="col"), args=[ast.Constant(value=str() as name)]):
+            return name
+    raise InvalidInput(f"{text!r}: by= takes a column, such as last(x, by=time)")
 
 
 def _lifted(pair: tuple[Any, Any]) -> tuple[Any, Any]:

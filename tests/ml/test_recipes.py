@@ -186,6 +186,7 @@ def test_what_cannot_stand_in_front_of_a_model(table: Table) -> None:
         ([Lag(columns=("weight",), order=("visit",))], "looks at rows around"),
         ([Aggregate(by=("ward",), values={"n": "rows()"})], "looks at rows around"),
         ([Impute(columns=("weight",), method="forward", order=("visit",))], "around a row"),
+        ([Derive(columns={"z": "weight - mean(weight)"})], "around a row"),
         ([Filter(where="weight > 1000")], "no training row is left"),
         ([Filter(where="outcome == 'low'")], "all training rows of a class"),
         ([DropColumns(columns=("bmi",))], "not there"),

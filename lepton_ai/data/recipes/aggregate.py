@@ -6,17 +6,11 @@ from typing import ClassVar
 import narwhals as nw
 
 from lepton_ai.core.errors import InvalidInput
-from lepton_ai.data.expression import columns_in, expression
+from lepton_ai.data.expression import AGGREGATES, aggregates, columns_in, expression
 from lepton_ai.data.recipes.engines import without_nan
 from lepton_ai.data.recipes.step import Frame, Step, present
 
 __all__ = ["Aggregate", "Calendar"]
-
-_FIRST = re.compile(r"(first|last)\((\w+), *by *= *(\w+)\)")
-_AGGREGATES = {
-    "count", "first", "last", "max", "mean", "median", "min", "n_unique", "quantile", "rows",
-    "std", "sum", "var",
-}  # fmt: skip
 
 
 class Aggregate(Step, frozen=True, kw_only=True, tag="aggregate"):
@@ -26,7 +20,7 @@ class Aggregate(Step, frozen=True, kw_only=True, tag="aggregate"):
         by: the columns that make a group; none: all rows are one.
         values: a formula for each new column: ``sum(x)``, ``mean(x)``, ``min``, ``max``, ``std``,
             ``median``, ``quantile(x, 0.9)``, ``count(x)``, ``n_unique(x)``, ``rows()``,
-            ``first(x, by=time)``, ``last(x, by=time)``, or one of these, ``sum(a) / sum(b)``.
+            ``first(x, by=time)``, ``last(x, by=time)``, or of several: ``sum(a) / sum(b)``.
     """
 
     rows: ClassVar[bool] = True
@@ -38,23 +32,23 @@ class Aggregate(Step, frozen=True, kw_only=True, tag="aggregate"):
         """Return one row a group, in no particular order."""
         present(frame, self.by, "Aggregate")
         for name, text in self.values.items():
-            present(frame, sorted(_columns(text)), f"Aggregate({name}={text!r})")
-            if not _AGGREGATES & set(re.findall(r"(\w+) *\(", text)):
+            present(frame, sorted(columns_in(text)), f"Aggregate({name}={text!r})")
+            if not aggregates(text):
                 raise InvalidInput(
                     f"{name} = {text} is no figure of many rows; write sum({text}), or another "
-                    f"of {', '.join(sorted(_AGGREGATES))}"
+                    f"of {', '.join(sorted(AGGREGATES))}"
                 )
         twice = sorted(set(self.by) & self.values.keys())
         if twice or not self.values:
             raise InvalidInput(f"Aggregate needs values whose names are not those of by: {twice}")
-        wanted = [_value(text).alias(name) for name, text in self.values.items()]
+        wanted = [expression(text).alias(name) for name, text in self.values.items()]
         if not self.by:
             return without_nan(frame.select(*wanted), list(self.values))
         return without_nan(frame.group_by(*self.by).agg(*wanted), list(self.values))
 
     def reads(self) -> set[str]:
         """Return the columns that the step looks at."""
-        return {*self.by, *(name for text in self.values.values() for name in _columns(text))}
+        return {*self.by, *(name for text in self.values.values() for name in columns_in(text))}
 
     def narrows(self) -> bool:
         """Tell that nothing else is left."""
@@ -106,17 +100,3 @@ class Calendar(Step, frozen=True, kw_only=True, tag="calendar"):
         """Return a sentence on the step."""
         values = ", ".join(f"{name} = {text}" for name, text in self.values.items())
         return f"every {self.every} of {self.time}: {values}"
-
-
-def _columns(text: str) -> set[str]:
-    match = _FIRST.fullmatch(text.strip())
-    return columns_in(text) if match is None else {match[2], match[3]}
-
-
-def _value(text: str) -> nw.Expr:
-    match = _FIRST.fullmatch(text.strip())
-    if match is None:
-        return expression(text)
-    what, column, order = match.groups()
-    chosen = nw.col(column)
-    return chosen.first(order_by=order) if what == "first" else chosen.last(order_by=order)

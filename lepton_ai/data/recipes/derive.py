@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from lepton_ai.core.errors import InvalidInput
-from lepton_ai.data.expression import columns_in, expression
+from lepton_ai.data.expression import aggregates, columns_in, expression
 from lepton_ai.data.recipes.engines import without_nan
 from lepton_ai.data.recipes.step import Frame, Step, hidden, present, with_columns
 
@@ -18,6 +18,11 @@ class Derive(Step, frozen=True, kw_only=True, tag="derive"):
     """
 
     columns: dict[str, str]
+
+    @property
+    def alone(self) -> bool:  # type: ignore[override]
+        """Whether each row is computed from itself: ``mean(x)`` would be that of other rows."""
+        return not any(map(aggregates, self.columns.values()))
 
     def apply(self, frame: Frame) -> Frame:
         """Return the frame with the columns."""

@@ -73,7 +73,9 @@ FRAME = pl.DataFrame(
 STEPS: list[object] = [
     Aggregate(by=("g",), values={"s": "sum(x)", "q": "quantile(x, 0.3)", "r": "sum(x) / sum(k)"}),
     Aggregate(values={"d": "std(x)", "c": "count(x)", "u": "n_unique(k)", "a": "rows()"}),
-    Aggregate(by=("g",), values={"f": "first(k, by=n)", "l": "last(x, by=n)", "m": "max(t)"}),
+    Aggregate(
+        by=("g",), values={"f": "first(k, by=n)", "l": "last(x, by=n) - first(k, by=col('n'))"}
+    ),
     Bin(column="x", bins=3),
     Calendar(time="t", every="1d", by=("g",), values={"m": "mean(x)", "h": "max(k)"}),
     Calendar(time="t", every="1mo", values={"n": "rows()"}),
