@@ -91,7 +91,11 @@ FUNCTIONS: Mapping[str, Callable[..., nw.Expr]] = {
 
 # Those that make one value of many rows.
 AGGREGATES = frozenset(
-    "count first last max mean median min n_unique quantile rows std sum var".split()
+    [
+        "count", "first", "last", "max", "mean", "median", "min", "n_unique", "quantile", "rows",
+        "std", "sum", "var",
+    ]
+)  # fmt: skip
 )
 
 
@@ -187,8 +191,8 @@ def _build(node: ast.expr, text: str) -> Any:
             args=[part],
             keywords=[ast.keyword(arg="by", value=order)],
         ):
-            chosen, key = _as_expression(_build(part, text)), _column(order, text)
-            return chosen.first(order_by=key) if name == "first" else chosen.last(order_by=key)
+            taken, key = _as_expression(_build(part, text)), _column(order, text)
+            return taken.first(order_by=key) if name == "first" else taken.last(order_by=key)
         case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in FUNCTIONS:
             given = [_build(part, text) for part in args]
             try:
