@@ -96,7 +96,6 @@ AGGREGATES = frozenset(
         "std", "sum", "var",
     ]
 )  # fmt: skip
-)
 
 
 def expression(text: str) -> nw.Expr:
