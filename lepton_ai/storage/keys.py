@@ -8,7 +8,7 @@ batch after another, and either key opens its own.
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 
 from lepton_ai.core.errors import Corrupt, LeptonError, NotFound
 from lepton_ai.core.settings import Settings
-from lepton_ai.storage.cipher import seal, unseal
+from lepton_ai.storage.cipher import seal, seal_many, unseal
 from lepton_ai.storage.database import BATCH, Database
 from lepton_ai.storage.keysources import SOURCES, MasterKey
 from lepton_ai.storage.schema import objects, secrets, state
@@ -69,6 +69,11 @@ class KeyRing:
     def address(self, sha256: bytes) -> str:
         """Return the address of content: 64 hexadecimal digits, keyed, so they reveal nothing."""
         return hashlib.blake2b(sha256, key=self._own["address"], digest_size=32).hexdigest()
+
+    def addresses(self, digests: Sequence[bytes]) -> list[str]:
+        """Return the address of each of many contents, by their SHA-256."""
+        key, hashed = self._own["address"], hashlib.blake2b
+        return [hashed(digest, key=key, digest_size=32).hexdigest() for digest in digests]
 
     def token(self, text: str) -> str:
         """Return a keyed hash of a text: equal texts share it, and it cannot be undone."""
@@ -125,6 +130,12 @@ class KeyRing:
     def wrap(self, master: MasterKey, key: bytes, context: str) -> bytes:
         """Seal a key under a master key, bound to what it is the key of."""
         return seal(master.key, key, context.encode())
+
+    def wrap_many(
+        self, master: MasterKey, keys: Sequence[bytes], contexts: Sequence[str]
+    ) -> list[bytes]:
+        """Seal many data keys at once, each bound to the address of its object; see `wrap`."""
+        return seal_many(master.key, keys, [context.encode() for context in contexts])
 
     def unwrap(self, key_id: str, wrapped: bytes, context: str) -> bytes:
         """Open what `wrap` made.

@@ -6,14 +6,21 @@ threads seal side by side.
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from msgspec import Struct
 
 from lepton_ai.storage.cipher import KEY_BYTES, seal_chunks, seal_content
 from lepton_ai.storage.keys import KeyRing
 
-__all__ = ["Sealed", "seal_object", "seal_stream"]
+__all__ = [
+    "Sealed",
+    "Stored",
+    "digests_of",
+    "seal_object",
+    "seal_objects",
+    "seal_stream",
+]
 
 
 class Sealed(Struct, frozen=True):
@@ -35,6 +42,28 @@ class Sealed(Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"Sealed(address={self.address!r}, size={self.size})"
+
+
+class Stored(Struct, frozen=True):
+    """An object that a transaction has taken in: its address, SHA-256 (hexadecimal) and bytes."""
+
+    address: str
+    sha256: str
+    size: int
+
+
+def digests_of(keys: KeyRing, contents: Sequence[bytes]) -> tuple[list[bytes], list[str]]:
+    """Return the SHA-256 and the address of each content."""
+    digests = [hashlib.sha256(content).digest() for content in contents]
+    return digests, keys.addresses(digests)
+
+
+def seal_objects(contents: Collection[bytes]) -> tuple[list[bytes], list[bytes]]:
+    """Encrypt many contents, each under a key of its own; return keys and sealed bodies."""
+    # One request for all: each costs as much as encrypting a small file.
+    random = os.urandom(KEY_BYTES * len(contents))
+    keys = [random[at : at + KEY_BYTES] for at in range(0, len(random), KEY_BYTES)]
+    return keys, [*map(seal_content, keys, contents)]
 
 
 def seal_object(keys: KeyRing, data: bytes | memoryview) -> Sealed:

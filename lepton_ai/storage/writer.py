@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -15,7 +15,14 @@ from lepton_ai.storage.database import BATCH, Database
 from lepton_ai.storage.keys import KeyRing
 from lepton_ai.storage.packs import PACK_BYTES, PackSeries, PackWriter
 from lepton_ai.storage.schema import objects, packs
-from lepton_ai.storage.sealing import Sealed, seal_object, seal_stream
+from lepton_ai.storage.sealing import (
+    Sealed,
+    Stored,
+    digests_of,
+    seal_object,
+    seal_objects,
+    seal_stream,
+)
 from lepton_ai.storage.stream import ObjectStream
 
 __all__ = ["ObjectWriter"]
@@ -46,7 +53,8 @@ class ObjectWriter:
         self._pending_bytes = 0
         self._seen: set[str] = set()
         self._relied: set[str] = set()
-        self._rows: list[dict[str, Any]] = []
+        # Address, pack, offset, sealed size, size and data key of what is new.
+        self._rows: list[tuple[str, str, int, int, int, bytes]] = []
         # What streams of other threads have handed over, until the next `publish`.
         self._arrived: list[tuple[Sealed, PackWriter | None]] = []
         self._lock = threading.Lock()
@@ -63,11 +71,36 @@ class ObjectWriter:
                 self._flush()
         return sealed.address
 
-    def add_stream(self, stream: BinaryIO) -> str:
+    def add_many(self, contents: Sequence[bytes]) -> list[Stored]:
+        """Take in contents that are in memory; those that are stored already are not sealed."""
+        digests, addresses = digests_of(self._keys, contents)
+        fresh = {
+            address: content
+            for address, content in zip(addresses, contents, strict=True)
+            if address not in self._seen
+        }
+        for address in self._find([*fresh]):
+            self._seen.add(address)
+            del fresh[address]
+        if fresh:
+            keys, bodies = seal_objects(fresh.values())
+            pack = self._room()
+            offset = pack.append(b"".join(bodies))
+            name, rows = pack.name, self._rows
+            for (address, content), key, body in zip(fresh.items(), keys, bodies, strict=True):
+                size = len(body)
+                rows.append((address, name, offset, size, len(content), key))
+                offset += size
+            self._seen.update(fresh)
+        return [*map(Stored, addresses, map(bytes.hex, digests), map(len, contents))]
+
+    def add_stream(self, stream: BinaryIO) -> Stored:
         """Take in everything that a stream has left, of any size, in little memory."""
         head = _read_full(stream, _PENDING_BYTES)
         if len(head) < _PENDING_BYTES:
-            return self.add(seal_object(self._keys, head))
+            sealed = seal_object(self._keys, head)
+            self.add(sealed)
+            return Stored(sealed.address, sealed.sha256, sealed.size)
         pack = self._room()
         offset = pack.size
         try:
@@ -81,7 +114,7 @@ class ObjectWriter:
         else:
             self._place(sealed, pack, offset)
         self._seen.add(sealed.address)
-        return sealed.address
+        return Stored(sealed.address, sealed.sha256, sealed.size)
 
     def create(self) -> ObjectStream:
         """Return a stream that becomes an object when it is closed, in any thread."""
@@ -123,15 +156,26 @@ class ObjectWriter:
         if not self._rows:
             return
         master = self._keys.active(connection)
-        for row in self._rows:
-            key = row.pop("key")
-            row["key_id"] = master.id
-            row["wrapped_key"] = self._keys.wrap(master, key, row["address"])
-            row["created_at"] = row["touched_at"] = now
         # In order of address, so that transactions which add the same objects at once wait
         # for each other in the same order. Whoever comes second keeps the first one's copy.
-        self._rows.sort(key=lambda row: row["address"])
-        self._database.insert_missing(connection, objects, self._rows)
+        self._rows.sort()
+        address, pack, offset, sealed, size, key = zip(*self._rows, strict=True)
+        columns = {
+            "address": address,
+            "pack": pack,
+            "offset": offset,
+            "sealed_size": sealed,
+            "size": size,
+            "wrapped_key": self._keys.wrap_many(master, key, address),
+        }
+        self._database.insert_missing(
+            connection, objects, columns, key_id=master.id, created_at=now, touched_at=now
+        )
+
+    @property
+    def present(self) -> set[str]:
+        """The addresses that this transaction stores, or has found and confirmed."""
+        return {row[0] for row in self._rows} | self._relied
 
     def confirm(self, connection: Connection) -> None:
         """Make sure, under the write lock, that the objects found earlier are still there.
@@ -171,16 +215,8 @@ class ObjectWriter:
         self._pending, self._pending_bytes = [], 0
 
     def _place(self, sealed: Sealed, pack: PackWriter, offset: int) -> None:
-        self._rows.append(
-            {
-                "address": sealed.address,
-                "pack": pack.name,
-                "offset": offset,
-                "sealed_size": sealed_size(sealed.size),
-                "size": sealed.size,
-                "key": sealed.key,
-            }
-        )
+        size = sealed.size
+        self._rows.append((sealed.address, pack.name, offset, sealed_size(size), size, sealed.key))
 
     def _room(self) -> PackWriter:
         """Return a pack that is not full."""
