@@ -1,72 +1,191 @@
 """Access: what a principal sees of a dataset's columns; the one place where it is decided."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+import msgspec
 import polars as pl
+from msgspec import Struct
 
 from lepton_ai.core.errors import AccessDenied
 from lepton_ai.data.entry import get_entry
+from lepton_ai.data.images.image import ImageEntry, ImageMeta
+from lepton_ai.data.images.manifest import Manifest
 from lepton_ai.security.grants import sees
 from lepton_ai.security.policy import Permission, Principal, allows
 from lepton_ai.storage import Node, Workspace
 
-__all__ = ["REFUSED", "mask", "tags_of", "view"]
+__all__ = ["IMAGE_COLUMNS", "REFUSED", "Sight", "mask", "masked_manifest", "sight", "tags_of"]
 
 # Columns with this tag are refused, not masked, to whoever lacks the grant.
 REFUSED = "secret"
 # Tags that only say what a column is for; they hide nothing.
 _OPEN = {"subject", "target", "id"}
+# A table that keeps rows of another aside holds the same columns.
+_ASIDE = ".quarantine"
+_HIDDEN = "***"
+
+# What is known of each image, under the names that tags and SQL use.
+IMAGE_COLUMNS = tuple(
+    name for name in (*ImageEntry.__struct_fields__, *ImageMeta.__struct_fields__) if name != "meta"
+)
+# Columns of images that hold the same as another.
+_SAME = {"patient": ("group",), "group": ("patient",)}
+# What no image can be shown without.
+_NEEDED = frozenset({"pixels", "fingerprint", "shape", "dtype", "channels", "reader", "index"})
 
 
-def view(
-    workspace: Workspace, dataset: Node, columns: Sequence[str], principal: Principal
-) -> frozenset[str]:
-    """Return which columns a principal sees masked; the others are seen in clear.
+class Sight(Struct, frozen=True):
+    """What a principal sees of a dataset's columns: all but these in clear.
 
-    Raises:
-        AccessDenied: a column is tagged ``secret`` and the principal has no grant for that.
+    Attributes:
+        masked: columns that are seen masked.
+        refused: columns that are not seen at all, and the tag that forbids it.
     """
-    if allows(principal, Permission.ADMIN):
-        return frozenset()
-    masked: set[str] = set()
-    seen: dict[str, bool] = {}
-    for name, tags in tags_of(workspace, dataset).items():
-        if name not in columns:
-            continue
-        for tag in tags - _OPEN:
-            if tag not in seen:
-                seen[tag] = sees(workspace, principal, tag, dataset.name)
-            if not seen[tag] and tag == REFUSED:
+
+    principal: str
+    dataset: str
+    masked: frozenset[str] = frozenset()
+    refused: Mapping[str, str] = {}
+
+    def check(self, columns: Iterable[str]) -> frozenset[str]:
+        """Return which of these columns are masked.
+
+        Raises:
+            AccessDenied: one of them is refused.
+        """
+        names = [*columns]
+        for name in names:
+            if name in self.refused:
+                tag = self.refused[name]
                 raise AccessDenied(
-                    f"{principal.name} may not read column {name!r} of {dataset.ref}: it is "
+                    f"{self.principal} may not read column {name!r} of {self.dataset}: it is "
                     f"tagged {tag!r}; read other columns, or ask the owner for: lepton access "
-                    f"grant {principal.name} {tag}"
+                    f"grant {self.principal} {tag}"
                 )
-            if not seen[tag]:
+        return self.masked.intersection(names)
+
+    def require(self, columns: Iterable[str], what: str) -> None:
+        """Make sure that all of these columns are seen in clear.
+
+        Raises:
+            AccessDenied: one of them is not; what is done with it would tell of its values.
+        """
+        hidden = sorted(self.check(columns))
+        if hidden:
+            raise AccessDenied(
+                f"{self.principal} may not {what} by columns {hidden} of {self.dataset}, which "
+                f"they see masked; ask the owner for a grant: lepton access grant {self.principal}"
+            )
+
+
+def sight(workspace: Workspace, dataset: Node, principal: Principal) -> Sight:
+    """Return what a principal sees of a dataset's columns."""
+    if allows(principal, Permission.ADMIN):
+        return Sight(principal.name, dataset.ref)
+    masked: set[str] = set()
+    refused: dict[str, str] = {}
+    seen: dict[str, bool] = {}
+    scope = _main(dataset.name)
+    for name, tags in tags_of(workspace, dataset).items():
+        for tag in sorted(tags - _OPEN):
+            if tag not in seen:
+                seen[tag] = sees(workspace, principal, tag, scope)
+            if not seen[tag] and tag == REFUSED:
+                refused[name] = tag
+            elif not seen[tag]:
                 masked.add(name)
-    return frozenset(masked)
+    return Sight(principal.name, dataset.ref, frozenset(masked), refused)
 
 
 def tags_of(workspace: Workspace, dataset: Node) -> dict[str, set[str]]:
-    """Return the tags of each column: its own, and those of the same name it was made from."""
+    """Return the tags of each column: its own, those it was made from, those of its other names."""
     links = workspace.lineage.ancestors(dataset.id)
     ancestors = workspace.lineage.nodes({link.parent for link in links}).values()
     names = {dataset.name, *(node.name for node in ancestors if node.kind == "dataset")}
+    mains = {_main(word) for word in names}
     tags: dict[str, set[str]] = {}
-    for name in {word.partition("#")[0] for word in names}:
+    for name in mains:
         for column, said in get_entry(workspace, name).columns.items():
             tags.setdefault(column, set()).update(said.tags)
+    _follow(tags, _renamed(workspace, names | mains))
     return tags
+
+
+def _main(name: str) -> str:
+    return name.partition("#")[0].removesuffix(_ASIDE)
+
+
+def _renamed(workspace: Workspace, names: Iterable[str]) -> list[tuple[str, str]]:
+    """Return the old and the new name of every column that any version renamed."""
+    nodes = (node for name in names for node in workspace.lineage.list("dataset", name))
+    return [pair for node in nodes for pair in node.facts.get("renamed", {}).items()]
+
+
+def _follow(tags: dict[str, set[str]], renamed: list[tuple[str, str]]) -> None:
+    """Let a column have the tags of all names it ever had, whichever version is read."""
+    before = -1
+    while before != (before := sum(map(len, tags.values()))):
+        for old, new in renamed:
+            both = tags.get(old, set()) | tags.get(new, set())
+            if both:
+                tags[old] = tags[new] = both
 
 
 def mask(frame: pl.DataFrame, columns: frozenset[str]) -> pl.DataFrame:
     """Return a frame with columns masked: text becomes ***, anything else empty."""
     changed: list[Any] = [
-        pl.when(pl.col(name).is_not_null()).then(pl.lit("***")).alias(name)
+        pl.when(pl.col(name).is_not_null()).then(pl.lit(_HIDDEN)).alias(name)
         if kind == pl.String
         else pl.lit(None, dtype=kind).alias(name)
         for name, kind in frame.schema.items()
         if name in columns
     ]
     return frame.with_columns(changed) if changed else frame
+
+
+def masked_manifest(
+    workspace: Workspace, dataset: Node, manifest: Manifest, principal: Principal
+) -> Manifest:
+    """Return what a principal sees of an image set: all, or with columns masked.
+
+    Raises:
+        AccessDenied: a column is refused, or is one without which no image can be shown.
+    """
+    view = sight(workspace, dataset, principal)
+    whole = {*view.masked, *view.refused}
+    if not whole:
+        return manifest
+    known = {*IMAGE_COLUMNS, *(key for e in manifest.entries for key in e.meta.attributes)}
+    view.check(known)
+    view.require(_NEEDED, "see images")
+    hidden = whole.union(*(_SAME.get(name, ()) for name in whole))
+    paths = "parts" in hidden
+    return Manifest(
+        _HIDDEN if paths else manifest.folder,
+        tuple(_masked(entry, hidden) for entry in manifest.entries),
+        () if paths else manifest.rejected,
+    )
+
+
+def _masked(entry: ImageEntry, hidden: set[str]) -> ImageEntry:
+    parts = entry.parts
+    if "parts" in hidden:
+        parts = tuple(msgspec.structs.replace(part, path=_HIDDEN, sha256="") for part in parts)
+    attributes = {
+        key: value
+        for key, value in entry.meta.attributes.items()
+        if key not in hidden and "attributes" not in hidden
+    }
+    meta = msgspec.structs.replace(entry.meta, attributes=attributes, **_blank(entry.meta, hidden))
+    return msgspec.structs.replace(entry, parts=parts, meta=meta, **_blank(entry, hidden))
+
+
+def _blank(item: Struct, hidden: set[str]) -> dict[str, Any]:
+    """Return the fields of an item that change: text becomes ***, anything else empty."""
+    values = {name: getattr(item, name) for name in item.__struct_fields__ if name in hidden}
+    return {
+        name: _HIDDEN if isinstance(value, str) else None
+        for name, value in values.items()
+        if value is not None and name not in ("parts", "attributes")
+    }

@@ -12,7 +12,9 @@ from msgspec import to_builtins
 
 from lepton_ai.core.errors import InvalidInput, LeptonError, NotFound, Unavailable
 from lepton_ai.data import tables
+from lepton_ai.data.access import IMAGE_COLUMNS
 from lepton_ai.data.catalog import datasets, open_dataset
+from lepton_ai.data.images.image import ImageEntry
 from lepton_ai.data.table import Table
 from lepton_ai.storage import Workspace
 
@@ -166,11 +168,16 @@ def _open(place: Workspace, name: tuple[str, ...]) -> tuple[Any, pl.LazyFrame]:
         ) from error
     if isinstance(source, Table):
         return source, source.scan()
-    records = [to_builtins(entry) for entry in source.entries]
-    flat = [{key: _flat(value) for key, value in record.items()} for record in records]
+    flat = [_record(entry) for entry in source.entries]
     frame = pl.DataFrame(flat, infer_schema_length=None)
     # Fingerprints are whole numbers of 128 bits, which Arrow does not know.
     return source, frame.with_columns(pl.col(pl.Int128).cast(pl.String)).lazy()
+
+
+def _record(entry: ImageEntry) -> dict[str, Any]:
+    """Return what is known of an image, a value for each of the columns that may be tagged."""
+    whole = {**msgspec.structs.asdict(entry), **msgspec.structs.asdict(entry.meta)}
+    return {name: _flat(to_builtins(whole[name])) for name in IMAGE_COLUMNS}
 
 
 def _flat(value: Any) -> Any:

@@ -1,6 +1,6 @@
 """Table: a named, versioned data set of rows and columns, kept as an Iceberg table."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Self, overload
 
@@ -12,16 +12,17 @@ from polars.io.plugins import register_io_source
 from lepton_ai.core.errors import InvalidInput, NotFound
 from lepton_ai.core.optional import load
 from lepton_ai.data import access, tables
-from lepton_ai.data.dataset import Dataset, Rows, places_of
-from lepton_ai.data.frames import frame_of
+from lepton_ai.data.dataset import Rows, places_of
 from lepton_ai.data.split_report import SplitReport
+from lepton_ai.data.table_changes import ChangedTable
+from lepton_ai.security.policy import Principal
 from lepton_ai.security.principal import current_principal
 from lepton_ai.storage import Node, Workspace
 
 __all__ = ["Table"]
 
 
-class Table(Dataset):
+class Table(ChangedTable):
     """Rows and columns of one dataset version, or a selection of them; see `read_table`.
 
     ``table[["age", "sex"]]`` selects columns; a slice, a list of numbers or a mask of booleans
@@ -40,9 +41,10 @@ class Table(Dataset):
         rows: Rows | None = None,
         node: Node | None = None,
         split: SplitReport | None = None,
+        principal: Principal | None = None,
     ) -> None:
         super().__init__(workspace, dataset, rows=rows, node=node, split=split)
-        self._principal = current_principal()
+        self._principal = principal or current_principal()
         if columns is not None:
             self.node = node  # some of the columns are not the whole either
         whole: dict[str, str] = dataset.facts["columns"]
@@ -69,11 +71,13 @@ class Table(Dataset):
             rows=rows,
             node=node,
             split=split,
+            principal=self._principal,
         )
 
     def side(self, node: Node) -> Self:
         """Return the selection that a ``split`` node of this dataset describes."""
-        whole = type(self)(self.workspace, self.dataset, columns=node.facts["columns"])
+        columns = node.facts["columns"]
+        whole = type(self)(self.workspace, self.dataset, columns=columns, principal=self._principal)
         return super(Table, whole).side(node)
 
     def _facts(self) -> dict[str, Any]:
@@ -93,7 +97,12 @@ class Table(Dataset):
         if isinstance(key, list | tuple) and key and all(isinstance(name, str) for name in key):
             self._check(key)
             return type(self)(
-                self.workspace, self.dataset, columns=key, rows=self.rows, split=self.split
+                self.workspace,
+                self.dataset,
+                columns=key,
+                rows=self.rows,
+                split=self.split,
+                principal=self._principal,
             )
         return self.take(places_of(key, len(self)))
 
@@ -129,13 +138,13 @@ class Table(Dataset):
             lazy = self.to_polars(names).lazy()
         else:
             # Decided now: the engine that reads may do so in a thread of its own.
-            masked = access.view(self.workspace, self.dataset, names, self._principal)
+            sight = self._sight()
 
             def source(
                 wanted: list[str] | None, filtered: Any, limit: int | None, size: int | None
             ) -> Iterator[pl.DataFrame]:
                 left = limit
-                for frame in self._read(wanted or names, where, masked):
+                for frame in self._read(wanted or names, where, sight):
                     part = frame if filtered is None else frame.filter(filtered)
                     part = part if left is None else part.head(left)
                     left = None if left is None else left - part.height
@@ -163,10 +172,13 @@ class Table(Dataset):
             rows: the most in one batch.
         """
         wanted = None if where is None else tables.condition(where)
+        asked = self.columns if columns is None else list(columns)
+        used = [] if wanted is None else wanted.meta.root_names()
+        names = [*dict.fromkeys([*asked, *used])]
         selected = self.rows is not None
-        for frame in [self.to_polars()] if selected else self._frames(None, where):
+        for frame in [self.to_polars(names)] if selected else self._frames(names, where):
             part = frame if wanted is None else frame.filter(wanted)
-            part = part if columns is None else part.select(columns)
+            part = part.select(asked)
             yield from part.to_arrow(compat_level=pl.CompatLevel.oldest()).to_batches(rows)
 
     def _frames(
@@ -175,13 +187,18 @@ class Table(Dataset):
         """Return the whole version's rows, file by file, as the principal may see them."""
         names = self.columns if columns is None else list(columns)
         self._check(names)
-        masked = access.view(self.workspace, self.dataset, names, self._principal)
-        return self._read(names, where, masked)
+        sight = self._sight()
+        sight.check(names)
+        return self._read(names, where, sight)
+
+    def _sight(self) -> access.Sight:
+        return access.sight(self.workspace, self.dataset, self._principal)
 
     def _read(
-        self, names: Sequence[str], where: str | None, masked: frozenset[str]
+        self, names: Sequence[str], where: str | None, sight: access.Sight
     ) -> Iterator[pl.DataFrame]:
         """Yield rows: the one way by which any are read."""
+        masked = sight.check(names)
         scan = tables.Scan(self.workspace, self.dataset)
         # Which files are left out would tell of values that are masked.
         hint = None if masked else where
@@ -223,93 +240,6 @@ class Table(Dataset):
         matrix: NDArray[np.float64] = frame.cast(pl.Float64).to_numpy()
         return matrix
 
-    def append(self, data: Any) -> Self:
-        """Add rows, and return the version that has them.
-
-        Like every change, it is made on the newest version, whichever this object is.
-
-        Args:
-            data: a frame, a mapping of columns, a list of records, or an iterator of frames.
-
-        Raises:
-            InvalidInput: this is a selection, or the rows do not fit the columns.
-        """
-        return self._changed(tables.append(*self._whole(), _frames_of(data)))
-
-    def upsert(self, data: Any, on: str | Sequence[str]) -> Self:
-        """Replace the rows whose key comes again, add the others, and return the new version.
-
-        Args:
-            data: as in `append`.
-            on: the column or columns that form the key.
-
-        Raises:
-            InvalidInput: as `append`, and when a key is empty or comes twice.
-        """
-        keys = [on] if isinstance(on, str) else list(on)
-        return self._changed(tables.upsert(*self._whole(), _frames_of(data), keys))
-
-    def overwrite(self, data: Any, where: str | None = None) -> Self:
-        """Put rows in the place of all, or of those that meet a condition.
-
-        Args:
-            data: as in `append`; without ``where`` it may have other columns.
-            where: as in `scan`.
-        """
-        frames = _frames_of(data)
-        if where is not None:
-            return self._changed(tables.overwrite(*self._whole(), frames, where))
-        parents = [(self.dataset.id, "previous")]
-        return self._changed(
-            tables.store_table(*self._whole(), frames, parents=parents, operation="overwrite")
-        )
-
-    def delete(self, where: str) -> Self:
-        """Remove the rows that meet a condition, and return the version without them."""
-        return self._changed(tables.delete(*self._whole(), where))
-
-    def evolve(
-        self,
-        *,
-        add: Mapping[str, Any] | None = None,
-        drop: Sequence[str] = (),
-        rename: Mapping[str, str] | None = None,
-        types: Mapping[str, Any] | None = None,
-    ) -> Self:
-        """Change columns without writing rows anew, and return the version that has them so.
-
-        Args:
-            add: Polars types by name; empty in the rows that are there.
-            drop: names.
-            rename: new names by old ones.
-            types: wider types, such as Int64 for Int32.
-
-        Raises:
-            InvalidInput: a column is missing or there already, or a type is not wider.
-        """
-        drop = [drop] if isinstance(drop, str) else drop
-        return self._changed(
-            tables.evolve(*self._whole(), add or {}, drop, rename or {}, types or {})
-        )
-
-    def tag(self, name: str) -> None:
-        """Let ``NAME@tag`` mean this version; it is then not expired."""
-        workspace, _ = self._whole()
-        tables.tag(workspace, self.dataset, name)
-
-    def branch(self, name: str) -> Self:
-        """Start a line of versions of its own here, opened again as ``NAME#branch``."""
-        workspace, _ = self._whole()
-        return self._changed(tables.branch(workspace, self.dataset, name))
-
-    def merge(self) -> Self:
-        """Make this branch's newest version the newest of its table.
-
-        Raises:
-            Conflict: the table went on meanwhile.
-        """
-        return self._changed(tables.merge(*self._whole()))
-
     def at(self, when: int | str | datetime) -> Self:
         """Return another version: by number, by tag, or the newest of a moment.
 
@@ -321,36 +251,17 @@ class Table(Dataset):
             made = [n for n in lineage.list("dataset", self.name) if n.created_at <= aware(when)]
             if not made:
                 raise NotFound(f"{self.name} had no version by {when}")
-            return type(self)(self.workspace, made[-1])
+            return self._changed(made[-1])
         version, alias = (when, None) if isinstance(when, int) else (None, when)
-        return type(self)(self.workspace, lineage.find("dataset", self.name, version, alias))
+        return self._changed(lineage.find("dataset", self.name, version, alias))
 
     def history(self) -> pl.DataFrame:
         """Return the versions, oldest first: what made each, its rows, bytes and tags."""
         versions: pl.DataFrame = tables.history(self.workspace, self.name)
         return versions
 
-    def compact(self) -> Self:
-        """Write small files together; the rows and their order stay."""
-        return self._changed(tables.compact(*self._whole()))
-
-    def expire(
-        self, *, keep: int = 1, older_than: datetime | None = None, force: bool = False
-    ) -> Any:
-        """Remove the rows of old versions; see `lepton_ai.data.tables.maintenance.expire`."""
-        options = {"keep": keep, "older_than": older_than, "force": force}
-        return tables.expire(*self._whole(), **options)
-
-    def _whole(self) -> tuple[Workspace, str]:
-        if self.rows is not None or self.columns != list(self.dataset.facts["columns"]):
-            raise InvalidInput(
-                f"this is a selection of {self.ref}; change the table itself: "
-                f"open_dataset({self.name!r})"
-            )
-        return self.workspace, self.name
-
     def _changed(self, dataset: Node) -> Self:
-        return type(self)(self.workspace, dataset)
+        return type(self)(self.workspace, dataset, principal=self._principal)
 
     def summary(self) -> pl.DataFrame:
         """Return count, missing, mean, spread and quartiles of each column."""
@@ -375,7 +286,3 @@ class Table(Dataset):
 def aware(moment: datetime) -> datetime:
     """Return a moment with its time zone: the reader's own unless it says another."""
     return moment if moment.tzinfo else moment.astimezone()
-
-
-def _frames_of(data: Any) -> list[pl.DataFrame]:
-    return [frame_of(part) for part in data] if isinstance(data, Iterator) else [frame_of(data)]

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from lepton_ai.compute.local import shared_threads
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.core.progress import track
+from lepton_ai.data.access import masked_manifest
 from lepton_ai.data.dataset import Dataset, Rows, places_of
 from lepton_ai.data.images.display import contact_sheet, thumbnail
 from lepton_ai.data.images.fetch import batches, decoded
@@ -29,6 +30,7 @@ from lepton_ai.data.transforms import (
     apply_transforms,
     transforms_from,
 )
+from lepton_ai.security.principal import current_principal
 from lepton_ai.storage import Node, Workspace
 
 __all__ = ["Image", "ImageSet"]
@@ -68,13 +70,17 @@ class ImageSet(Dataset):
     def open(cls, workspace: Workspace, dataset: Node) -> Self:
         """Open the image set of a dataset node.
 
+        What the principal may not see of it is masked, as in tables.
+
         Raises:
             Corrupt: what is stored was altered.
+            AccessDenied: the principal may not see images of the set.
         """
         if dataset.kind != "dataset" or dataset.digest is None:
             raise InvalidInput(f"{dataset.ref} is a {dataset.kind}, not an image set")
         manifest = Manifest.from_json(workspace.objects.get(dataset.digest))
-        return cls(workspace, dataset, manifest)
+        seen = masked_manifest(workspace, dataset, manifest, current_principal())
+        return cls(workspace, dataset, seen)
 
     def _like(self, rows: Rows | None, node: Node | None, split: SplitReport | None) -> Self:
         return type(self)(

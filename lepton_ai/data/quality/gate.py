@@ -10,6 +10,8 @@ from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.entry import change_entry, get_entry
 from lepton_ai.data.quality.check import failures
 from lepton_ai.data.quality.rules import AnyRule, References, Stable, Unique, refuse_wrong
+from lepton_ai.security.policy import OWNER
+from lepton_ai.security.principal import acting_as
 from lepton_ai.storage import Workspace
 
 __all__ = ["Gated", "Refused", "clear_rules", "gate", "rules_of", "set_rules"]
@@ -68,7 +70,9 @@ def gate(
         InvalidInput: a rule cannot be measured on these rows.
     """
     errors = [rule for rule in rules if rule.severity == "error"]
-    context = _context(workspace, name, errors, replaced=replaced)
+    # Rules are about what is there, not about what whoever acts may see of it.
+    with acting_as(OWNER):
+        context = _context(workspace, name, errors, replaced=replaced)
     wrong = failures(frame, errors, context)
     for rule in errors:
         if not rule.of_rows:

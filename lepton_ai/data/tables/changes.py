@@ -162,7 +162,9 @@ def evolve(
     with TableCommit(workspace, name) as commit:
         head, schema = head_of(commit)
         result = change_columns(commit, schema, add=add, drop=drop, rename=rename, types=types)
-        facts = {"rows": head.facts["rows"], "bytes": head.facts["bytes"]}
+        facts: dict[str, Any] = {"rows": head.facts["rows"], "bytes": head.facts["bytes"]}
+        if rename:
+            facts["renamed"] = dict(rename)
         change = Change("evolve", result, parents=after(head, ()), facts=facts)
         return commit.publish(change)
 

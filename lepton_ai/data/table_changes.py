@@ -1,0 +1,148 @@
+"""Changes of a table, as methods: each returns the version that it made."""
+
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Self
+
+import polars as pl
+
+from lepton_ai.core.errors import InvalidInput
+from lepton_ai.data import tables
+from lepton_ai.data.access import Sight
+from lepton_ai.data.dataset import Dataset
+from lepton_ai.data.frames import frame_of
+from lepton_ai.storage import Node, Workspace
+
+__all__ = ["ChangedTable"]
+
+
+class ChangedTable(Dataset):
+    """The part of a `Table` that makes new versions; see there."""
+
+    @abstractmethod
+    def _changed(self, dataset: Node) -> Self:
+        """Return the same table at another version."""
+
+    @abstractmethod
+    def _sight(self) -> Sight:
+        """Return what the principal sees of the version."""
+
+    @property
+    @abstractmethod
+    def columns(self) -> list[str]:
+        """The names of the columns, in order."""
+
+    def append(self, data: Any) -> Self:
+        """Add rows, and return the version that has them.
+
+        Like every change, it is made on the newest version, whichever this object is.
+
+        Args:
+            data: a frame, a mapping of columns, a list of records, or an iterator of frames.
+
+        Raises:
+            InvalidInput: this is a selection, or the rows do not fit the columns.
+        """
+        return self._changed(tables.append(*self._whole(), _frames_of(data)))
+
+    def upsert(self, data: Any, on: str | Sequence[str]) -> Self:
+        """Replace the rows whose key comes again, add the others, and return the new version.
+
+        Args:
+            data: as in `append`.
+            on: the column or columns that form the key.
+
+        Raises:
+            InvalidInput: as `append`, and when a key is empty or comes twice.
+        """
+        keys = [on] if isinstance(on, str) else list(on)
+        self._sight().require(keys, "find rows")
+        return self._changed(tables.upsert(*self._whole(), _frames_of(data), keys))
+
+    def overwrite(self, data: Any, where: str | None = None) -> Self:
+        """Put rows in the place of all, or of those that meet a condition.
+
+        Args:
+            data: as in `append`; without ``where`` it may have other columns.
+            where: as in `scan`.
+        """
+        frames = _frames_of(data)
+        if where is not None:
+            self._sight().require(tables.condition(where).meta.root_names(), "choose rows")
+            return self._changed(tables.overwrite(*self._whole(), frames, where))
+        parents = [(self.dataset.id, "previous")]
+        return self._changed(
+            tables.store_table(*self._whole(), frames, parents=parents, operation="overwrite")
+        )
+
+    def delete(self, where: str) -> Self:
+        """Remove the rows that meet a condition, and return the version without them."""
+        self._sight().require(tables.condition(where).meta.root_names(), "choose rows")
+        return self._changed(tables.delete(*self._whole(), where))
+
+    def evolve(
+        self,
+        *,
+        add: Mapping[str, Any] | None = None,
+        drop: Sequence[str] = (),
+        rename: Mapping[str, str] | None = None,
+        types: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Change columns without writing rows anew, and return the version that has them so.
+
+        Args:
+            add: Polars types by name; empty in the rows that are there.
+            drop: names.
+            rename: new names by old ones.
+            types: wider types, such as Int64 for Int32.
+
+        Raises:
+            InvalidInput: a column is missing or there already, or a type is not wider.
+        """
+        drop = [drop] if isinstance(drop, str) else drop
+        self._sight().require([*drop, *(rename or {}), *(types or {})], "change tables")
+        return self._changed(
+            tables.evolve(*self._whole(), add or {}, drop, rename or {}, types or {})
+        )
+
+    def tag(self, name: str) -> None:
+        """Let ``NAME@tag`` mean this version; it is then not expired."""
+        workspace, _ = self._whole()
+        tables.tag(workspace, self.dataset, name)
+
+    def branch(self, name: str) -> Self:
+        """Start a line of versions of its own here, opened again as ``NAME#branch``."""
+        workspace, _ = self._whole()
+        return self._changed(tables.branch(workspace, self.dataset, name))
+
+    def merge(self) -> Self:
+        """Make this branch's newest version the newest of its table.
+
+        Raises:
+            Conflict: the table went on meanwhile.
+        """
+        return self._changed(tables.merge(*self._whole()))
+
+    def compact(self) -> Self:
+        """Write small files together; the rows and their order stay."""
+        return self._changed(tables.compact(*self._whole()))
+
+    def expire(
+        self, *, keep: int = 1, older_than: datetime | None = None, force: bool = False
+    ) -> Any:
+        """Remove the rows of old versions; see `lepton_ai.data.tables.maintenance.expire`."""
+        options = {"keep": keep, "older_than": older_than, "force": force}
+        return tables.expire(*self._whole(), **options)
+
+    def _whole(self) -> tuple[Workspace, str]:
+        if self.rows is not None or self.columns != list(self.dataset.facts["columns"]):
+            raise InvalidInput(
+                f"this is a selection of {self.ref}; change the table itself: "
+                f"open_dataset({self.name!r})"
+            )
+        return self.workspace, self.name
+
+
+def _frames_of(data: Any) -> list[pl.DataFrame]:
+    return [frame_of(part) for part in data] if isinstance(data, Iterator) else [frame_of(data)]

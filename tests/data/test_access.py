@@ -1,0 +1,173 @@
+"""What a principal without a grant sees, by ways that are easily forgotten."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from lepton_ai.core.errors import AccessDenied
+from lepton_ai.data.catalog import open_dataset
+from lepton_ai.data.entry import ColumnEntry, Entry, change_entry
+from lepton_ai.data.images.imageset import ImageSet
+from lepton_ai.data.images.read import read_images
+from lepton_ai.data.quality import NotNull, Unique, quarantine, set_rules
+from lepton_ai.data.read_table import read_table
+from lepton_ai.data.sql import sql
+from lepton_ai.data.table import Table
+from lepton_ai.security.grants import grant
+from lepton_ai.security.principal import acting_as
+from lepton_ai.storage import Workspace
+from tests.data.images.dicom_files import dicom
+
+PEOPLE = pl.DataFrame({"id": [1, 2, 3], "name": ["Ada", "Bo", None], "age": [31, 45, 60]})
+
+
+def tagged(workspace: Workspace, dataset: str, **tags: str) -> None:
+    columns = {column: ColumnEntry(tags=(tag,)) for column, tag in tags.items()}
+    change_entry(workspace, dataset, lambda _: Entry(columns=columns))
+
+
+def table(name: str) -> Table:
+    opened = open_dataset(name)
+    assert isinstance(opened, Table)
+    return opened
+
+
+@pytest.fixture
+def scans(tmp_path: Path, workspace: Workspace) -> ImageSet:
+    for number in range(4):
+        folder = tmp_path / "scans" / f"Tereshchenko-{number // 2}"
+        folder.mkdir(parents=True, exist_ok=True)
+        pixels = np.full((4, 5), number, dtype=np.uint16)
+        made = dicom(pixels, PatientID=folder.name, SeriesInstanceUID=f"1.2.{number}")
+        (folder / f"{number}.dcm").write_bytes(made)
+    return read_images(tmp_path / "scans", workspace=workspace)
+
+
+def everything(images: ImageSet) -> str:
+    known = [images.entries, images.labels, images.groups, images.ids, images.folder]
+    known += [images.rejected, images.classes, images[0], images[0].paths, images[0].meta]
+    known += [repr(images), images.summary(), images[:2].entries, sql("select * from scans").rows]
+    with pl.Config(tbl_cols=-1, fmt_str_lengths=1000):
+        return " ".join(map(repr, known))
+
+
+def test_image_sets_are_masked_at_every_door(workspace: Workspace, scans: ImageSet) -> None:
+    assert everything(scans).count("Tereshchenko") > 10
+    tagged(workspace, "scans", patient="personal", parts="personal", label="personal")
+    with acting_as("analyst"):
+        seen = open_dataset("scans")
+        assert isinstance(seen, ImageSet)
+        assert "Tereshchenko" not in everything(seen)
+        assert "***" in everything(seen)
+        rows = sql('select patient, "group" as g, shape from scans').rows
+        assert set(rows["patient"]) == set(rows["g"]) == {"***"}
+        assert rows["shape"].null_count() == 0
+        np.testing.assert_array_equal(seen[0].array, scans[0].array)
+        kept = sql("select * from scans").save("copy")
+        assert "Tereshchenko" not in repr(kept.to_polars().to_dicts())
+    # What was opened inside stays masked outside.
+    assert "Tereshchenko" not in repr(seen.entries)
+    assert "Tereshchenko" not in repr(seen[1:].entries)
+    grant(workspace, "analyst", "personal", "scans")
+    with acting_as("analyst"):
+        assert "Tereshchenko" in everything(open_dataset("scans"))
+
+
+@pytest.mark.parametrize(("column", "tag"), [("patient", "secret"), ("pixels", "personal")])
+def test_image_sets_are_refused(
+    workspace: Workspace, scans: ImageSet, column: str, tag: str
+) -> None:
+    tagged(workspace, "scans", **{column: tag})
+    with acting_as("analyst"):
+        for door in (lambda: open_dataset("scans"), lambda: sql("select shape from scans")):
+            with pytest.raises(AccessDenied, match="analyst may not"):
+                door()
+
+
+def test_a_selection_keeps_its_principal(workspace: Workspace) -> None:
+    read_table(PEOPLE, name="people")
+    tagged(workspace, "people", name="personal")
+    with acting_as("analyst"):
+        opened = table("people")
+    derived = {
+        "columns": lambda: opened[["name"]].to_polars(),
+        "rows": lambda: opened[:2].to_polars(),
+        "column": lambda: opened["name"],
+        "version": lambda: opened.at(1).to_polars(),
+        "changed": lambda: opened.append({"id": [9]}).to_polars(),
+        "batches": lambda: [part.to_pylist() for part in opened.batches(["name"])],
+    }
+    with ThreadPoolExecutor(1) as pool:
+        for door in derived.values():
+            assert "Ada" not in repr(pool.submit(door).result())
+            assert "Ada" not in repr(door())
+
+
+def test_a_secret_column_leaves_the_others_readable(workspace: Workspace) -> None:
+    read_table(PEOPLE, name="people")
+    tagged(workspace, "people", name="secret")
+    with acting_as("analyst"):
+        assert sql("select sum(age) from people").rows.item() == 136
+        assert table("people").scan(["age"]).collect().height == 3
+        for door in (
+            lambda: table("people").to_polars(),
+            lambda: table("people").scan(["age"], "name = 'Ada'").collect(),
+            lambda: list(table("people").batches(["age"], "name = 'Ada'")),
+        ):
+            with pytest.raises(AccessDenied, match="lepton access grant analyst secret"):
+                door()
+
+
+def test_changes_tell_nothing_of_masked_values(workspace: Workspace) -> None:
+    read_table(PEOPLE, name="people")
+    tagged(workspace, "people", name="personal")
+    with acting_as("analyst"):
+        people = table("people")
+        for attack in (
+            lambda: people.delete("name = 'Ada'"),
+            lambda: people.delete("id = 1 and cast(name as int) > 0"),
+            lambda: people.overwrite({"id": [1]}, where="name = 'Ada'"),
+            lambda: people.upsert({"name": ["Ada"], "id": [1]}, on="name"),
+            lambda: people.evolve(rename={"name": "word"}),
+            lambda: people.evolve(drop=["name"]),
+        ):
+            with pytest.raises(AccessDenied):
+                attack()
+        assert people.delete("id = 3").version == 2
+
+
+def test_tags_follow_a_column_that_is_renamed(workspace: Workspace) -> None:
+    people = read_table(PEOPLE, name="people")
+    tagged(workspace, "people", name="personal")
+    people.evolve(rename={"name": "called"}).branch("work")
+    with acting_as("analyst"):
+        for ref in ("people", "people:1", "people#work"):
+            assert "Ada" not in repr(table(ref).to_polars().rows())
+    # The other way round: the older version has the column under the older name.
+    tagged(workspace, "people", called="personal")
+    with acting_as("analyst"):
+        for ref in ("people", "people:1"):
+            assert "Ada" not in repr(table(ref).to_polars().rows())
+
+
+def test_rows_that_were_kept_aside_are_masked_too(workspace: Workspace) -> None:
+    tags = {"name": ColumnEntry(tags=("personal",))}
+    set_rules(workspace, "people", [NotNull(column="age"), Unique(key=("name",))])
+    change_entry(workspace, "people", lambda e: Entry(columns=tags, rules=e.rules))
+    read_table({"id": [1, 2], "name": ["Ada", "Bo"], "age": [None, 3]}, name="people")
+    kept = quarantine("people")
+    assert kept is not None
+    assert "Ada" in repr(kept.to_polars().rows())
+    with acting_as("analyst"):
+        assert "Ada" not in repr(table("people.quarantine").to_polars().rows())
+        assert "Ada" not in repr(sql('select * from people."quarantine"').rows.rows())
+        # Rules are measured on what is there, not on what the principal sees of it.
+        table("people").append({"id": [3], "name": ["Bo"], "age": [4]})
+    assert table("people").to_polars()["name"].to_list() == ["Bo"]
+    assert len(table("people.quarantine")) == 2
+    grant(workspace, "analyst", "personal", "people")
+    with acting_as("analyst"):
+        assert "Ada" in repr(table("people.quarantine").to_polars().rows())
