@@ -38,13 +38,20 @@ class Collected(Struct, frozen=True):
     bytes: int
 
 
-def collect(database: Database, backend: Backend, grace: timedelta) -> Collected:
-    """Remove garbage objects, empty packs, mostly dead packs and leftovers, in this order."""
+def collect(
+    database: Database, backend: Backend, grace: timedelta, *, thorough: bool = False
+) -> Collected:
+    """Remove garbage objects, empty packs, mostly dead packs and leftovers, in this order.
+
+    Args:
+        grace: younger objects stay.
+        thorough: rewrite every pack that holds dead bytes, not just those that hold many.
+    """
     before = _stored(backend)
     removed, empty = _remove_garbage(database, grace)
     for name in empty:
         backend.delete(name)
-    rewritten = _rewrite_sparse(database, backend)
+    rewritten = _rewrite_sparse(database, backend, 1 if thorough else 2)
     leftovers = [*leftover_packs(database, backend)]
     for name in leftovers:
         backend.delete(name)
@@ -80,14 +87,14 @@ def _forget_empty(connection: Connection) -> list[str]:
     return [*connection.scalars(sa.delete(packs).where(~used).returning(packs.c.name))]
 
 
-def _rewrite_sparse(database: Database, backend: Backend) -> int:
-    """Move the living objects out of packs that are mostly dead; return how many packs."""
+def _rewrite_sparse(database: Database, backend: Backend, share: int) -> int:
+    """Move the living objects out of packs of which they are less than one in ``share``."""
     living = sa.func.sum(objects.c.sealed_size)
     query = (
         sa.select(packs.c.name, living.label("living"))
         .join(objects, objects.c.pack == packs.c.name)
         .group_by(packs.c.name, packs.c.size)
-        .having(living * 2 < packs.c.size)
+        .having(living * share < packs.c.size)
         .order_by(packs.c.name)
     )
     with database.read() as connection:

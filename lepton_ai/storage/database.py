@@ -22,6 +22,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from lepton_ai.core.errors import Conflict, Corrupt, InvalidInput, LeptonError, Unavailable
 from lepton_ai.core.optional import load
 from lepton_ai.storage.files import StorageFull
+from lepton_ai.storage.schema import metadata
 
 __all__ = ["BATCH", "Database"]
 
@@ -200,6 +201,22 @@ class Database:
         """Let SQLite write ahead in a log from now on (WAL mode), which lasts with the file."""
         with _translated(self.url), closing(self.engine.raw_connection()) as connection:
             connection.cursor().execute("PRAGMA journal_mode = WAL")
+
+    def shrink(self) -> None:
+        """Write the database anew, so that nothing of removed rows is left in its files."""
+        with _translated(self.url), closing(self.engine.raw_connection()) as connection:
+            if self.dialect == "sqlite":
+                for command in ("PRAGMA wal_checkpoint(TRUNCATE)", "VACUUM"):
+                    connection.cursor().execute(command)
+                connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                return
+            # Each in a transaction of its own, which VACUUM asks for.
+            connection.dbapi_connection.autocommit = True  # type: ignore[union-attr]
+            try:
+                for table in metadata.sorted_tables:
+                    connection.cursor().execute(f"VACUUM (FULL) {table.name}")
+            finally:
+                connection.dbapi_connection.autocommit = False  # type: ignore[union-attr]
 
     def close(self) -> None:
         """Close the connections of this process; using the database again opens new ones."""

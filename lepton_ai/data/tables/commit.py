@@ -235,6 +235,11 @@ def _apply(staged: IcebergTransaction, change: Change, branch: str) -> None:
                 overwrite.delete_data_file(file)
             for file in change.added:
                 overwrite.append_data_file(file)
+        if change.operation == "erase":
+            # The snapshot above names the files that left, with their smallest and greatest
+            # values; this one follows it without them, so that the other can go too.
+            with staged.update_snapshot(branch=branch).fast_append():
+                pass
     elif change.added or change.operation == "create":
         with staged.update_snapshot(branch=branch).merge_append() as append:
             for file in change.added:

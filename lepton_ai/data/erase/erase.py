@@ -1,0 +1,241 @@
+"""erase_subject: one person leaves a workspace and its backups, and a signed report says so.
+
+The marks in the lineage come first: an erasure that is interrupted is finished by asking for it
+again, and no model that learned from the person is forgotten meanwhile.
+"""
+
+from collections.abc import Collection, Iterable, Iterator
+from datetime import UTC, datetime
+
+import msgspec
+import sqlalchemy as sa
+from msgspec import structs
+
+from lepton_ai.core.errors import LeptonError, NotFound
+from lepton_ai.data.erase.find import Found, find, key_columns
+from lepton_ai.data.erase.pictures import remove_images
+from lepton_ai.data.erase.records import blacken
+from lepton_ai.data.erase.report import BackupRenewed, ErasureReport, sign_report
+from lepton_ai.data.erase.rows import (
+    delete_rows,
+    empty_version,
+    forget_snapshots,
+    snapshots_naming,
+)
+from lepton_ai.data.erase.subject import Subject
+from lepton_ai.security.grants import require
+from lepton_ai.security.policy import Permission
+from lepton_ai.storage import Node, Workspace
+from lepton_ai.storage.backup import create_backup, list_backups, prune_backups
+from lepton_ai.storage.forget import forget_objects, sweep
+from lepton_ai.storage.schema import aliases, backups
+
+__all__ = ["erase_subject", "stale_models"]
+
+
+def erase_subject(
+    workspace: Workspace,
+    identifiers: Iterable[str],
+    *,
+    columns: Collection[str] = (),
+    keep: Collection[str] = (),
+    renew_backups: bool = True,
+) -> tuple[ErasureReport, bytes]:
+    """Erase a person from a workspace and from every backup that was made of it.
+
+    Rows leave tables, with every version that held them; images and imported files go; what
+    else names the person is blackened; models are marked stale, and removed where they hold
+    rows themselves; then all is looked through again. Asked for again after a crash, it goes
+    on. The newest backup is made anew and the older ones are removed, as they hold the person.
+
+    Args:
+        identifiers: what the person is known under; see `Subject`.
+        columns: that hold identifiers, beside those tagged ``subject``.
+        keep: datasets that hold no person's rows, though they were made from such.
+        renew_backups: whether to reach the backups; without, the report says that it is not
+            complete.
+
+    Returns:
+        The report, and the same signed, as JSON.
+
+    Raises:
+        AccessDenied: whoever acts may not administer the workspace.
+        InvalidInput: there is no identifier.
+    """
+    require(Permission.ADMIN, "erase a person")
+    subject = Subject(identifiers)
+    token = subject.token(workspace.keys)
+    started = datetime.now(UTC)
+    found = find(workspace, subject, columns=columns, keep=keep)
+    earlier = _unfinished(workspace, token)
+    _resume(workspace, found, earlier)
+    begun = _mark(workspace, token, found, earlier)
+    images = {}
+    for node in workspace.lineage.nodes(found.images).values():
+        if remove_images(workspace, subject, node, found.images[node.id]) is not None:
+            images[node.name] = len(found.images[node.id])
+    rows, versions = _remove_rows(workspace, subject, found, columns)
+    records = blacken(workspace, subject, found)
+    withdrawn = [node for node in found.models if node.id in found.withdrawn]
+    _withdraw(workspace, withdrawn)
+    held = {address for node in withdrawn for address in workspace.lineage.holds(node.id)}
+    objects = forget_objects(workspace, found.objects | held)
+    sweep(workspace)
+    left = find(workspace, subject, columns=columns, keep=keep)
+    report = ErasureReport(
+        id=begun.id,
+        workspace=workspace.id,
+        subject=token,
+        started_at=started,
+        finished_at=datetime.now(UTC),
+        rows=rows,
+        versions=(*versions, *(n.ref for n in workspace.lineage.nodes(found.images).values())),
+        emptied=tuple(sorted({node.name for node in found.derived})),
+        images=images,
+        sources=sum(node.kind == "source" for node in found.holders),
+        records=records,
+        objects=objects,
+        stale_models=tuple(n.ref for n in found.models if n.id not in found.withdrawn),
+        withdrawn_models=tuple(node.ref for node in withdrawn),
+        kept=tuple(sorted(keep)),
+        backups=(),
+        left=tuple(_told(left)),
+    )
+    report = structs.replace(report, backups=tuple(_renew(workspace, renew=renew_backups)))
+    envelope = sign_report(workspace, report)
+    _finish(workspace, begun, earlier, token, report, envelope)
+    return report, envelope
+
+
+def stale_models(workspace: Workspace) -> set[str]:
+    """Return the ids of the models that learned from what was erased since."""
+    return {
+        node.id
+        for erasure in workspace.lineage.list("erasure")
+        for role, node in workspace.lineage.parents(erasure.id)
+        if role == "stale"
+    }
+
+
+def _unfinished(workspace: Workspace, token: str) -> list[Node]:
+    """Return the erasures of a person that were begun and interrupted."""
+    erasures = workspace.lineage.list("erasure")
+    done = {
+        parent.id
+        for node in erasures
+        if node.facts.get("finished")
+        for role, parent in workspace.lineage.parents(node.id)
+        if role == "begun"
+    }
+    return [
+        node
+        for node in erasures
+        if node.facts["subject"] == token and not node.facts.get("finished") and node.id not in done
+    ]
+
+
+def _resume(workspace: Workspace, found: Found, earlier: Iterable[Node]) -> None:
+    """Add what an interrupted erasure had found, and what may be gone by now."""
+    models = {node.id for node in found.models}
+    derived = {node.id for node in found.derived}
+    for erasure in earlier:
+        for role, node in workspace.lineage.parents(erasure.id):
+            if role in ("stale", "withdrawn") and node.id not in models:
+                found.models.append(node)
+                models.add(node.id)
+            if role == "withdrawn":
+                found.withdrawn.add(node.id)
+            if role == "emptied" and node.id not in derived:
+                found.derived.append(node)
+                derived.add(node.id)
+
+
+def _mark(workspace: Workspace, token: str, found: Found, earlier: Iterable[Node]) -> Node:
+    """Write into the lineage what the erasure is about to touch."""
+    groups = {
+        "erased": [*found.versions, *workspace.lineage.nodes(found.images).values()],
+        "emptied": found.derived,
+        "withdrawn": [node for node in found.models if node.id in found.withdrawn],
+        "stale": [node for node in found.models if node.id not in found.withdrawn],
+        "source": [node for node in found.holders if node.kind == "source"],
+    }
+    parents = [(node.id, role) for role, group in groups.items() for node in group]
+    parents += [(node.id, "resumed") for node in earlier]
+    with workspace.transaction() as transaction:
+        return transaction.node("erasure", "erasure", facts={"subject": token}, parents=parents)
+
+
+def _remove_rows(
+    workspace: Workspace, subject: Subject, found: Found, columns: Collection[str]
+) -> tuple[dict[str, int], list[str]]:
+    """Take rows out of tables; return how many from each, and the versions that are gone."""
+    rows: dict[str, int] = {}
+    gone: list[str] = []
+    for traces in found.tables:
+        keys = key_columns(workspace, traces.name, columns)
+        for line, count in traces.rows.items():
+            delete_rows(workspace, line, subject, keys, traces.files)
+            rows[line] = count
+        named = snapshots_naming(workspace, traces.name, traces.files)
+        gone += forget_snapshots(workspace, traces.name, named)
+    for node in found.derived:
+        gone += empty_version(workspace, node.name, node.facts["table"], node.facts["snapshot"])
+    return rows, sorted(set(gone))
+
+
+def _withdraw(workspace: Workspace, models: Iterable[Node]) -> None:
+    """Let no alias mean a model that is about to go."""
+    with workspace.database.write() as connection:
+        for node in models:
+            connection.execute(sa.delete(aliases).where(aliases.c.node_id == node.id))
+
+
+def _told(left: Found) -> Iterator[str]:
+    """Say what still names the person."""
+    yield from (f"table {traces.name}: rows came back meanwhile" for traces in left.tables)
+    yield from (f"image set of {node}" for node in left.images)
+    yield from (f"object {address}" for address in sorted(left.objects))
+    yield from (f"facts of {node.kind} {node.ref}" for node in left.naming)
+    yield from (f"receipt {prediction}" for prediction in left.predictions)
+    yield from (f"catalog entry of {name}" for name in left.described)
+    yield from (f"file {path.name} in the workspace's directory" for path in left.files)
+
+
+def _renew(workspace: Workspace, *, renew: bool) -> Iterator[BackupRenewed]:
+    """Make the newest backup of each destination anew, and remove those that hold the person."""
+    with workspace.database.read() as connection:
+        urls = [*connection.scalars(sa.select(backups.c.url).distinct().order_by(backups.c.url))]
+    for url in urls:
+        try:
+            old = [info.id for info in list_backups(url, workspace.id)]
+            if not renew:
+                yield BackupRenewed(url, error="left alone; ask again without --no-backups")
+                continue
+            new = create_backup(workspace, url)
+            prune_backups(workspace, url, keep=1)
+            yield BackupRenewed(url, new.id, tuple(old))
+        except NotFound:
+            continue  # its backups were removed by other means
+        except LeptonError as error:
+            yield BackupRenewed(url, error=str(error))
+
+
+def _finish(
+    workspace: Workspace, begun: Node, earlier: Iterable[Node], token: str, report: ErasureReport,
+    envelope: bytes,
+) -> None:  # fmt: skip
+    """Keep the signed report; an erasure that is not complete stays one that was begun."""
+    with workspace.transaction() as transaction:
+        address = transaction.put(envelope)
+        transaction.node(
+            "erasure",
+            "report",
+            digest=address,
+            facts={
+                "subject": token,
+                "finished": report.complete,
+                "report": msgspec.to_builtins(report),
+            },
+            parents=[(begun.id, "begun"), *((node.id, "begun") for node in earlier)],
+            holds=[address],
+        )

@@ -1,0 +1,228 @@
+"""Find: everything in a workspace that holds a person, and what was made from it."""
+
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+import msgspec
+import sqlalchemy as sa
+from msgspec import Struct, field
+
+from lepton_ai.data.access import tags_of
+from lepton_ai.data.entry import get_entry
+from lepton_ai.data.erase.content import holds, opaque
+from lepton_ai.data.erase.rows import TableTraces, table_names, traces_in, versions_of
+from lepton_ai.data.erase.subject import Subject
+from lepton_ai.data.images.manifest import Manifest
+from lepton_ai.storage import Node, Workspace
+from lepton_ai.storage.forget import held_objects
+from lepton_ai.storage.nodes import read_node
+from lepton_ai.storage.schema import entries, holdings, nodes, predictions
+
+__all__ = ["SUBJECT", "Found", "find"]
+
+# The tag of columns that hold identifiers of people.
+SUBJECT = "subject"
+
+# Models of these kinds keep rows that they were trained on, whatever their columns.
+_KEEP_ROWS = {"k-nearest", "svm"}
+# Versions made so hold nothing of the version before.
+_FRESH = {"create", "erase"}
+# Where the workspace keeps what is looked through in other ways.
+_OWN = {"objects", "tables", "metadata.db", "metadata.db-wal", "metadata.db-shm", "keys.json"}
+
+
+class Found(Struct):
+    """What holds a person.
+
+    Attributes:
+        tables: those with rows of theirs, in any version.
+        versions: nodes of the table versions that held such rows.
+        images: node of each image set version -> places of the images that are theirs.
+        objects: addresses of other content that names them: sources, manifests, models ...
+        holders: nodes that hold one of those.
+        naming: nodes whose facts name them.
+        predictions: ids of receipts that name them.
+        described: names of datasets whose entry in the catalog names them.
+        files: other files in the workspace's directory that name them.
+        derived: nodes of tables made from such versions, without a column to find them by.
+        models: nodes of models that learned from any of this.
+        withdrawn: ids of the models among them that hold rows of theirs themselves.
+    """
+
+    tables: list[TableTraces] = []
+    versions: list[Node] = []
+    images: dict[str, list[int]] = {}
+    objects: set[str] = field(default_factory=set)
+    holders: list[Node] = []
+    naming: list[Node] = []
+    predictions: list[str] = []
+    described: list[str] = []
+    files: list[Path] = []
+    derived: list[Node] = []
+    models: list[Node] = []
+    withdrawn: set[str] = field(default_factory=set)
+
+    def __bool__(self) -> bool:
+        left = self.tables, self.images, self.objects, self.naming, self.predictions
+        return any(left) or any((self.described, self.files))
+
+
+def find(
+    workspace: Workspace,
+    subject: Subject,
+    *,
+    columns: Collection[str] = (),
+    keep: Collection[str] = (),
+) -> Found:
+    """Look through everything that a workspace keeps.
+
+    Args:
+        columns: that hold identifiers, beside those tagged ``subject``.
+        keep: datasets that hold no person's rows though made from such, as sums do.
+
+    Raises:
+        Corrupt: stored bytes were altered.
+    """
+    found = Found()
+    judged: set[str] = set()
+    for name in table_names(workspace):
+        keys = key_columns(workspace, name, columns)
+        traces = traces_in(workspace, name, subject, keys)
+        if traces.files:
+            found.tables.append(traces)
+            found.versions += versions_of(workspace, name, traces.uuid, traces.snapshots)
+        if traces.files or keys:
+            judged.add(name)
+    _look_at_objects(workspace, subject, found)
+    _look_at_sources(workspace, subject, found)
+    _look_at_rows(workspace, subject, found)
+    found.files = [path for path in _other_files(workspace) if holds(subject, path.read_bytes())]
+    _follow(workspace, found, judged | set(keep))
+    return found
+
+
+def key_columns(workspace: Workspace, name: str, columns: Collection[str] = ()) -> set[str]:
+    """Return the columns of a table that hold identifiers of people."""
+    keys = set()
+    lineage = workspace.lineage.list("dataset")
+    versions = [node for node in lineage if node.name.partition("#")[0] == name]
+    for node in versions[-1:]:
+        keys = {column for column, tags in tags_of(workspace, node).items() if SUBJECT in tags}
+    known = {column for node in versions for column in node.facts.get("columns", ())}
+    return (keys | set(columns)) & known
+
+
+def _look_at_objects(workspace: Workspace, subject: Subject, found: Found) -> None:
+    hits = {
+        address
+        for address, content in held_objects(workspace, tables=False)
+        if holds(subject, content)
+    }
+    for node in workspace.lineage.list("dataset"):
+        if node.facts.get("format") != "images" or not node.digest:
+            continue
+        if node.digest not in workspace.objects:
+            continue
+        entries = Manifest.from_json(workspace.objects.get(node.digest)).entries
+        theirs = {
+            place
+            for place, entry in enumerate(entries)
+            if subject.named_in(msgspec.json.encode(entry).decode())
+            or any(part.address in hits for part in entry.parts)
+        }
+        # A file that holds several images goes as a whole.
+        hits |= {part.address for place in theirs for part in entries[place].parts}
+        theirs |= {
+            place
+            for place, entry in enumerate(entries)
+            if any(part.address in hits for part in entry.parts)
+        }
+        if theirs or node.digest in hits:
+            found.images[node.id] = sorted(theirs)
+            hits.add(node.digest)
+    found.objects = hits
+
+
+def _look_at_sources(workspace: Workspace, subject: Subject, found: Found) -> None:
+    """Look closer at the files that tables with a person's rows were read from.
+
+    An identifier that is too short to be looked for in text, or a format that cannot be looked
+    into, leaves no choice but to take all such files for theirs.
+    """
+    blind = len(subject.distinct) < len(subject.identifiers)
+    uuids = {table.uuid for table in found.tables}
+    seen: set[str] = set()
+    for version in workspace.lineage.list("dataset"):
+        if version.facts.get("table") not in uuids:
+            continue
+        for _, source in workspace.lineage.parents(version.id):
+            address = source.digest
+            if source.kind != "source" or address is None or address in seen | found.objects:
+                continue
+            seen.add(address)
+            if address in workspace.objects:
+                content = workspace.objects.get(address)
+                if blind or opaque(content) or holds(subject, content, whole=True):
+                    found.objects.add(address)
+
+
+def _look_at_rows(workspace: Workspace, subject: Subject, found: Found) -> None:
+    """Look at the rows of the database that can name anyone."""
+    keys = workspace.keys
+    with workspace.database.read() as connection:
+        ids = set()
+        for row in connection.execute(sa.select(holdings.c.node_id, holdings.c.address)):
+            if row.address in found.objects:
+                ids.add(row.node_id)
+        for record in connection.execute(sa.select(nodes)):
+            node = read_node(keys, record)
+            if subject.named_in(f"{node.name} {msgspec.json.encode(node.facts).decode()}"):
+                found.naming.append(node)
+            if node.id in ids or (node.kind == "source" and node.digest in found.objects):
+                found.holders.append(node)
+        for row in connection.execute(sa.select(predictions.c.id, predictions.c.body)):
+            if subject.named_in_bytes(keys.unseal(row.body, row.id.encode())):
+                found.predictions.append(row.id)
+        names = [*connection.scalars(sa.select(entries.c.name).order_by(entries.c.name))]
+    for name in names:
+        if subject.named_in(msgspec.json.encode(get_entry(workspace, name)).decode()):
+            found.described.append(name)
+
+
+def _other_files(workspace: Workspace) -> Iterable[Path]:
+    for top in sorted(workspace.home.iterdir()):
+        if top.name in _OWN:
+            continue
+        for path in [top] if top.is_file() else sorted(top.rglob("*")):
+            if path.is_file() and not path.is_symlink():
+                yield path
+
+
+def _follow(workspace: Workspace, found: Found, judged: Collection[str]) -> None:
+    """Go down the lineage to derived tables and models."""
+    own = {node.id for node in found.versions} | set(found.images)
+    seen = set(own)
+    ahead = [*own]
+    while ahead:
+        for role, child in workspace.lineage.children(ahead.pop()):
+            if child.id in seen or child.kind == "erasure":
+                continue
+            table = child.kind == "dataset"
+            name = child.name.partition("#")[0]
+            if table and (
+                name in judged
+                or child.facts.get("format") != "table"
+                or (role == "previous" and child.facts.get("operation") in _FRESH)
+            ):
+                continue
+            seen.add(child.id)
+            ahead.append(child.id)
+            if table:
+                found.derived.append(child)
+            elif child.kind == "model":
+                found.models.append(child)
+    held = {node.id for node in found.holders}
+    found.models += [n for n in found.holders if n.kind == "model" and n.id not in seen]
+    for node in found.models:
+        if node.id in held or node.facts.get("model_type") in _KEEP_ROWS:
+            found.withdrawn.add(node.id)

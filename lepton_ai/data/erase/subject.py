@@ -1,0 +1,182 @@
+"""Subject: one person, by the identifiers they are known under, and how to recognise them."""
+
+import re
+import unicodedata
+from collections.abc import Collection, Iterable
+from typing import Any
+
+import polars as pl
+
+from lepton_ai.core.errors import InvalidInput
+from lepton_ai.storage.keys import KeyRing
+
+__all__ = ["ERASED", "Subject"]
+
+ERASED = "[erased]"
+
+# Anything shorter occurs by chance; so do short numbers.
+_LETTERS, _DIGITS = 4, 6
+_CODINGS = ("utf-8", "utf-16-le", "utf-16-be", "latin-1", "cp1251", "shift_jis", "euc_kr")
+
+
+class Subject:
+    """A person who is to be forgotten.
+
+    An identifier is found as a whole word in any text, whatever its case. One that is too
+    short to tell a person (less than four characters, or six digits) is looked for only in
+    columns that are known to hold identifiers.
+
+    Args:
+        identifiers: such as a patient's id, and what else names the same person.
+
+    Raises:
+        InvalidInput: there is none, or one is empty.
+    """
+
+    def __init__(self, identifiers: Iterable[str]) -> None:
+        self.identifiers = tuple(dict.fromkeys(word.strip() for word in identifiers))
+        if not self.identifiers or not all(self.identifiers):
+            raise InvalidInput("say who: a subject needs an identifier that is not empty")
+        self.distinct = tuple(word for word in self.identifiers if _is_distinct(word))
+        forms = {
+            unicodedata.normalize(form, word) for word in self.distinct for form in ("NFC", "NFD")
+        }
+        words = "|".join(re.escape(form) for form in sorted(forms))
+        self._text = re.compile(rf"(?<!\w)(?:{words})(?!\w)", re.IGNORECASE) if forms else None
+        self._bytes = [*_byte_patterns(forms)]
+
+    def token(self, keys: KeyRing) -> str:
+        """Return what stands for the person in reports: only this workspace can make it."""
+        return keys.token(f"subject {' '.join(sorted(map(str.casefold, self.identifiers)))}")
+
+    def named_in(self, text: str) -> bool:
+        """Say whether a text names the person."""
+        return self._text is not None and self._text.search(text) is not None
+
+    def named_in_bytes(self, data: bytes) -> bool:
+        """Say whether bytes hold the person's name in any of the usual encodings."""
+        return any(pattern.search(data) for pattern in self._bytes)
+
+    def about(self, frame: pl.DataFrame, keys: Collection[str]) -> pl.Series:
+        """Return for each row whether it is the person's.
+
+        Args:
+            keys: columns that hold identifiers: a value of theirs is compared as a whole. Where
+                there is none, a row is theirs that names them.
+        """
+        folded = {word.casefold() for word in self.identifiers}
+        found = _none(frame)
+        for name in keys:
+            column = frame[name]
+            whole = column.cast(pl.Int64) if column.dtype.is_float() and _whole(column) else column
+            values = whole.cast(pl.String, strict=False).str.strip_chars()
+            # Python folds more than Polars lowers.
+            found |= _tested(values, lambda value: value.casefold() in folded)
+        return found if keys else self.mentions(frame)
+
+    def mentions(self, frame: pl.DataFrame) -> pl.Series:
+        """Return for each row whether any text in it names the person."""
+        found = _none(frame)
+        for column in frame.get_columns():
+            if _holds_text(column.dtype):
+                found |= _tested(column, lambda value: self.named_in(_flat(value)))
+        return found
+
+    def blackened(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Return rows of others without the person's name in their texts."""
+        changed = []
+        for column in frame.get_columns():
+            if not _holds_text(column.dtype):
+                continue
+            hits = _tested(column, lambda value: self.named_in(_flat(value)))
+            if hits.any():
+                assert self._text is not None
+                pattern = self._text
+                texts = column.dtype == pl.String
+                values = [
+                    value if not hit else pattern.sub(ERASED, value) if texts else None
+                    for value, hit in zip(column.to_list(), hits, strict=True)
+                ]
+                changed.append(pl.Series(column.name, values, dtype=column.dtype))
+        return frame.with_columns(changed)
+
+    def redacted(self, value: Any, *, top: bool = True) -> Any:
+        """Return facts without what names the person.
+
+        Of a record that names them, nothing is left: its other values are theirs too.
+        """
+        if isinstance(value, str):
+            return ERASED if self.named_in(value) else value
+        if isinstance(value, dict):
+            if any(self.named_in(key) for key in value) or (
+                not top and self._direct(value.values())
+            ):
+                return ERASED
+            return {key: self.redacted(item, top=False) for key, item in value.items()}
+        if isinstance(value, list):
+            if not top and self._direct(value):
+                return [item for item in value if not self._direct([item])]
+            return [self.redacted(item, top=False) for item in value]
+        return value
+
+    def _direct(self, values: Iterable[Any]) -> bool:
+        return any(isinstance(value, str) and self.named_in(value) for value in values)
+
+
+def _is_distinct(word: str) -> bool:
+    return len(word) >= (_DIGITS if word.isdigit() else _LETTERS)
+
+
+def _byte_patterns(words: Iterable[str]) -> Iterable[re.Pattern[bytes]]:
+    """Yield a pattern for each width of characters: a neighbour must not continue the word."""
+    narrow: set[bytes] = set()
+    wide: set[bytes] = set()
+    for word in words:
+        for form in (word, word.upper(), word.lower(), word.title()):
+            for coding in _CODINGS:
+                try:
+                    (wide if "16" in coding else narrow).add(form.encode(coding))
+                except UnicodeEncodeError:
+                    continue
+    if narrow:
+        joined = b"|".join(re.escape(word) for word in sorted(narrow))
+        yield re.compile(rb"(?<![A-Za-z0-9_])(?:" + joined + rb")(?![A-Za-z0-9_])", re.IGNORECASE)
+    if wide:
+        joined = b"|".join(re.escape(word) for word in sorted(wide))
+        yield re.compile(joined)
+
+
+def _none(frame: pl.DataFrame) -> pl.Series:
+    return pl.Series([False]).new_from_index(0, frame.height)
+
+
+def _whole(column: pl.Series) -> bool:
+    values = column.drop_nulls()
+    return bool((values.is_finite() & (values == values.floor())).all())
+
+
+def _holds_text(kind: Any) -> bool:
+    if isinstance(kind, pl.List | pl.Array):
+        return _holds_text(kind.inner)
+    if isinstance(kind, pl.Struct):
+        return any(_holds_text(field.dtype) for field in kind.fields)
+    return kind in (pl.String, pl.Categorical, pl.Enum) or isinstance(kind, pl.Enum)
+
+
+def _tested(column: pl.Series, test: Any) -> pl.Series:
+    """Return for each value whether a test holds; each different value is tested once."""
+    if column.dtype in (pl.String, pl.Categorical) or isinstance(column.dtype, pl.Enum):
+        text = column.cast(pl.String)
+        hits = [value for value in text.unique().drop_nulls() if test(value)]
+        return text.is_in(hits).fill_null(value=False)
+    return pl.Series(
+        [value is not None and test(value) for value in column.to_list()], dtype=pl.Boolean
+    )
+
+
+def _flat(value: Any) -> str:
+    if isinstance(value, dict):
+        return "\n".join(_flat(item) for item in value.values())
+    if isinstance(value, list | tuple):
+        return "\n".join(_flat(item) for item in value)
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,185 @@
+"""A person is planted in every place that keeps anything, erased, and looked for everywhere."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pydicom
+import pytest
+import sqlalchemy as sa
+from pydicom.data import get_testdata_file
+
+from lepton_ai.core.errors import Corrupt, NotFound
+from lepton_ai.data.catalog import open_dataset
+from lepton_ai.data.entry import ColumnEntry, Entry, change_entry
+from lepton_ai.data.erase import erase_subject, read_report, stale_models
+from lepton_ai.data.images.read import read_images
+from lepton_ai.data.read_table import read_table
+from lepton_ai.data.sql import sql
+from lepton_ai.data.table import Table
+from lepton_ai.ml.registry import models
+from lepton_ai.ml.training import train_classifier
+from lepton_ai.storage import Workspace
+from lepton_ai.storage.backup import create_backup, list_backups, restore_backup, verify_backup
+from lepton_ai.storage.nodes import read_node
+from lepton_ai.storage.schema import metadata, nodes, objects
+
+WHO = "CANARY-7731"
+NAME = "Zdenka Wrzesniewska"
+OTHER = "PATIENT-0042"
+
+
+def people(count: int = 300) -> pl.DataFrame:
+    chance = np.random.default_rng(1)
+    return pl.DataFrame(
+        {
+            "pid": [WHO if row == 17 else f"P-{row:05d}" for row in range(count)],
+            "name": [NAME if row == 17 else f"Person {row}" for row in range(count)],
+            "age": chance.integers(18, 90, count),
+            "pressure": chance.normal(120, 15, count).round(1),
+            "note": [f"seen with {WHO}, well" if row == 40 else "well" for row in range(count)],
+            "ill": chance.integers(0, 2, count),
+        }
+    )
+
+
+def everything(workspace: Workspace) -> bytes:
+    """Return all that a workspace keeps, decrypted: the independent look of the test."""
+    parts: list[bytes] = []
+    with workspace.database.read() as connection:
+        for row in connection.execute(sa.select(nodes)):
+            parts.append(
+                row.name.encode() + json.dumps(read_node(workspace.keys, row).facts).encode()
+            )
+        for table in metadata.sorted_tables:
+            for line in connection.execute(sa.select(table)):
+                parts += [str(value).encode() for value in line]
+        addresses = [*connection.scalars(sa.select(objects.c.address))]
+    for address in addresses:
+        content = workspace.objects.get(address)
+        parts.append(content)
+        if content.startswith(b"PAR1"):
+            import io
+
+            parts.append(pl.read_parquet(io.BytesIO(content)).write_ndjson().encode())
+    for path in workspace.home.rglob("*"):
+        if path.is_file():
+            parts += [str(path.relative_to(workspace.home)).encode(), path.read_bytes()]
+            if path.suffix == ".parquet":
+                parts.append(pl.read_parquet(path).write_ndjson().encode())
+    return b"\n".join(parts)
+
+
+def tagged(workspace: Workspace, name: str, column: str = "pid") -> None:
+    entry = Entry(columns={column: ColumnEntry(tags=("subject",))})
+    change_entry(workspace, name, lambda _: entry)
+
+
+@pytest.fixture
+def planted(workspace: Workspace, tmp_path: Path) -> dict[str, Any]:
+    """Plant the person in tables, versions, branches, derived data, images, models, backups."""
+    (tmp_path / "in").mkdir()
+    people().write_csv(tmp_path / "in" / "people.csv")
+    table = read_table(tmp_path / "in" / "people.csv")
+    tagged(workspace, "people")
+    backup = str(tmp_path / "backups")
+    create_backup(workspace, backup)
+    table.tag("first")
+    like = (
+        people()
+        .head(20)
+        .with_columns(name=pl.lit("Like"), pid=pl.lit(WHO) + pl.int_range(20).cast(pl.String))
+    )
+    table = table.append(like)
+    table = table.upsert(people().slice(17, 1).with_columns(age=pl.lit(55)), on="pid")
+    table.branch("cleaning")
+    open_dataset("people#cleaning", workspace).append(people().slice(17, 1))
+    table = table.compact()
+    sql("select name, age, ill from people", workspace=workspace).save("derived")
+    sql("select age, pressure from people", workspace=workspace).save("bare")
+    sql("select pid, age from people", workspace=workspace).save("copied")
+    sql("select ill, avg(age) as age from people group by ill", workspace=workspace).save("sums")
+    folder = tmp_path / "scans"
+    for number, who in enumerate([OTHER, WHO, OTHER]):
+        scan = pydicom.dcmread(get_testdata_file("CT_small.dcm"))
+        scan.PatientID, scan.PatientName = who, NAME if who == WHO else "Nobody"
+        scan.SOPInstanceUID = f"1.2.3.{number}"
+        scan.SeriesInstanceUID = f"1.2.3.9{number}"
+        scan.StudyInstanceUID = f"1.2.3.8{number}"
+        (folder / who).mkdir(parents=True, exist_ok=True)
+        scan.save_as(folder / who / f"{number}.dcm")
+    read_images(folder, name="scans", workspace=workspace)
+    train_classifier(table[["age", "pressure", "ill"]], target="ill", name="forest", n_estimators=5)
+    train_classifier(table[["age", "pressure", "ill"]], target="ill", name="near", model_type="knn")
+    train_classifier(people().drop("pid", "name", "note").tail(80), target="ill", name="apart",
+                     model_type="naive bayes")  # fmt: skip
+    create_backup(workspace, backup)
+    return {"backup": backup}
+
+
+def test_nothing_is_left(workspace: Workspace, planted: dict[str, Any], tmp_path: Path) -> None:
+    secrets = [word.encode() for word in (WHO + '"', WHO + ",", NAME)]
+    before = everything(workspace)
+    assert all(word in before for word in (WHO.encode(), NAME.encode()))
+    old = tmp_path / "metadata-before.db"
+    shutil.copy(workspace.home / "metadata.db", old)
+    with workspace.database.read() as connection:
+        sealed = connection.execute(sa.select(objects)).all()
+    report, envelope = erase_subject(workspace, [WHO, NAME], keep=["sums"])
+    assert report.left == ()
+    assert report.complete
+    after = everything(workspace)
+    for word in (*secrets, WHO.lower().encode()):
+        assert word not in after
+    # What is sealed under keys that the old database still has is not there to be opened.
+    living = {pack.name: pack.size for pack in workspace.objects.backend.packs()}
+    kept = set()
+    with workspace.database.read() as connection:
+        kept = set(connection.scalars(sa.select(objects.c.address)))
+    for row in sealed:
+        if row.address not in kept:
+            assert row.pack not in living
+    assert not [*workspace.verify()]
+    # The others are as they were.
+    table = open_dataset("people", workspace)
+    assert isinstance(table, Table)
+    rest = table.to_polars()
+    assert rest.height == 319
+    assert set(rest["pid"]) == set(people()["pid"]) - {WHO} | {f"{WHO}{n}" for n in range(20)}
+    assert report.rows["people"] == 1
+    assert rest["note"].sort(descending=False)[0] == "seen with [erased], well"
+    assert open_dataset("people#cleaning", workspace).to_polars().height == 319
+    assert len(open_dataset("sums", workspace).to_polars()) == 2
+    assert open_dataset("derived", workspace).to_polars().height == 319
+    assert open_dataset("bare", workspace).to_polars().is_empty()
+    assert report.emptied == ("bare",)
+    assert open_dataset("copied", workspace).to_polars().height == 319
+    images = open_dataset("scans", workspace)
+    assert len(images) == 2
+    assert {entry.meta.patient for entry in images.entries} == {OTHER}
+    assert images.to_numpy().shape[0] == 2
+    with pytest.raises(NotFound):
+        open_dataset("people@first", workspace)
+    # Models that learned from it are named; those that keep rows are gone.
+    by_name = {model.name: model for model in models(workspace=workspace)}
+    assert report.stale_models == ("forest:1",)
+    assert report.withdrawn_models == ("near:1",)
+    assert stale_models(workspace) == {by_name["forest"].node.id}
+    # The backup, restored, knows as little; the older ones are gone.
+    (info,) = list_backups(planted["backup"], workspace.id)
+    assert not [*verify_backup(workspace, planted["backup"], info.id)]
+    restored = restore_backup(
+        planted["backup"], tmp_path / "restored", key_file=workspace.home / "keys.json"
+    )
+    copy = everything(restored)
+    for word in (*secrets, WHO.lower().encode()):
+        assert word not in copy
+    restored.close()
+    # The report is signed and says nothing of who it was.
+    assert read_report(workspace, envelope) == report
+    assert WHO.encode() not in envelope
+    with pytest.raises(Corrupt):
+        read_report(workspace, envelope[:-20] + envelope[-20:].replace(b"A", b"B").swapcase())
