@@ -10,13 +10,13 @@ import numpy as np
 from msgspec import Struct
 
 from lepton_ai.core.errors import InvalidInput
+from lepton_ai.data.folder import class_folder, read_file
 from lepton_ai.data.images.decode import decode
 from lepton_ai.data.images.failure import Unreadable
 from lepton_ai.data.images.fingerprint import combine_digests, fingerprint, pixel_digest
 from lepton_ai.data.images.image import ImageEntry, ImageMeta, Rejected
-from lepton_ai.data.images.labels import LabelTable, are_classes, class_folder
+from lepton_ai.data.images.labels import LabelTable, are_classes
 from lepton_ai.data.images.load import Loaded
-from lepton_ai.data.images.scan import read_file
 from lepton_ai.data.images.series import Slice, Volume, check_size, group_slices
 
 __all__ = ["Assembled", "Group", "assemble"]

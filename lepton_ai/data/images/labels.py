@@ -11,10 +11,8 @@ from pydicom.datadict import dictionary_VR, keyword_dict
 
 from lepton_ai.core.errors import InvalidInput, NotFound
 
-__all__ = ["LabelTable", "are_classes", "class_folder", "dicom_tag"]
+__all__ = ["LabelTable", "are_classes", "dicom_tag"]
 
-# Folders that part a data set, not its classes.
-_SIDES = frozenset({"train", "training", "test", "testing", "val", "valid", "validation", "dev"})
 # fmt: off
 _KEYS = (
     "path", "file", "filename", "file_name", "filepath", "file_path", "image", "image_path",
@@ -26,12 +24,6 @@ _LABELS = ("label", "labels", "class", "category", "target", "diagnosis", "y", "
 _SUFFIXES = (".gz", ".dcm", ".dicom", ".nii", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".npy")
 _TEXTS = frozenset({"AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "UI"})
 _MAX_BYTES = 256 * 2**20
-
-
-def class_folder(path: str) -> str | None:
-    """Return the class folder of a file: the first below the root that names no side of a split."""
-    folders = PurePosixPath(path).parts[:-1]
-    return next((folder for folder in folders if folder.lower() not in _SIDES), None)
 
 
 def are_classes(labels: Sequence[str | None], patients: Sequence[str | None]) -> bool:

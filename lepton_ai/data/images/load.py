@@ -7,6 +7,7 @@ from typing import Any
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from lepton_ai.data.folder import File, read_file
 from lepton_ai.data.images.array import read_array
 from lepton_ai.data.images.decode import decode_upload, sniff, unpack
 from lepton_ai.data.images.dicom import decoded_text, read_header
@@ -21,7 +22,6 @@ from lepton_ai.data.images.fingerprint import (
 )
 from lepton_ai.data.images.image import ImageMeta, Part, Rejected
 from lepton_ai.data.images.pixels import decode_pixels
-from lepton_ai.data.images.scan import File, read_file
 from lepton_ai.data.images.series import Slice
 from lepton_ai.storage import Sealed
 

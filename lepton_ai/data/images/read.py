@@ -1,7 +1,6 @@
 """read_images: a folder of images to a named, versioned image set in the workspace."""
 
 import os
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
@@ -13,6 +12,7 @@ from msgspec import structs
 from lepton_ai.compute.local import shared_threads
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.core.progress import track
+from lepton_ai.data.folder import File, Scan, name_of, scan
 from lepton_ai.data.images.assemble import Assembled, Group, assemble
 from lepton_ai.data.images.dicomdir import check_references, resolve
 from lepton_ai.data.images.failure import Unreadable
@@ -21,7 +21,6 @@ from lepton_ai.data.images.imageset import ImageSet
 from lepton_ai.data.images.labels import dicom_tag
 from lepton_ai.data.images.load import Loaded, load
 from lepton_ai.data.images.manifest import Manifest
-from lepton_ai.data.images.scan import File, Scan, scan
 from lepton_ai.storage import Node, NodeSpec, Transaction, Workspace, source_spec
 
 __all__ = ["read_images"]
@@ -92,7 +91,7 @@ def read_images(
         ignored = found.ignored + sum(file.ignored for file in loaded)
         manifest = Manifest(str(found.root), tuple(made.entries), rejected)
         facts = {"labels": made.labels, "rejected": _reasons(rejected), "ignored": ignored}
-        node = _store(transaction, _name(name, start), manifest, sources, facts)
+        node = _store(transaction, name or name_of(start, "images"), manifest, sources, facts)
     return ImageSet.open(workspace, node)
 
 
@@ -104,7 +103,7 @@ def _label_source(
         return (None if label is None else "folder"), None, None
     if label == "auto":
         own = next((file for file in found.files if file.path.lower() == "labels.csv"), None)
-        return "auto", own.place if own else None, None
+        return "auto", Path(own.place) if own else None, None
     text = os.fspath(label)
     if text.lower().endswith(_TABLES) or not isinstance(label, str):
         inside = found.root / text
@@ -227,11 +226,3 @@ def _store(
         parents=[(node.id, "source") for node in nodes],
         holds=[address, *sorted(used)],
     )
-
-
-def _name(name: str | None, start: Path) -> str:
-    """Return the name of the set: the one given, or the folder's made safe to refer to."""
-    if name is not None:
-        return name
-    plain = re.sub(r"[^\w.-]+", "-", start.name.split(".")[0] if start.is_file() else start.name)
-    return plain.strip("-.")[:100] or "images"

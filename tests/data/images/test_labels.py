@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from lepton_ai.core.errors import InvalidInput, NotFound
-from lepton_ai.data.images.labels import LabelTable, are_classes, class_folder, dicom_tag
+from lepton_ai.data.folder import class_folder
+from lepton_ai.data.images.labels import LabelTable, are_classes, dicom_tag
 
 
 def table(tmp_path: Path, text: str) -> LabelTable:

@@ -16,10 +16,10 @@ import pytest
 import SimpleITK
 from pydicom.pixels import apply_color_lut
 
+from lepton_ai.data.folder import File
 from lepton_ai.data.images.decode import decode_upload
 from lepton_ai.data.images.failure import Unreadable
 from lepton_ai.data.images.load import Loaded, load
-from lepton_ai.data.images.scan import File
 from lepton_ai.storage import ObjectStore, Workspace
 
 LIMIT = 2**28

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from lepton_ai.core.errors import InvalidInput, NotFound
+from lepton_ai.data.folder import File, Scan, read_file, scan
 from lepton_ai.data.images.dicomdir import check_references, is_dicomdir, references
 from lepton_ai.data.images.elements import read_elements
 from lepton_ai.data.images.failure import Unreadable
-from lepton_ai.data.images.scan import File, Scan, read_file, scan
 from tests.data.images.dicom_files import dicom, dicomdir
 
 

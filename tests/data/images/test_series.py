@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import SimpleITK
 
+from lepton_ai.data.folder import scan
 from lepton_ai.data.images.decode import decode
 from lepton_ai.data.images.failure import Unreadable
 from lepton_ai.data.images.load import load
-from lepton_ai.data.images.scan import scan
 from lepton_ai.data.images.series import Slice, Volume, decode_series, group_slices
 from lepton_ai.storage import Workspace
 from tests.data.images.dicom_files import dicom, enhanced, write_series
