@@ -9,7 +9,15 @@ from lepton_ai.ml.description import Description
 from lepton_ai.ml.model import Model
 from lepton_ai.storage import Node, Workspace
 
-__all__ = ["CHAMPION", "check_name", "get", "models", "register", "set_alias"]
+__all__ = [
+    "CHAMPION",
+    "check_name",
+    "get",
+    "models",
+    "register",
+    "set_alias",
+    "touched_by_erasure",
+]
 
 CHAMPION = "champion"
 # A name becomes part of URLs, of references (name:3, name@champion) and of folders.
@@ -121,3 +129,17 @@ def set_alias(model: Model | str, alias: str, workspace: Workspace | None = None
     with chosen.workspace.transaction() as transaction:
         transaction.alias(chosen.node, alias)
     return chosen
+
+
+def touched_by_erasure(workspace: Workspace) -> dict[str, str]:
+    """Return what erasures made of models, by id.
+
+    ``stale``: it learned from what was erased since, and still serves. ``withdrawn``: it held
+    rows of a person itself, and its files are gone.
+    """
+    return {
+        node.id: role
+        for erasure in workspace.lineage.list("erasure")
+        for role, node in workspace.lineage.parents(erasure.id)
+        if role in ("stale", "withdrawn")
+    }

@@ -101,7 +101,7 @@ class ObjectStore:
                 infos |= {row.address: ObjectInfo(*row) for row in connection.execute(query)}
         for address in wanted:
             if address not in infos:
-                raise NotFound(f"there is no object {address} in this workspace")
+                raise NotFound(f"there is no object {address} here; it was erased, or never stored")
         return {address: self.reader(infos[address]).read() for address in wanted}
 
     def info(self, address: str) -> ObjectInfo:
@@ -113,7 +113,7 @@ class ObjectStore:
         with self._database.read() as connection:
             row = connection.execute(_QUERY.where(objects.c.address == address)).one_or_none()
         if row is None:
-            raise NotFound(f"there is no object {address} in this workspace")
+            raise NotFound(f"there is no object {address} here; it was erased, or never stored")
         return ObjectInfo(*row)
 
     def __contains__(self, address: str) -> bool:

@@ -7,8 +7,9 @@ from rich.markdown import Markdown
 
 from lepton_ai.apps.cli.output import as_json, console, print_json, print_rows
 from lepton_ai.ml import zoo
-from lepton_ai.ml.registry import get, set_alias
+from lepton_ai.ml.registry import get, set_alias, touched_by_erasure
 from lepton_ai.ml.registry import models as registered
+from lepton_ai.storage import Workspace
 
 __all__ = ["models"]
 
@@ -23,6 +24,7 @@ def models() -> None:
 @as_json
 def ls(name: str | None, as_json: bool) -> None:
     """List the models, or the versions of one."""
+    touched = touched_by_erasure(Workspace.open())
     rows = [
         {
             "model": model.name,
@@ -32,6 +34,7 @@ def ls(name: str | None, as_json: bool) -> None:
             "served as": model.node.facts["format"],
             "trained on": model.node.facts["dataset"],
             "created": model.node.created_at,
+            "state": touched.get(model.node.id, "current"),
         }
         for model in registered(name)
     ]
@@ -61,6 +64,8 @@ def show(model: str, as_json: bool) -> None:
     click.echo(f"{chosen}\n")
     if chosen.aliases:
         click.echo(f"aliases: {', '.join(chosen.aliases)}")
+    if touched_by_erasure(chosen.workspace).get(chosen.node.id) == "stale":
+        click.echo("stale: it learned from a person who was erased since; train it again")
     click.echo(f"id: {chosen.node.id}")
     click.echo(f"takes: {chosen.signature.kind}")
     click.echo(f"gives: a probability for each of {', '.join(chosen.classes)}")

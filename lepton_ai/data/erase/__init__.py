@@ -4,7 +4,7 @@ Tables, images, imported files, what was derived from them, models, the lineage'
 every backup; and a signed report says what was done.
 """
 
-from lepton_ai.data.erase.erase import erase_subject, stale_models
+from lepton_ai.data.erase.erase import erase_subject
 from lepton_ai.data.erase.find import SUBJECT, Found, find
 from lepton_ai.data.erase.report import BackupRenewed, ErasureReport, read_report
 from lepton_ai.data.erase.subject import Subject
@@ -18,5 +18,4 @@ __all__ = [
     "erase_subject",
     "find",
     "read_report",
-    "stale_models",
 ]

@@ -30,7 +30,7 @@ from lepton_ai.storage.backup import create_backup, list_backups, prune_backups
 from lepton_ai.storage.forget import forget_objects, sweep
 from lepton_ai.storage.schema import aliases, backups
 
-__all__ = ["erase_subject", "stale_models"]
+__all__ = ["erase_subject"]
 
 
 def erase_subject(
@@ -105,16 +105,6 @@ def erase_subject(
     envelope = sign_report(workspace, report)
     _finish(workspace, begun, earlier, token, report, envelope)
     return report, envelope
-
-
-def stale_models(workspace: Workspace) -> set[str]:
-    """Return the ids of the models that learned from what was erased since."""
-    return {
-        node.id
-        for erasure in workspace.lineage.list("erasure")
-        for role, node in workspace.lineage.parents(erasure.id)
-        if role == "stale"
-    }
 
 
 def _unfinished(workspace: Workspace, token: str) -> list[Node]:

@@ -15,12 +15,12 @@ from pydicom.data import get_testdata_file
 from lepton_ai.core.errors import Corrupt, NotFound
 from lepton_ai.data.catalog import open_dataset
 from lepton_ai.data.entry import ColumnEntry, Entry, change_entry
-from lepton_ai.data.erase import erase_subject, read_report, stale_models
+from lepton_ai.data.erase import erase_subject, read_report
 from lepton_ai.data.images.read import read_images
 from lepton_ai.data.read_table import read_table
 from lepton_ai.data.sql import sql
 from lepton_ai.data.table import Table
-from lepton_ai.ml.registry import models
+from lepton_ai.ml.registry import models, touched_by_erasure
 from lepton_ai.ml.training import train_classifier
 from lepton_ai.storage import Workspace
 from lepton_ai.storage.backup import create_backup, list_backups, restore_backup, verify_backup
@@ -167,7 +167,7 @@ def test_nothing_is_left(workspace: Workspace, planted: dict[str, Any], tmp_path
     by_name = {model.name: model for model in models(workspace=workspace)}
     assert report.stale_models == ("forest:1",)
     assert report.withdrawn_models == ("near:1",)
-    assert stale_models(workspace) == {by_name["forest"].node.id}
+    assert touched_by_erasure(workspace)[by_name["forest"].node.id] == "stale"
     # The backup, restored, knows as little; the older ones are gone.
     (info,) = list_backups(planted["backup"], workspace.id)
     assert not [*verify_backup(workspace, planted["backup"], info.id)]

@@ -1,0 +1,96 @@
+"""Recognising a person in texts, columns and bytes."""
+
+import gzip
+import io
+import zipfile
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lepton_ai.core.errors import InvalidInput
+from lepton_ai.data.erase.content import holds, opaque
+from lepton_ai.data.erase.subject import Subject
+
+ADA = Subject(["P-1042", "Зоя Ковальчук"])
+
+
+@pytest.mark.parametrize("text", ["P-1042", "seen p-1042.", "(P-1042)", "ЗОЯ КОВАЛЬЧУК, 44"])
+def test_whole_words_are_found(text: str) -> None:
+    assert ADA.named_in(text)
+    for coding in ("utf-8", "utf-16-le", "utf-16", "cp1251"):
+        assert ADA.named_in_bytes(text.encode(coding))
+
+
+@pytest.mark.parametrize("text", ["P-10421", "XP-1042", "", "P 1042", "Зоя"])
+def test_others_are_not(text: str) -> None:
+    assert not ADA.named_in(text)
+    assert not ADA.named_in_bytes(text.encode())
+
+
+def test_short_identifiers_are_only_compared_with_key_columns() -> None:
+    seven = Subject(["7"])
+    frame = pl.DataFrame({"id": [7, 17, 70], "x": [7.0, 7.0, 7.0], "t": ["7", "a 7", ""]})
+    assert seven.about(frame, ["id"]).to_list() == [True, False, False]
+    assert seven.about(frame.with_columns(pl.col("id").cast(pl.Float64)), ["id"]).sum() == 1
+    assert not seven.mentions(frame).any()
+    assert not seven.named_in_bytes(b"7")
+    for none in ([], [""], ["  "]):
+        with pytest.raises(InvalidInput):
+            Subject(none)
+
+
+def test_rows_of_others_only_lose_the_name() -> None:
+    frame = pl.DataFrame(
+        {
+            "pid": ["P-1042", "P-2", None],
+            "note": ["x", "saw P-1042 twice", "y"],
+            "list": [["a"], ["P-1042"], ["b"]],
+        }
+    )
+    assert ADA.about(frame, ["pid"]).to_list() == [True, False, False]
+    assert ADA.about(frame, []).to_list() == [True, True, False]
+    rest = ADA.blackened(frame.slice(1))
+    assert rest["note"].to_list() == ["saw [erased] twice", "y"]
+    assert rest["list"].to_list() == [None, ["b"]]
+
+
+def test_facts_lose_the_whole_record_that_names_them() -> None:
+    facts = {"path": "/in/P-1042.csv", "n": 3, "rows": [{"id": "P-1042", "age": 4}, {"id": "x"}]}
+    assert ADA.redacted(facts) == {"path": "[erased]", "n": 3, "rows": ["[erased]", {"id": "x"}]}
+
+
+def test_content_is_looked_into() -> None:
+    plain = b"some text with P-1042 in it"
+    packed, table, archive = io.BytesIO(), io.BytesIO(), io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("inner.gz", gzip.compress(plain))
+    pl.DataFrame({"a": ["x", "P-1042"], "n": [[1], [2]]}).write_parquet(table)
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("P-1042.txt", b"")
+    for content in (plain, gzip.compress(plain), packed, table, archive):
+        data = content if isinstance(content, bytes) else content.getvalue()
+        assert holds(ADA, data)
+        assert not opaque(data)
+        assert not holds(Subject(["P-9999"]), data)
+    numbers = io.BytesIO()
+    pl.DataFrame({"id": [123456, 2]}).write_parquet(numbers)
+    assert not holds(Subject(["123456"]), numbers.getvalue())
+    assert holds(Subject(["123456"]), numbers.getvalue(), whole=True)
+    assert opaque(b"BZh91AY&SY")
+    assert opaque(packed.getvalue()[:-30])
+
+
+NAMES = st.text(min_size=4, max_size=20).filter(lambda t: t.strip() == t and not t.isdigit())
+
+
+@given(NAMES, st.text(max_size=30))
+def test_a_name_between_blanks_is_always_found(name: str, other: str) -> None:
+    subject = Subject([name])
+    assert subject.named_in(f"{other} {name} {other}")
+    try:
+        data = f"{other} {name} {other}".encode()
+    except UnicodeEncodeError:
+        return
+    assert subject.named_in_bytes(data)
