@@ -1,5 +1,6 @@
 """The catalog: which datasets the workspace holds, and how one is opened again."""
 
+from lepton_ai.data.documents.documentset import DocumentSet
 from lepton_ai.data.images.imageset import ImageSet
 from lepton_ai.data.listing import DatasetInfo, datasets
 from lepton_ai.data.table import Table
@@ -8,7 +9,11 @@ from lepton_ai.storage import Workspace
 __all__ = ["DatasetInfo", "datasets", "open_dataset"]
 
 # By the format that a dataset's node names: what opens it.
-_FORMATS: dict[str, type[ImageSet] | type[Table]] = {"images": ImageSet, "table": Table}
+_FORMATS: dict[str, type[ImageSet] | type[Table]] = {
+    "images": ImageSet,
+    "table": Table,
+    "documents": DocumentSet,
+}
 
 
 def open_dataset(ref: str, workspace: Workspace | None = None) -> ImageSet | Table:

@@ -9,13 +9,14 @@ from lepton_ai.storage import Workspace
 __all__ = ["DatasetInfo", "datasets"]
 
 # What the items of a dataset are called in its node, by format.
-_COUNTS = {"images": "images", "table": "rows"}
+_COUNTS = {"images": "images", "table": "rows", "documents": "rows"}
 
 
 class DatasetInfo(Struct, frozen=True):
     """One version of a dataset, without its content.
 
-    ``format`` is ``images`` or ``table``; ``count`` is the number of images or rows.
+    ``format`` is ``images``, ``table`` or ``documents``; ``count`` is the number of images, rows
+    or documents.
     """
 
     name: str

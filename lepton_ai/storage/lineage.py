@@ -15,7 +15,11 @@ from lepton_ai.storage.nodes import Node, NodeSpec, read_node
 from lepton_ai.storage.schema import aliases, edges, holdings, nodes
 from lepton_ai.storage.sealing import Sealed
 
-__all__ = ["Lineage", "Link", "source_spec"]
+__all__ = ["Lineage", "Link", "folder_spec", "source_spec"]
+
+
+# The nodes once more, for a query inside one of nodes.
+sources = nodes.alias("sources")
 
 
 class Link(Struct, frozen=True):
@@ -44,6 +48,27 @@ def source_spec(keys: KeyRing, path: str | os.PathLike[str], sealed: Sealed) -> 
         facts={"path": shown, "sha256": sealed.sha256, "size": sealed.size},
         holds=(sealed.address,),
         id=f"source_{keys.token(f'source {name} {sealed.address}')}",
+    )
+
+
+def folder_spec(
+    keys: KeyRing, path: str | os.PathLike[str], content: str, *, files: int, size: int
+) -> NodeSpec:
+    """Describe a whole folder of files as one source, for `Transaction.nodes`.
+
+    Args:
+        content: a digest of what the folder held; another content is another source.
+        files: how many there were.
+        size: their bytes.
+    """
+    absolute = os.path.abspath(path)  # noqa: PTH100 (a link keeps the name the user knows)
+    shown = os.fsencode(absolute).decode(errors="backslashreplace")
+    name = _path_token(keys, absolute)
+    return NodeSpec(
+        kind="source",
+        name=name,
+        facts={"path": shown, "files": files, "size": size},
+        id=f"source_{keys.token(f'folder {name} {content}')}",
     )
 
 
@@ -200,8 +225,18 @@ class Lineage:
         try:
             digest = bytes.fromhex(text)
         except ValueError:
-            return
-        yield source & (nodes.c.digest == self._keys.address(digest))
+            digest = None
+        if digest is not None:
+            yield source & (nodes.c.digest == self._keys.address(digest))
+        for known in (content, digest):
+            if known is not None:
+                yield self._holding(self._keys.address(known))
+
+    def _holding(self, address: str) -> sa.ColumnElement[bool]:
+        """Return what a set is found by that keeps a file which is no source of its own."""
+        own = sa.exists().where(sources.c.kind == "source", sources.c.digest == address)
+        keeping = sa.select(holdings.c.node_id).where(holdings.c.address == address, ~own)
+        return (nodes.c.kind == "dataset") & nodes.c.id.in_(keeping)
 
     def _missing(self, kind: str, name: str, version: int | None, alias: str | None) -> str:
         wanted = name + (f":{version}" if version is not None else f"@{alias}" if alias else "")

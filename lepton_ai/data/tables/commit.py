@@ -33,6 +33,8 @@ __all__ = ["Change", "Outdated", "TableCommit"]
 
 # Of rows in memory; a file of Parquet is several times smaller.
 _FILE_BYTES = 128 * 2**20
+# The table's property that says what its rows stand for; a plain table has none.
+_FORMAT = "lepton.format"
 
 
 class Outdated(Conflict):
@@ -50,6 +52,7 @@ class Change(msgspec.Struct, frozen=True):
         parents: lineage, as pairs of node id and role.
         facts: what else the version's node says.
         digest: of the content; a version that has it already is returned in place of a new one.
+        holds: addresses of objects that the version's rows name, and that stay as long as it.
     """
 
     operation: str
@@ -59,6 +62,7 @@ class Change(msgspec.Struct, frozen=True):
     parents: Sequence[tuple[str, str]] = ()
     facts: Mapping[str, Any] = {}
     digest: str | None = None
+    holds: Sequence[str] = ()
 
 
 class TableCommit:
@@ -124,9 +128,18 @@ class TableCommit:
         """Whether the table's files are objects."""
         return self.metadata.location.startswith(SCHEME)
 
-    def begin(self, schema: Schema, *, encrypted: bool) -> None:
+    @property
+    def format(self) -> str:
+        """What the table's rows stand for: ``table``, or ``documents``."""
+        return str(self.metadata.properties.get(_FORMAT, "table"))
+
+    def begin(self, schema: Schema, *, encrypted: bool, format: str = "table") -> None:  # noqa: A002
         """Prepare a table that does not exist yet."""
-        self._draft = self.catalog.draft(self.name, schema, encrypted=encrypted)
+        draft = self.catalog.draft(self.name, schema, encrypted=encrypted)
+        if format != "table":
+            properties = {**draft.properties, _FORMAT: format}
+            draft = draft.model_copy(update={"properties": properties})
+        self._draft = draft
 
     def remove_later(self, path: Path) -> None:
         """Remove a plain file once the commit is durable: until then it is needed."""
@@ -202,7 +215,7 @@ class TableCommit:
         self.catalog.objects.keep_written()
         summary = snapshot.summary
         facts = {
-            "format": "table",
+            "format": done.metadata.properties.get(_FORMAT, "table"),
             "rows": int((summary["total-records"] if summary else None) or 0),
             "bytes": int((summary["total-files-size"] if summary else None) or 0),
             "columns": {name: str(kind) for name, kind in change.schema.items()},
@@ -221,6 +234,7 @@ class TableCommit:
             digest=change.digest or self.workspace.keys.token(_moment(facts)),
             facts=facts,
             parents=change.parents,
+            holds=change.holds,
         )
 
 

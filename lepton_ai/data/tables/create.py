@@ -59,6 +59,10 @@ def store_table(
             if commit.table is None:
                 commit.begin(wanted, encrypted=encrypted is not False)
             else:
+                if commit.format != "table":
+                    raise InvalidInput(
+                        f"{name!r} holds {commit.format}, not a table; choose another name"
+                    )
                 if encrypted is not None and encrypted != commit.encrypted:
                     raise InvalidInput(
                         f"the table {name!r} is {'' if commit.encrypted else 'not '}encrypted, "
