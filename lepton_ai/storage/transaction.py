@@ -178,6 +178,13 @@ class Transaction:
             query = sa.select(nodes).where(nodes.c.id.in_(ids[start : start + BATCH]))
             found |= {row.id: read_node(self._keys, row) for row in connection.execute(query)}
         fresh = [spec for spec in wanted if spec.id is None or spec.id not in found]
+        # What comes again after it was erased is held again.
+        self._holdings |= {
+            (spec.id, address): None
+            for spec in wanted
+            if spec.id is not None and spec.id in found
+            for address in spec.holds
+        }
         made = iter(self._insert(fresh, version=None))
         return [
             found[spec.id] if spec.id is not None and spec.id in found else next(made)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lepton_ai.compute.local import shared_threads
-from lepton_ai.core.errors import InvalidInput
+from lepton_ai.core.errors import InvalidInput, NotFound
 from lepton_ai.core.progress import track
 from lepton_ai.data.access import masked_manifest
 from lepton_ai.data.dataset import Dataset, Rows, places_of
@@ -76,6 +76,8 @@ class ImageSet(Dataset):
             Corrupt: what is stored was altered.
             AccessDenied: the principal may not see images of the set.
         """
+        if dataset.kind == "dataset" and dataset.digest is None:
+            raise NotFound(f"the images of {dataset.ref} were erased; open another version")
         if dataset.kind != "dataset" or dataset.digest is None:
             raise InvalidInput(f"{dataset.ref} is a {dataset.kind}, not an image set")
         manifest = Manifest.from_json(workspace.objects.get(dataset.digest))

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,20 @@ import pytest
 import sqlalchemy as sa
 from pydicom.data import get_testdata_file
 
-from lepton_ai.core.errors import Corrupt, NotFound
+from lepton_ai.core.errors import AccessDenied, Corrupt, InvalidInput, NotFound
 from lepton_ai.data.catalog import open_dataset
 from lepton_ai.data.entry import ColumnEntry, Entry, change_entry
-from lepton_ai.data.erase import erase_subject, read_report
+from lepton_ai.data.erase import Subject, erase_subject, find, read_report
 from lepton_ai.data.images.read import read_images
+from lepton_ai.data.quality import quarantine, set_rules
+from lepton_ai.data.quality.rules import Range
 from lepton_ai.data.read_table import read_table
 from lepton_ai.data.sql import sql
 from lepton_ai.data.table import Table
+from lepton_ai.data.tables.create import store_table
 from lepton_ai.ml.registry import models, touched_by_erasure
 from lepton_ai.ml.training import train_classifier
+from lepton_ai.security.principal import acting_as
 from lepton_ai.storage import Workspace
 from lepton_ai.storage.backup import create_backup, list_backups, restore_backup, verify_backup
 from lepton_ai.storage.nodes import read_node
@@ -163,6 +168,8 @@ def test_nothing_is_left(workspace: Workspace, planted: dict[str, Any], tmp_path
     assert images.to_numpy().shape[0] == 2
     with pytest.raises(NotFound):
         open_dataset("people@first", workspace)
+    with pytest.raises(NotFound, match="erased"):
+        open_dataset("scans:1", workspace)
     # Models that learned from it are named; those that keep rows are gone.
     by_name = {model.name: model for model in models(workspace=workspace)}
     assert report.stale_models == ("forest:1",)
@@ -183,3 +190,71 @@ def test_nothing_is_left(workspace: Workspace, planted: dict[str, Any], tmp_path
     assert WHO.encode() not in envelope
     with pytest.raises(Corrupt):
         read_report(workspace, envelope[:-20] + envelope[-20:].replace(b"A", b"B").swapcase())
+
+
+def test_an_interrupted_erasure_is_finished_by_the_next(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = read_table(people(), name="people")
+    tagged(workspace, "people")
+    train_classifier(table[["age", "ill"]], target="ill", name="forest", n_estimators=3)
+    sql("select age, ill from people", workspace=workspace).save("bare")
+
+    def fails(_: Workspace) -> None:
+        raise OSError("the power went")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("lepton_ai.data.erase.erase.forget_snapshots", fails)
+        with pytest.raises(TypeError):
+            erase_subject(workspace, [WHO])
+    with monkeypatch.context() as patched:
+        patched.setattr("lepton_ai.data.erase.erase.sweep", fails)
+        with pytest.raises(OSError, match="power"):
+            erase_subject(workspace, [WHO])
+    # By now no row tells that the model had anything to do with it.
+    report, _ = erase_subject(workspace, [WHO])
+    assert report.complete
+    assert report.stale_models == ("forest:1",)
+    assert WHO.encode() not in everything(workspace)
+    again, _ = erase_subject(workspace, [WHO])
+    assert again.complete
+    assert again.stale_models == ()
+    assert not [*workspace.verify()]
+
+
+def test_short_ids_plain_tables_and_the_quarantine(workspace: Workspace, tmp_path: Path) -> None:
+    frame = pl.DataFrame({"id": [7, 8, 70], "x": [1.5, 2.5, 3.5], "day": [date(2026, 1, 1)] * 3})
+    path = tmp_path / "short.csv"
+    frame.write_csv(path)
+    source = read_table(path, name="short")
+    store_table(workspace, "plain", [frame], encrypted=False)
+    set_rules(workspace, "short", [Range(column="x", low=0)])
+    source.append(pl.DataFrame({"id": [7], "x": [-1.0], "day": [date(2026, 1, 2)]}))
+    kept = quarantine("short", workspace)
+    assert kept is not None
+    assert len(kept) == 1
+    found = find(workspace, Subject(["7"]), columns=["id"])
+    assert {table.name for table in found.tables} == {"short", "plain", "short.quarantine"}
+    report, _ = erase_subject(workspace, ["7"], columns=["id"])
+    assert report.complete
+    assert report.sources == 1
+    for name, ids in (("short", [8, 70]), ("plain", [8, 70]), ("short.quarantine", [])):
+        table = open_dataset(name, workspace)
+        assert isinstance(table, Table)
+        assert table.to_polars()["id"].to_list() == ids
+    for file in (workspace.home / "tables").rglob("*.parquet"):
+        assert 7 not in pl.read_parquet(file)["id"].to_list()
+    # The same file may come again, and is kept again.
+    again = read_table(path, name="short")
+    assert len(again) == 3
+    workspace.objects.collect(timedelta(0))
+    (file,) = (n for role, n in workspace.lineage.parents(again.dataset.id) if role == "source")
+    assert workspace.objects.get(str(file.digest)) == path.read_bytes()
+    assert not [*workspace.verify()]
+
+
+def test_only_who_administers_may_erase(workspace: Workspace) -> None:
+    with acting_as("guest"), pytest.raises(AccessDenied):
+        erase_subject(workspace, [WHO])
+    with pytest.raises(InvalidInput):
+        erase_subject(workspace, [])
