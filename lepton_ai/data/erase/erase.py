@@ -164,7 +164,7 @@ def _remove_rows(
     for traces in found.tables:
         keys = key_columns(workspace, traces.name, columns)
         for line, count in traces.rows.items():
-            delete_rows(workspace, line, subject, keys, traces.files)
+            delete_rows(workspace, line, subject, keys, traces)
             rows[line] = count
         named = snapshots_naming(workspace, traces.name, traces.files)
         gone += forget_snapshots(workspace, traces.name, named)

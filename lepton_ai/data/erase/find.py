@@ -85,15 +85,16 @@ def find(
     """
     found = Found()
     judged: set[str] = set()
+    _look_at_objects(workspace, subject, found)
     for name in table_names(workspace):
         keys = key_columns(workspace, name, columns)
-        traces = traces_in(workspace, name, subject, keys)
+        traces = traces_in(workspace, name, subject, keys, found.objects)
         if traces.files:
             found.tables.append(traces)
             found.versions += versions_of(workspace, name, traces.uuid, traces.snapshots)
+            found.objects |= traces.objects
         if traces.files or keys:
             judged.add(name)
-    _look_at_objects(workspace, subject, found)
     _look_at_sources(workspace, subject, found)
     _look_at_rows(workspace, subject, found)
     found.files = [path for path in _other_files(workspace) if holds(subject, path.read_bytes())]

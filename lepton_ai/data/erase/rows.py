@@ -29,6 +29,9 @@ __all__ = [
     "versions_of",
 ]
 
+# What a set of documents says beside its rows.
+_CARRIED = ("folder", "classes", "rejected", "ignored")
+
 
 class TableTraces(Struct, frozen=True):
     """What of a person lies in a table.
@@ -37,6 +40,7 @@ class TableTraces(Struct, frozen=True):
         name: of the table, without a branch.
         files: location of each data file that holds rows of theirs, or names them -> how many.
         snapshots: that need, or name, one of those files.
+        objects: addresses of the documents that their rows list.
         rows: of theirs in the newest version of the table and of each branch that has such
             files, by its name.
         uuid: Iceberg's id of the table.
@@ -47,6 +51,7 @@ class TableTraces(Struct, frozen=True):
     files: dict[str, int]
     snapshots: tuple[int, ...]
     rows: dict[str, int]
+    objects: frozenset[str] = frozenset()
 
 
 def table_names(workspace: Workspace) -> list[str]:
@@ -60,13 +65,19 @@ def table_names(workspace: Workspace) -> list[str]:
 
 
 def traces_in(
-    workspace: Workspace, name: str, subject: Subject, keys: Collection[str]
+    workspace: Workspace,
+    name: str,
+    subject: Subject,
+    keys: Collection[str],
+    objects: Collection[str] = (),
 ) -> TableTraces:
     """Look for a person in every data file of a table, whichever version needs it.
 
     Args:
         keys: names of columns that hold identifiers, now or in an older version.
+        objects: addresses of documents that are theirs, whichever path lists them.
     """
+    listed: set[str] = set()
     table = WorkspaceCatalog(workspace).get(name)
     files: dict[str, int] = {}
     needed = _named_files(table)
@@ -74,7 +85,10 @@ def traces_in(
         if table.io.new_input(location).exists():
             theirs, named = 0, False
             for frame in _stored(table, location):
-                theirs += int(subject.about(frame, _named(table, frame, keys)).sum())
+                about = _about(table, frame, subject, keys, objects)
+                theirs += int(about.sum())
+                if _lists_documents(table):
+                    listed |= set(frame["object"].filter(about).drop_nulls())
                 named |= subject.mentions(frame).any()
             if theirs or named:
                 files[location] = theirs
@@ -84,18 +98,23 @@ def traces_in(
         touched = [f.file_path for f in data_files(table, branch) if f.file_path in files]
         if touched:
             rows[_line(name, branch)] = sum(files[path] for path in touched)
-    return TableTraces(name, str(table.metadata.table_uuid), files, tuple(sorted(snapshots)), rows)
+    uuid = str(table.metadata.table_uuid)
+    return TableTraces(name, uuid, files, tuple(sorted(snapshots)), rows, frozenset(listed))
 
 
 @repeated
 def delete_rows(
-    workspace: Workspace, name: str, subject: Subject, keys: Collection[str], files: Collection[str]
+    workspace: Workspace,
+    name: str,
+    subject: Subject,
+    keys: Collection[str],
+    traces: TableTraces,
 ) -> Node:
     """Take a person's rows out of the newest version of a table or branch, and their name out of
     the texts of others.
 
     Args:
-        files: locations of the data files that hold such rows.
+        traces: of the person in the table.
 
     Returns:
         The new version, or the newest where there was nothing to do.
@@ -104,17 +123,25 @@ def delete_rows(
         head, schema = head_of(commit)
         table = commit.table
         assert table is not None
-        removed = [f for f in data_files(table, commit.branch) if f.file_path in files]
+        removed = [f for f in data_files(table, commit.branch) if f.file_path in traces.files]
         if not removed:
             return head
 
         def kept() -> Iterator[pl.DataFrame]:
             for file in removed:
                 stored = pl.concat([*_stored(table, file.file_path)])
-                about = subject.about(stored, _named(table, stored, keys))
+                about = _about(table, stored, subject, keys, traces.objects)
                 yield subject.blackened(read_file(table, file, schema).filter(~about))
 
-        change = Change("erase", schema, commit.write(kept()), removed, after(head, ()))
+        facts = {key: head.facts[key] for key in _CARRIED if key in head.facts}
+        change = Change(
+            "erase",
+            schema,
+            commit.write(kept()),
+            removed,
+            after(head, ()),
+            subject.redacted(facts),
+        )
         return commit.publish(change, based_on_rows=True)
 
 
@@ -174,6 +201,24 @@ def _stored(table: IcebergTable, location: str) -> Iterator[pl.DataFrame]:
             frame = pl.from_arrow(file.read_row_group(group))
             assert isinstance(frame, pl.DataFrame)
             yield frame
+
+
+def _about(
+    table: IcebergTable,
+    frame: pl.DataFrame,
+    subject: Subject,
+    keys: Collection[str],
+    objects: Collection[str],
+) -> pl.Series:
+    """Return for each row of a file whether it is the person's."""
+    about = subject.about(frame, _named(table, frame, keys))
+    if _lists_documents(table):
+        about |= frame["object"].is_in([*objects]).fill_null(value=False)
+    return about
+
+
+def _lists_documents(table: IcebergTable) -> bool:
+    return table.metadata.properties.get("lepton.format") == "documents"
 
 
 def _named(table: IcebergTable, frame: pl.DataFrame, keys: Collection[str]) -> set[str]:

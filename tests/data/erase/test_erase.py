@@ -1,5 +1,6 @@
 """A person is planted in every place that keeps anything, erased, and looked for everywhere."""
 
+import gzip
 import json
 import shutil
 from datetime import date, timedelta
@@ -15,6 +16,7 @@ from pydicom.data import get_testdata_file
 
 from lepton_ai.core.errors import AccessDenied, Corrupt, InvalidInput, NotFound
 from lepton_ai.data.catalog import open_dataset
+from lepton_ai.data.documents.read import import_documents
 from lepton_ai.data.entry import ColumnEntry, Entry, change_entry
 from lepton_ai.data.erase import Subject, erase_subject, find, read_report
 from lepton_ai.data.images.read import read_images
@@ -117,6 +119,12 @@ def planted(workspace: Workspace, tmp_path: Path) -> dict[str, Any]:
         (folder / who).mkdir(parents=True, exist_ok=True)
         scan.save_as(folder / who / f"{number}.dcm")
     read_images(folder, name="scans", workspace=workspace)
+    letters = tmp_path / "letters"
+    letters.mkdir()
+    (letters / f"{WHO}.txt").write_text("a letter that does not say of whom it is")
+    (letters / "b.txt").write_bytes(gzip.compress(f"Dear {NAME}, ...".encode()))
+    (letters / "c.txt").write_text("about nobody")
+    import_documents(letters, name="letters", workspace=workspace)
     train_classifier(table[["age", "pressure", "ill"]], target="ill", name="forest", n_estimators=5)
     train_classifier(table[["age", "pressure", "ill"]], target="ill", name="near", model_type="knn")
     train_classifier(people().drop("pid", "name", "note").tail(80), target="ill", name="apart",
@@ -168,6 +176,10 @@ def test_nothing_is_left(workspace: Workspace, planted: dict[str, Any], tmp_path
     assert images.to_numpy().shape[0] == 2
     with pytest.raises(NotFound):
         open_dataset("people@first", workspace)
+    letters = open_dataset("letters", workspace)
+    assert [document.path for document in letters] == ["c.txt"]
+    assert letters[0].text() == "about nobody"
+    assert b"a letter that does not say" not in after
     with pytest.raises(NotFound, match="erased"):
         open_dataset("scans:1", workspace)
     # Models that learned from it are named; those that keep rows are gone.
