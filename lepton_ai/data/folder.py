@@ -22,7 +22,7 @@ _CLUTTER = frozenset({"__MACOSX", "__pycache__", "Thumbs.db", "desktop.ini"})
 _SIDES = frozenset({"train", "training", "test", "testing", "val", "valid", "validation", "dev"})
 
 
-class File(Struct, frozen=True):
+class File(Struct, frozen=True, gc=False):
     """A regular file: its path in the folder with ``/``, and where it really lies.
 
     ``size`` counts bytes; -1 where nobody asked for sizes.

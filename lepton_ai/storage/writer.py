@@ -3,15 +3,18 @@
 import threading
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import BinaryIO
+from itertools import accumulate
+from typing import Any, BinaryIO
 
 import sqlalchemy as sa
+from msgspec import Struct, field
 from sqlalchemy import Connection
 
 from lepton_ai.core.errors import Conflict
 from lepton_ai.storage.backends import Backend
+from lepton_ai.storage.bulk import find_many, insert_missing
 from lepton_ai.storage.cipher import CHUNK, sealed_size
-from lepton_ai.storage.database import BATCH, Database
+from lepton_ai.storage.database import Database
 from lepton_ai.storage.keys import KeyRing
 from lepton_ai.storage.packs import PACK_BYTES, PackSeries, PackWriter
 from lepton_ai.storage.schema import objects, packs
@@ -35,6 +38,17 @@ _PENDING_COUNT = 2048
 _TOUCH_AFTER = timedelta(minutes=10)
 
 
+class _Rows(Struct):
+    """The new objects, column by column: an object for each would call for garbage collection."""
+
+    address: list[str] = field(default_factory=list)
+    pack: list[str] = field(default_factory=list)
+    offset: list[int] = field(default_factory=list)
+    sealed_size: list[int] = field(default_factory=list)
+    size: list[int] = field(default_factory=list)
+    key: list[bytes] = field(default_factory=list)
+
+
 class ObjectWriter:
     """What a transaction does with objects. Used by one thread.
 
@@ -53,8 +67,7 @@ class ObjectWriter:
         self._pending_bytes = 0
         self._seen: set[str] = set()
         self._relied: set[str] = set()
-        # Address, pack, offset, sealed size, size and data key of what is new.
-        self._rows: list[tuple[str, str, int, int, int, bytes]] = []
+        self._rows = _Rows()
         # What streams of other threads have handed over, until the next `publish`.
         self._arrived: list[tuple[Sealed, PackWriter | None]] = []
         self._lock = threading.Lock()
@@ -86,11 +99,13 @@ class ObjectWriter:
             keys, bodies = seal_objects(fresh.values())
             pack = self._room()
             offset = pack.append(b"".join(bodies))
-            name, rows = pack.name, self._rows
-            for (address, content), key, body in zip(fresh.items(), keys, bodies, strict=True):
-                size = len(body)
-                rows.append((address, name, offset, size, len(content), key))
-                offset += size
+            rows, sizes = self._rows, [*map(len, bodies)]
+            rows.address += fresh
+            rows.pack += [pack.name] * len(fresh)
+            rows.offset += [*accumulate(sizes, initial=offset)][:-1]
+            rows.sealed_size += sizes
+            rows.size += map(len, fresh.values())
+            rows.key += keys
             self._seen.update(fresh)
         return [*map(Stored, addresses, map(bytes.hex, digests), map(len, contents))]
 
@@ -146,36 +161,39 @@ class ObjectWriter:
     def record(self, connection: Connection) -> None:
         """Name the published objects in the database; the last step before the commit."""
         now = datetime.now(UTC)
-        rows = [
+        written = [
             {"name": pack.name, "size": pack.size, "created_at": now}
             for pack in (self._series.packs if self._series is not None else ())
             if pack.published
         ]
-        if rows:
-            connection.execute(sa.insert(packs), rows)
-        if not self._rows:
+        if written:
+            connection.execute(sa.insert(packs), written)
+        if not self._rows.address:
             return
         master = self._keys.active(connection)
         # In order of address, so that transactions which add the same objects at once wait
         # for each other in the same order. Whoever comes second keeps the first one's copy.
-        self._rows.sort()
-        address, pack, offset, sealed, size, key = zip(*self._rows, strict=True)
-        columns = {
+        rows = self._rows
+        order = sorted(range(len(rows.address)), key=rows.address.__getitem__)
+        address = [rows.address[place] for place in order]
+        columns: dict[str, list[Any]] = {
             "address": address,
-            "pack": pack,
-            "offset": offset,
-            "sealed_size": sealed,
-            "size": size,
-            "wrapped_key": self._keys.wrap_many(master, key, address),
+            "pack": [rows.pack[place] for place in order],
+            "offset": [rows.offset[place] for place in order],
+            "sealed_size": [rows.sealed_size[place] for place in order],
+            "size": [rows.size[place] for place in order],
+            "wrapped_key": self._keys.wrap_many(
+                master, [rows.key[place] for place in order], address
+            ),
         }
-        self._database.insert_missing(
+        insert_missing(
             connection, objects, columns, key_id=master.id, created_at=now, touched_at=now
         )
 
     @property
     def present(self) -> set[str]:
         """The addresses that this transaction stores, or has found and confirmed."""
-        return {row[0] for row in self._rows} | self._relied
+        return self._relied.union(self._rows.address)
 
     def confirm(self, connection: Connection) -> None:
         """Make sure, under the write lock, that the objects found earlier are still there.
@@ -183,13 +201,14 @@ class ObjectWriter:
         Raises:
             Conflict: a collection removed one; it had been found more than an hour ago.
         """
-        for batch in _batches(sorted(self._relied)):
-            query = sa.select(sa.func.count()).where(objects.c.address.in_(batch))
-            if connection.scalar(query) != len(batch):
-                raise Conflict(
-                    "an object that this transaction relies on was collected while it ran; "
-                    "nothing was changed, run the same command again"
-                )
+        query = sa.select(objects.c.address)
+        if len(find_many(connection, query, objects.c.address, sorted(self._relied))) < len(
+            self._relied
+        ):
+            raise Conflict(
+                "an object that this transaction relies on was collected while it ran; "
+                "nothing was changed, run the same command again"
+            )
 
     def discard(self) -> None:
         """Remove what was written, for a transaction that fails."""
@@ -215,8 +234,13 @@ class ObjectWriter:
         self._pending, self._pending_bytes = [], 0
 
     def _place(self, sealed: Sealed, pack: PackWriter, offset: int) -> None:
-        size = sealed.size
-        self._rows.append((sealed.address, pack.name, offset, sealed_size(size), size, sealed.key))
+        rows = self._rows
+        rows.address.append(sealed.address)
+        rows.pack.append(pack.name)
+        rows.offset.append(offset)
+        rows.sealed_size.append(sealed_size(sealed.size))
+        rows.size.append(sealed.size)
+        rows.key.append(sealed.key)
 
     def _room(self) -> PackWriter:
         """Return a pack that is not full."""
@@ -240,18 +264,17 @@ class ObjectWriter:
     def _find(self, addresses: Sequence[str]) -> set[str]:
         """Return which addresses are stored, and mark those as relied on."""
         known: set[str] = set()
-        old: list[str] = []
         limit = datetime.now(UTC) - _TOUCH_AFTER
-        query = sa.select(objects.c.address, objects.c.touched_at)
-        for batch in _batches(addresses):
-            statement = query.where(objects.c.address.in_(batch))
-            if self.connection is not None:
-                found = self.connection.execute(statement).all()
-            else:
-                with self._database.read() as connection:
-                    found = connection.execute(statement).all()
-            known.update(row.address for row in found)
-            old += [row.address for row in found if row.touched_at < limit]
+        query = sa.select(objects.c.address, (objects.c.touched_at < limit).label("old"))
+        if not addresses:
+            return known
+        if self.connection is not None:
+            found = find_many(self.connection, query, objects.c.address, addresses)
+        else:
+            with self._database.read() as connection:
+                found = find_many(connection, query, objects.c.address, addresses)
+        known.update(row[0] for row in found)
+        old = [row.address for row in found if row.old]
         # Under the write lock there is no need: no collection can come between.
         if old and self.connection is None:
             known -= self._touch(old)
@@ -268,15 +291,9 @@ class ObjectWriter:
                 statement.values(touched_at=datetime.now(UTC)),
                 [{"row": address} for address in sorted(addresses)],
             )
-            for batch in _batches(addresses):
-                query = sa.select(objects.c.address).where(objects.c.address.in_(batch))
-                gone -= set(connection.scalars(query))
+            query = sa.select(objects.c.address)
+            gone -= {row[0] for row in find_many(connection, query, objects.c.address, addresses)}
         return gone
-
-
-def _batches(addresses: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(addresses), BATCH):
-        yield addresses[start : start + BATCH]
 
 
 def _read_full(stream: BinaryIO, size: int) -> bytes:

@@ -16,8 +16,10 @@ from lepton_ai.storage.cipher import (
     seal,
     seal_chunks,
     seal_content,
+    seal_many,
     sealed_size,
     unseal,
+    unseal_numbered,
 )
 
 KEY = bytes(range(32))
@@ -181,3 +183,23 @@ def test_short_values_are_bound_to_key_and_context(data: bytes, context: bytes, 
 
 def test_equal_values_do_not_look_equal() -> None:
     assert len({seal(KEY, b"same", b"") for _ in range(100)}) == 100
+
+
+def test_many_short_values_are_each_bound_to_key_place_and_context() -> None:
+    values = [b"same", b"same", bytes(32)]
+    contexts = [b"a", b"b", b"c"]
+    sealed = seal_many(KEY, values, contexts)
+    assert [*map(unseal_numbered, [KEY] * 3, sealed, contexts)] == values
+    assert len({*sealed, *seal_many(KEY, values, contexts)}) == 6
+    flipped = bytearray(sealed[0])
+    for bit in range(0, len(flipped) * 8, 7):
+        flipped[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(Corrupt):
+            unseal_numbered(KEY, bytes(flipped), b"a")
+        flipped[bit // 8] ^= 1 << bit % 8
+    for wrong in (sealed[0][:20], sealed[0][:-1], b"", seal(KEY, b"same", b"a")):
+        with pytest.raises(Corrupt):
+            unseal_numbered(KEY, wrong, b"a")
+    for key, value, where in ((bytes(32), sealed[0], b"a"), (KEY, sealed[0], b"b")):
+        with pytest.raises(Corrupt):
+            unseal_numbered(key, value, where)

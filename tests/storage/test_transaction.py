@@ -4,6 +4,7 @@ import multiprocessing
 import os
 from contextlib import suppress
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -257,4 +258,24 @@ def test_eight_processes_get_distinct_versions_and_share_content(
     versions = [node.version for node in workspace.lineage.list("model", "m")]
     assert sorted(versions) == list(range(1, 81))
     assert rows(workspace, objects) == 90
+    assert [*workspace.verify()] == []
+
+
+def test_many_contents_at_once(workspace: Workspace) -> None:
+    contents = [b"", b"one", b"two", b"one", bytes(700_000), b"three"]
+    with workspace.transaction() as tx:
+        tx.put(b"two")
+        stored = tx.put_many(contents)
+        again = tx.put_many([b"three", b"four"])
+        tx.node("dataset", "d", version=True, holds=[one.address for one in stored])
+    assert [workspace.objects.get(one.address) for one in stored] == contents
+    assert [one.sha256 for one in stored] == [sha256(c).hexdigest() for c in contents]
+    assert [one.size for one in stored] == [len(content) for content in contents]
+    assert again[0] == stored[-1]
+    assert rows(workspace, objects) == 6
+    with workspace.transaction() as tx:
+        assert tx.put_many(contents) == stored
+    assert rows(workspace, packs) == 1
+    assert [*workspace.verify()] == []
+    workspace.keys.rotate()
     assert [*workspace.verify()] == []

@@ -1,0 +1,125 @@
+"""Many rows at once: written and looked up by one statement, past SQLAlchemy.
+
+SQLAlchemy's care for each single row, and even the driver's for each parameter, cost more than the
+rest of storing a small file.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy import Connection
+from sqlalchemy.dialects import postgresql
+
+__all__ = ["find_many", "insert_missing"]
+
+# Rows of one statement.
+_ROWS = 25_000
+_COUNTING = "WITH RECURSIVE row(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM row WHERE n < ?)"
+
+
+def insert_missing(
+    connection: Connection, table: sa.Table, columns: Mapping[str, Sequence[Any]], **same: Any
+) -> None:
+    """Insert many rows, leaving alone those whose primary key is there already.
+
+    Args:
+        columns: the values of all rows, column by column.
+        same: columns that have one value in all rows.
+    """
+    write = _insert_sqlite if connection.dialect.name == "sqlite" else _insert_postgres
+    for part in _parts(columns):
+        write(connection, table, part, same)
+
+
+def find_many(
+    connection: Connection, query: sa.Select[Any], column: sa.Column[str], values: Sequence[str]
+) -> list[sa.Row[Any]]:
+    """Return the rows of a query in which a column has one of many values."""
+    if connection.dialect.name == "sqlite":
+        given = sa.func.json_each(sa.bindparam("given")).table_valued("value")
+        wanted = query.where(column.in_(sa.select(given.c.value)))
+        return [*connection.execute(wanted, {"given": msgspec.json.encode(values).decode()})]
+    wanted = query.where(column == sa.func.any(sa.bindparam("given", type_=_TEXTS)))
+    return [*connection.execute(wanted, {"given": [*values]})]
+
+
+_TEXTS = postgresql.ARRAY(sa.Text)
+
+
+def _parts(columns: Mapping[str, Sequence[Any]]) -> Iterator[Mapping[str, Sequence[Any]]]:
+    count = len(next(iter(columns.values())))
+    if count <= _ROWS:
+        yield from [columns] if count else []
+        return
+    for start in range(0, count, _ROWS):
+        yield {name: column[start : start + _ROWS] for name, column in columns.items()}
+
+
+def _insert_sqlite(
+    connection: Connection,
+    table: sa.Table,
+    columns: Mapping[str, Sequence[Any]],
+    same: Mapping[str, Any],
+) -> None:
+    """Insert rows of which each column comes as one text or blob, cut to pieces by SQLite.
+
+    No Python object is made for a row: so many at once would call for the garbage collector,
+    which then looks at all there are. NULL and the empty text cannot both be in one column.
+    """
+    bound: list[Any] = []
+    whole = {**columns, **{name: [value] for name, value in same.items()}}
+    chosen = {
+        name: _cut(bound, _ready(connection, table.c[name], values))
+        for name, values in whole.items()
+    }
+    names = ", ".join(f'"{name}"' for name in chosen)
+    # Names of the schema and expressions of `_cut`; every value is bound. "WHERE true" tells SQLite
+    # that ON belongs to the INSERT, as its documentation says.
+    command = f'INSERT INTO "{table.name}" ({names}) SELECT {", ".join(chosen.values())}'
+    command = f"{_COUNTING} {command} FROM row WHERE true ON CONFLICT DO NOTHING"
+    connection.exec_driver_sql(command, (len(next(iter(columns.values()))) - 1, *bound))
+
+
+def _cut(bound: list[Any], values: Sequence[Any]) -> str:
+    """Bind a column's values and return the expression for the one of row ``n``."""
+    if len(set(values)) == 1:
+        bound.append(values[0])
+        return "?"
+    example = next(value for value in values if value is not None)
+    if isinstance(example, int):
+        bound.append(b"".join([b"%020d" % value for value in values]))
+        return "CAST(substr(?, n * 20 + 1, 20) AS INTEGER)"
+    blobs = values if isinstance(example, bytes) else [(value or "").encode() for value in values]
+    sizes = [*map(len, blobs)]
+    bound.append(b"".join(blobs))
+    if len(set(sizes)) == 1:
+        piece = f"substr(?, n * {sizes[0]} + 1, {sizes[0]})"
+    else:
+        start, size = _cut(bound, [*accumulate(sizes, initial=1)][:-1]), _cut(bound, sizes)
+        piece = f"substr(?, {start}, {size})"
+    return piece if blobs is values else f"NULLIF(CAST({piece} AS TEXT), '')"
+
+
+def _insert_postgres(
+    connection: Connection,
+    table: sa.Table,
+    columns: Mapping[str, Sequence[Any]],
+    same: Mapping[str, Any],
+) -> None:
+    names = [*columns, *same]
+    insert = postgresql.insert(table).on_conflict_do_nothing(index_elements=[*table.primary_key])
+    text = str(insert.compile(dialect=connection.dialect, column_keys=names))
+    ready = [_ready(connection, table.c[name], column) for name, column in columns.items()]
+    tail = [_ready(connection, table.c[name], [value])[0] for name, value in same.items()]
+    rows = [dict(zip(names, (*row, *tail), strict=True)) for row in zip(*ready, strict=True)]
+    connection.exec_driver_sql(text, rows)
+
+
+def _ready(connection: Connection, column: sa.Column[Any], values: Sequence[Any]) -> Sequence[Any]:
+    """Return values as the driver takes them."""
+    convert = column.type.bind_processor(connection.dialect)
+    binary = isinstance(column.type, sa.LargeBinary)
+    return values if convert is None or binary else [*map(convert, values)]
