@@ -113,7 +113,7 @@ class Table(ChangedTable):
             Corrupt: stored bytes were altered.
             NotFound: the version's rows were expired or erased.
         """
-        frames = [*self._frames(columns)]
+        frames = [*self._whole_frames(columns)]
         whole = pl.concat(frames) if len(frames) > 1 else frames[0]
         return whole if self.rows is None else whole[self.rows]
 
@@ -175,13 +175,20 @@ class Table(ChangedTable):
         asked = self.columns if columns is None else list(columns)
         used = [] if wanted is None else wanted.meta.root_names()
         names = [*dict.fromkeys([*asked, *used])]
-        selected = self.rows is not None
-        for frame in [self.to_polars(names)] if selected else self._frames(names, where):
+        for frame in self.frames(names, where):
             part = frame if wanted is None else frame.filter(wanted)
             part = part.select(asked)
             yield from part.to_arrow(compat_level=pl.CompatLevel.oldest()).to_batches(rows)
 
-    def _frames(
+    def frames(
+        self, columns: Sequence[str] | None = None, where: str | None = None
+    ) -> Iterator[pl.DataFrame]:
+        """Return the rows file by file; those that a condition leaves out may be among them."""
+        if self.rows is not None:
+            return iter([self.to_polars(columns)])
+        return self._whole_frames(columns, where)
+
+    def _whole_frames(
         self, columns: Sequence[str] | None, where: str | None = None
     ) -> Iterator[pl.DataFrame]:
         """Return the whole version's rows, file by file, as the principal may see them."""

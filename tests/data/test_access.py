@@ -113,6 +113,9 @@ def test_a_secret_column_leaves_the_others_readable(workspace: Workspace) -> Non
         assert sql("select sum(age) from people").rows.item() == 136
         assert table("people").scan(["age"]).collect().height == 3
         for door in (
+            lambda: sql("select name from people"),
+            lambda: sql("select age from people where name = 'Ada'"),
+            lambda: sql("select * from people"),
             lambda: table("people").to_polars(),
             lambda: table("people").scan(["age"], "name = 'Ada'").collect(),
             lambda: list(table("people").batches(["age"], "name = 'Ada'")),

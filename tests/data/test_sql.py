@@ -1,5 +1,9 @@
+import os
 import pickle
+import signal
+import threading
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -82,11 +86,101 @@ def test_a_wide_table_is_not_read_whole(patients: Table, monkeypatch: pytest.Mon
         "select getenv('HOME')", "import database '/tmp'", "", "delete from hospital.patients",
         "select * from _1", "export database '/tmp/x'", "select * from patients_frame",
         "set x = 1",
+        "select * from duckdb_settings()", "select * from duckdb_databases()",
+        "select * from duckdb_secrets()", "select * from duckdb_temporary_files()",
+        "select * from read_blob('/etc/*')", "select * from read_json('/etc/passwd')",
+        "select * from read_parquet('/x')", "select * from sniff_csv('/etc/passwd')",
+        "select * from parquet_metadata('/x')", "select * from read_duckdb('/x')",
+        "select * from query('select 1')", "select * from query_table('lepton_source_0')",
+        "select * from json_execute_serialized_sql(json_serialize_sql('select 1'))",
+        "select * from lepton_source_0", "select * from checkpoint()", "select write_log('x')",
+        "select current_setting('secret_directory')", "select getvariable('x')",
+        "select (select count(*) from glob('/*'))", "from '/etc/passwd'",
+        "select * from range(3) where exists (from read_text('/etc/passwd'))",
+        "with x as (select * from read_text('/etc/passwd')) select * from x",
+        "explain analyze copy (select 1) to '/tmp/x.csv'", "describe '/etc/passwd'",
+        "select * from information_schema.tables", "select * from pg_catalog.pg_settings",
+        "select * from secret_frame", "vacuum", "checkpoint", "reset memory_limit",
+        "prepare x as select 1", "use memory", "begin", "select * from pragma_user_agent()",
     ],
 )  # fmt: skip
-def test_it_only_reads_and_only_datasets(patients: Table, attack: str) -> None:
+def test_it_only_reads_and_only_datasets(
+    patients: Table, attack: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    secret_frame = pl.DataFrame({"a": [1]})
+    assert secret_frame.height
     with pytest.raises((InvalidInput, NotFound)):
         sql(attack)
+    assert [path.name for path in tmp_path.iterdir()] == ["lepton-home"]
+
+
+def test_what_makes_rows_of_its_own_is_allowed(patients: Table) -> None:
+    assert sql("select sum(range) from range(4)").rows.item() == 6
+    assert sql("select unnest([1, 2]) as n").rows["n"].to_list() == [1, 2]
+    assert "SCAN" in repr(sql("explain select age from hospital.patients").rows.to_dicts())
+    assert sql("describe hospital.patients").rows["column_name"].to_list() == PATIENTS.columns
+    assert sql("select 1 as a, 2 as a, 3 as a").rows.columns == ["a", "a_1", "a_2"]
+
+
+def test_rows_come_as_they_are_read_and_go_as_they_come(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lepton_ai.data import sql as module
+
+    read_table({"n": range(500_000)}, name="numbers")
+    sizes: list[int] = []
+    store = module.tables.store_table
+
+    def watched(*args: Any, **options: Any) -> Any:
+        def passing(frames: Any) -> Any:
+            for frame in frames:
+                sizes.append(frame.height)
+                yield frame
+
+        return store(*args[:2], passing(args[2]), **options)
+
+    monkeypatch.setattr(module.tables, "store_table", watched)
+    answer = sql("select n, n * 2 as m from numbers order by n")
+    assert sum(batch.num_rows for batch in answer.batches()) == 500_000
+    kept = answer.save("doubled")
+    assert len(sizes) > 3
+    assert max(sizes) < 200_000
+    assert len(kept) == 500_000
+    assert kept.scan(where="n = 77").collect()["m"].to_list() == [154]
+    assert answer.rows["m"].sum() == 500_000 * 499_999
+    none = sql("select n, 'x' as word from numbers where n < 0").save("none")
+    assert none.columns == ["n", "word"]
+    assert len(none) == 0
+    # A query reads the versions that it found, even when it runs again.
+    answer = sql("select count(*) as n from numbers")
+    assert answer.rows.item() == 500_000
+    read_table({"n": [1]}, name="numbers")
+    again = sql('select count(*) as n from "numbers:1"')
+    assert [b["n"].to_pylist() for b in again.batches()] == [[500_000]]
+    assert [b["n"].to_pylist() for b in again.batches()] == [[500_000]]
+
+
+def test_more_than_the_memory_is_refused_and_nothing_is_spilled(
+    patients: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from types import SimpleNamespace
+
+    import psutil
+
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(total=100 * 2**20))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InvalidInput, match="more memory than half"):
+        sql("select i, hash(i) as h from range(20000000) t(i) order by h")
+    assert [path.name for path in tmp_path.iterdir()] == ["lepton-home"]
+
+
+def test_a_person_may_stop_a_query(patients: Table) -> None:
+    # As Ctrl-C does, in the middle of the work.
+    timer = threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        sql("select count(*) from range(100000000000) a, range(10000000) b")
 
 
 def test_errors_say_what_is_wrong(patients: Table) -> None:

@@ -254,7 +254,7 @@ def _apply(staged: IcebergTransaction, change: Change, branch: str) -> None:
             # values; this one follows it without them, so that the other can go too.
             with staged.update_snapshot(branch=branch).fast_append():
                 pass
-    elif change.added or change.operation == "create":
+    elif change.added or branch not in staged.table_metadata.refs:
         with staged.update_snapshot(branch=branch).merge_append() as append:
             for file in change.added:
                 append.append_data_file(file)
