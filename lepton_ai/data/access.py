@@ -8,7 +8,7 @@ import polars as pl
 from msgspec import Struct
 
 from lepton_ai.core.errors import AccessDenied
-from lepton_ai.data.entry import get_entry
+from lepton_ai.data.entry import ColumnEntry, get_entry
 from lepton_ai.data.images.image import ImageEntry, ImageMeta
 from lepton_ai.data.images.manifest import Manifest
 from lepton_ai.security.grants import sees
@@ -101,13 +101,34 @@ def sight(workspace: Workspace, dataset: Node, principal: Principal) -> Sight:
 def tags_of(workspace: Workspace, dataset: Node) -> dict[str, set[str]]:
     """Return the tags of each column: its own, those it was made from, those of its other names."""
     links = workspace.lineage.ancestors(dataset.id)
-    ancestors = workspace.lineage.nodes({link.parent for link in links}).values()
-    names = {dataset.name, *(node.name for node in ancestors if node.kind == "dataset")}
-    mains = {_main(word) for word in names}
+    known = workspace.lineage.nodes({link.parent for link in links}) | {dataset.id: dataset}
+    above: dict[str, list[str]] = {}
+    for link in links:
+        above.setdefault(link.child, []).append(link.parent)
     tags: dict[str, set[str]] = {}
-    for name in mains:
-        for column, said in get_entry(workspace, name).columns.items():
-            tags.setdefault(column, set()).update(said.tags)
+    names: set[str] = set()
+    entries: dict[str, Mapping[str, ColumnEntry]] = {}
+    # What was protected on the way does not bring the tags along that it had before; on another
+    # way, round the protection, it still does.
+    ahead: list[tuple[str, frozenset[str]]] = [(dataset.id, frozenset())]
+    seen = set(ahead)
+    while ahead:
+        node_id, protected = ahead.pop()
+        node = known[node_id]
+        if node.kind == "dataset":
+            names.add(node.name)
+            main = _main(node.name)
+            if main not in entries:
+                entries[main] = get_entry(workspace, main).columns
+            for column, said in entries[main].items():
+                if column not in protected:
+                    tags.setdefault(column, set()).update(said.tags)
+            protected |= frozenset(node.facts.get("protected", ()))
+        for parent in above.get(node_id, ()):
+            if (parent, protected) not in seen:
+                seen.add((parent, protected))
+                ahead.append((parent, protected))
+    mains = {_main(word) for word in names}
     _follow(tags, _renamed(workspace, names | mains))
     return tags
 

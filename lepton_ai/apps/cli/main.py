@@ -23,6 +23,7 @@ COMMANDS = {
     "deidentify": Row(
         f"{_HERE}.deidentify:deidentify", "Remove from DICOM files what names a person.", _FLOW
     ),
+    "privacy": Row(f"{_HERE}.privacy:privacy", "Find, protect, anonymise personal data.", _FLOW),
     "erase": Row(f"{_HERE}.erase:erase", "Remove a person, everywhere.", _FLOW),
     "recipe": Row(f"{_HERE}.recipe:recipe", "Propose, keep and run recipes.", _FLOW),
     "train": Row(f"{_HERE}.train:train", "Train a classifier on a dataset.", _FLOW),
