@@ -9,8 +9,11 @@ from msgspec import to_builtins
 
 from lepton_ai.apps.cli.output import as_json, print_json, print_rows, when
 from lepton_ai.data.catalog import open_dataset
+from lepton_ai.data.documents.documentset import DocumentSet
+from lepton_ai.data.documents.read import import_documents
 from lepton_ai.data.entry import get_entry
 from lepton_ai.data.images.imageset import ImageSet
+from lepton_ai.data.images.load import holds_images
 from lepton_ai.data.images.read import read_images
 from lepton_ai.data.read_table import TABLE_SUFFIXES, read_table
 from lepton_ai.data.table import Table
@@ -36,22 +39,29 @@ _LISTED = 10
     show_default=True,
     help="Images: what a split keeps on one side.",
 )
+@click.option(
+    "--documents", is_flag=True, help="Keep the files as documents, even where they are images."
+)
 @as_json
 def import_(
     path: Path,
     name: str | None,
     label: str,
     group: Literal["patient", "study", "series", "folder", "file"],
+    documents: bool,
     as_json: bool,
 ) -> None:
-    """Store a folder of images, or a table, as a version of a dataset.
+    """Store a table, a folder of images or of any other files, as a version of a dataset.
 
     Images: DICOM, NIfTI, PNG, JPEG, TIFF or NumPy files in PATH and below. Tables: a CSV, TSV,
-    Parquet or JSON-lines file. Files are stored encrypted, once; importing the same again
-    changes nothing.
+    Parquet or JSON-lines file. Documents: any files, where none of them is an image. Files are
+    stored encrypted, once; importing the same again changes nothing.
     """
     dataset: ImageSet | Table
-    if path.is_file() and path.suffix.lower() in TABLE_SUFFIXES:
+    if documents or (path.is_dir() and not holds_images(path)):
+        by_folder: Literal["folder"] | None = "folder" if label == "folder" else None
+        dataset = import_documents(path, name=name, label=by_folder)
+    elif path.is_file() and path.suffix.lower() in TABLE_SUFFIXES:
         dataset = read_table(path, name=name)
     else:
         source = None if label == "none" else label
@@ -62,6 +72,8 @@ def import_(
 
 
 def _next(dataset: ImageSet | Table, path: Path) -> str:
+    if isinstance(dataset, DocumentSet):
+        return f"lepton sql 'SELECT * FROM \"{dataset.name}\"'"  # noqa: S608 (text to be typed)
     if isinstance(dataset, Table):
         return f"lepton train {dataset.name} --target COLUMN"
     if dataset.labels is None:
@@ -80,6 +92,8 @@ def show(dataset: str, as_json: bool) -> None:
 def _describe(dataset: ImageSet | Table, *, as_json: bool) -> None:
     if isinstance(dataset, ImageSet):
         _describe_images(dataset, as_json=as_json)
+    elif isinstance(dataset, DocumentSet):
+        _describe_documents(dataset, as_json=as_json)
     else:
         _describe_table(dataset, as_json=as_json)
 
@@ -102,6 +116,30 @@ def _describe_images(images: ImageSet, *, as_json: bool) -> None:
         print_json(facts)
         return
     click.echo(str(images.summary()))
+    _list_rejected(rejected)
+
+
+def _describe_documents(documents: DocumentSet, *, as_json: bool) -> None:
+    rejected = [to_builtins(item) for item in documents.rejected]
+    if as_json:
+        kinds = Counter(documents["media_type"].tolist())
+        print_json(
+            {
+                "dataset": documents.ref,
+                "format": "documents",
+                "count": len(documents),
+                "media_types": dict(kinds.most_common()),
+                "folder": documents.folder,
+                "created": documents.dataset.created_at,
+                "rejected": rejected,
+            }
+        )
+        return
+    click.echo(repr(documents))
+    _list_rejected(rejected)
+
+
+def _list_rejected(rejected: list[dict[str, Any]]) -> None:
     if rejected:
         click.echo()
         print_rows(

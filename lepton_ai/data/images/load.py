@@ -1,13 +1,15 @@
 """One source file to what is kept of it: sealed bytes, and its images without their pixels."""
 
+import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import Any
 
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from lepton_ai.data.folder import File, read_file
+from lepton_ai.data.folder import File, read_file, scan
 from lepton_ai.data.images.array import read_array
 from lepton_ai.data.images.decode import decode_upload, sniff, unpack
 from lepton_ai.data.images.dicom import decoded_text, read_header
@@ -25,9 +27,12 @@ from lepton_ai.data.images.pixels import decode_pixels
 from lepton_ai.data.images.series import Slice
 from lepton_ai.storage import Sealed
 
-__all__ = ["Loaded", "Picture", "load"]
+__all__ = ["Loaded", "Picture", "holds_images", "load"]
 
 _ROOM = 64 * 2**20
+# So many files without a telling name are looked into, and so many bytes of each.
+_LOOKED_AT = 100
+_HEAD = 4096
 # Files of these kinds are meant as images: what cannot be read of them is reported, not ignored.
 # fmt: off
 _SUFFIXES = frozenset({
@@ -109,6 +114,18 @@ def load(file: File, seal: Callable[[bytes], Sealed], limit: int, tag: int | Non
         loaded.sealed = sealed
         loaded.part = Part(file.path, sealed.sha256, sealed.address, sealed.size)
     return loaded
+
+
+def holds_images(folder: str | os.PathLike[str]) -> bool:
+    """Say whether a folder holds images: files named so, or among its first ones, that are some."""
+    files = scan(folder, sizes=False).files
+    if any(PurePosixPath(file.path).suffix.lower() in _SUFFIXES for file in files):
+        return True
+    for file in files[:_LOOKED_AT]:
+        with suppress(OSError, Unreadable), open(file.place, "rb") as stream:  # noqa: PTH123 (a text, not a path)
+            if sniff(stream.read(_HEAD)) is not None:
+                return True
+    return False
 
 
 def _load_dicom(loaded: Loaded, data: bytes, limit: int, tag: int | None) -> None:
