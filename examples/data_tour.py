@@ -18,7 +18,9 @@ import polars as pl
 
 from lepton_ai import DataManagement
 from lepton_ai.data.entry import ColumnEntry, Entry, change_entry
+from lepton_ai.data.privacy.budget import set_budget
 from lepton_ai.data.privacy.dicom import deidentify_images
+from lepton_ai.data.privacy.protect import Band, Drop, Token
 from lepton_ai.data.quality import NotNull, OneOf, Range, check_table, quarantine, set_rules
 from lepton_ai.data.recipes import Calendar, Derive, DropColumns, OneHot, Outliers, Recipe, Scale
 from lepton_ai.security.principal import acting_as
@@ -63,6 +65,20 @@ def credit(folder: Path) -> None:
         print("an analyst sees", DataManagement.sql(question).rows["age"].to_list())
     wider.tag("reviewed")
     print(wider.delete("duration > 60").history().select("version", "operation", "rows", "tags"))
+
+
+def shared() -> None:
+    """Credit records that may leave: protected, k-anonymous, or asked with noise."""
+    table = DataManagement.open_dataset("bank.credit")
+    quasi = ["age", "personal_status", "job"]
+    columns = {"age": Band(10), "foreign_worker": Drop(), "residence_since": Token("R-")}
+    print(f"protected: {DataManagement.protect(table, columns, 'bank.shared').columns[:5]}")
+    safe = DataManagement.anonymise(table, quasi, k=10, l=2, sensitive=["class"])
+    print(f"k-anonymity from {safe.before.k} to {safe.after.k}, in {safe.after.classes} groups")
+    set_budget(table.workspace, "bank.credit", 1.0)
+    private = DataManagement.PrivateTable(table)
+    mean = private.mean("age", (18, 110), epsilon=0.5)
+    print(f"mean age, differentially private: {mean.value:.0f}; left: {mean.left['bank.credit']}")
 
 
 def traffic(folder: Path) -> None:
@@ -124,6 +140,20 @@ def x_rays(folder: Path, out: Path) -> None:
     print(f"{images.ref}: {found.rows.item():,} images")
 
 
+def forgotten(folder: Path, out: Path) -> None:
+    """One patient withdraws consent: their images leave the set, the store and the backups."""
+    workspace = Workspace.open()
+    images = DataManagement.read_images(folder / "normal", name="ward.scans", label=None)
+    patient = images.entries[0].meta.patient
+    assert patient is not None
+    create_backup(workspace, str(out / "kept"))
+    report, envelope = DataManagement.erase_subject(workspace, [patient])
+    (out / "erased.json").write_bytes(envelope)
+    left = DataManagement.open_dataset("ward.scans")
+    print(f"{report.images['ward.scans']} images of one patient are gone, {len(left)} are left")
+    print(f"backups made anew: {len(report.backups)}; complete and signed: {report.complete}")
+
+
 def backup(out: Path) -> None:
     """A backup, proved, and a workspace restored from it."""
     workspace = Workspace.open()
@@ -142,8 +172,10 @@ def backup(out: Path) -> None:
 if __name__ == "__main__":
     sets = Path(sys.argv[1])
     credit(sets / "finance" / "german_credit")
+    shared()
     traffic(sets / "city" / "pems08")
     turbofans(sets / "manufacturing" / "cmapss")
     with tempfile.TemporaryDirectory() as scratch:
         x_rays(sets / "medical" / "pneumonia_dicom", Path(scratch))
+        forgotten(sets / "medical" / "pneumonia_dicom", Path(scratch))
         backup(Path(scratch))
