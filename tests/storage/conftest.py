@@ -3,7 +3,10 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import boto3
 import pytest
+from botocore.client import BaseClient
+from moto.server import ThreadedMotoServer
 
 from lepton_ai.core.settings import Settings
 from lepton_ai.storage import Workspace
@@ -65,3 +68,25 @@ def reopen(settings: Settings) -> Iterator[Callable[[], Workspace]]:
     yield open_anew
     for workspace in opened:
         workspace.close()
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """A real S3 server on loopback."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def client(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> BaseClient:
+    """A client of that server, with a bucket called lepton."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    client = boto3.client("s3")
+    client.create_bucket(Bucket="lepton")
+    return client

@@ -3,14 +3,11 @@
 import io
 import multiprocessing
 import os
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-import boto3
 import msgspec
 import pytest
 from botocore.client import BaseClient
-from moto.server import ThreadedMotoServer
 
 from lepton_ai.core.errors import Corrupt, Unavailable
 from lepton_ai.core.settings import Settings
@@ -18,26 +15,6 @@ from lepton_ai.storage import Workspace
 
 FORK = multiprocessing.get_context("fork")
 NOW = timedelta(0)
-
-
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
-@pytest.fixture
-def client(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> BaseClient:
-    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    client = boto3.client("s3")
-    client.create_bucket(Bucket="lepton")
-    return client
 
 
 @pytest.fixture

@@ -16,6 +16,9 @@ __all__ = ["Destination"]
 
 _NAME = re.compile(r"(packs|files|snapshots)/[A-Za-z0-9_-]{1,80}")
 
+# They have no directories, and to make one would make a bucket of a name that was mistyped.
+_OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oss"}
+
 
 class Destination:
     """One workspace's place at an fsspec URL, such as ``/mnt/backups`` or ``s3://bucket/prefix``.
@@ -72,7 +75,7 @@ class Destination:
         path, size = self._path(name), 0
         draft = f"{path}.partial"
         with _errors(self.url), disk_errors(self.url):
-            self._filesystem.makedirs(path.rpartition("/")[0], exist_ok=True)
+            self._prepare(path)
             target = draft if self._local else path
             with self._filesystem.open(target, "wb") as file:
                 for chunk in chunks:
@@ -84,6 +87,15 @@ class Destination:
                 Path(draft).replace(path)
                 sync_directory(Path(path).parent)
         return size
+
+    def _prepare(self, path: str) -> None:
+        """Make the folder of a file; a bucket has to be there."""
+        if _OBJECT_STORES.isdisjoint(_protocols(self._filesystem)):
+            self._filesystem.makedirs(path.rpartition("/")[0], exist_ok=True)
+            return
+        bucket = path.partition("/")[0]
+        if not self._filesystem.exists(bucket):
+            raise Unavailable(f"{self.url}: there is no bucket {bucket!r}; make it first")
 
     def read(self, name: str, offset: int, size: int) -> bytes:
         """Return a range of a file, shorter where it ends.
