@@ -51,6 +51,13 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
             "as s3://bucket/prefix."
         ),
     ] = ""
+    datasets: Annotated[
+        str,
+        Meta(
+            description="A folder that `lepton data pull` looks for open data sets in first; "
+            "empty: the package index and official addresses."
+        ),
+    ] = ""
     workers: Annotated[
         int, Meta(ge=0, description="Parallel workers for local work; 0: one per core.")
     ] = 0

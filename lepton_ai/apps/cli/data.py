@@ -11,6 +11,7 @@ _VERSIONS = f"{_HERE}.data_versions"
 
 COMMANDS = {
     "import": Row(f"{_HERE}.data_import:import_", "Store a folder of images, or a table."),
+    "pull": Row(f"{_HERE}.data_pull:pull", "Store an open data set."),
     "ls": Row(f"{_HERE}.data_list:ls", "List the datasets, or the versions of one."),
     "show": Row(f"{_HERE}.data_import:show", "Show what a dataset holds."),
     "history": Row(f"{_VERSIONS}:history", "List a table's versions."),

