@@ -63,13 +63,14 @@ def unpacked(data: bytes) -> bytes:
         if data.startswith(b"\x1f\x8b"):
             whole = gzip.GzipFile(fileobj=io.BytesIO(data)).read(_MOST + 1)
         elif data.startswith(b"\xfd7zXZ\x00"):
-            whole = lzma.LZMAFile(io.BytesIO(data)).read(_MOST + 1)
-        elif (
-            data.startswith(b"PK\x03\x04") and len(zipfile.ZipFile(io.BytesIO(data)).filelist) == 1
-        ):
-            archive = zipfile.ZipFile(io.BytesIO(data))
-            with archive.open(archive.filelist[0]) as file:
+            with lzma.LZMAFile(io.BytesIO(data)) as file:
                 whole = file.read(_MOST + 1)
+        elif data.startswith(b"PK\x03\x04"):
+            with zipfile.ZipFile(io.BytesIO(data)) as archive:
+                if len(archive.filelist) != 1:
+                    return data  # NumPy's archives of several arrays are read as they are
+                with archive.open(archive.filelist[0]) as member:
+                    whole = member.read(_MOST + 1)
         else:
             return data
     except (OSError, EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile) as error:
