@@ -8,6 +8,7 @@ import click
 from msgspec import to_builtins
 
 from lepton_ai.apps.cli.output import as_json, print_json, print_rows, when
+from lepton_ai.core.errors import InvalidInput, NotFound
 from lepton_ai.data.catalog import open_dataset
 from lepton_ai.data.documents.documentset import DocumentSet
 from lepton_ai.data.documents.read import import_documents
@@ -24,7 +25,7 @@ _LISTED = 10
 
 
 @click.command("import")
-@click.argument("path", type=click.Path(exists=True, path_type=Path))
+@click.argument("path")
 @click.option("--name", help="Name of the dataset; that of the file or folder unless given.")
 @click.option(
     "--label",
@@ -42,36 +43,92 @@ _LISTED = 10
 @click.option(
     "--documents", is_flag=True, help="Keep the files as documents, even where they are images."
 )
+@click.option("--query", help="Tables: the SELECT to ask the database whose URL PATH is.")
+@click.option("--pattern", help="Logs: common, combined, syslog, plain ..., or an expression.")
+@click.option(
+    "--type", "types", multiple=True, help="Tables: COLUMN=TYPE, such as zip=String; repeat."
+)
+@click.option("--encoding", help="Tables: of a text file; utf-8 unless given.")
+@click.option("--separator", help="Tables: between fields; found unless given.")
+@click.option("--sheet", help="Tables: of a spreadsheet.")
+@click.option("--flatten", is_flag=True, help="Tables: make columns a.b of nested JSON.")
+@click.option(
+    "--rejects",
+    type=click.Choice(["refuse", "keep"]),
+    default="refuse",
+    show_default=True,
+    help="Tables: what to do with rows that do not fit; kept ones become NAME.rejected.",
+)
 @as_json
 def import_(
-    path: Path,
+    path: str,
     name: str | None,
     label: str,
     group: Literal["patient", "study", "series", "folder", "file"],
     documents: bool,
+    query: str | None,
+    pattern: str | None,
+    types: tuple[str, ...],
+    encoding: str | None,
+    separator: str | None,
+    sheet: str | None,
+    flatten: bool,
+    rejects: Literal["refuse", "keep"],
     as_json: bool,
 ) -> None:
     """Store a table, a folder of images or of any other files, as a version of a dataset.
 
     Images: DICOM, NIfTI, PNG, JPEG, TIFF or NumPy files in PATH and below. Tables: a CSV, TSV,
-    Parquet or JSON-lines file. Documents: any files, where none of them is an image. Files are
-    stored encrypted, once; importing the same again changes nothing.
+    Parquet, JSON, Excel, XML, ARFF or log file, the address of one, or a database. Documents: any
+    files, where none of them is an image. Files are stored encrypted, once; importing the same
+    again changes nothing.
     """
-    dataset: ImageSet | Table
-    if documents or (path.is_dir() and not holds_images(path)):
-        by_folder: Literal["folder"] | None = "folder" if label == "folder" else None
-        dataset = import_documents(path, name=name, label=by_folder)
-    elif path.is_file() and path.suffix.lower() in TABLE_SUFFIXES:
-        dataset = read_table(path, name=name)
-    else:
-        source = None if label == "none" else label
-        dataset = read_images(path, name=name, label=source, group=group)
+    options: dict[str, Any] = {
+        "query": query,
+        "pattern": pattern,
+        "types": dict(map(_pair, types)) or None,
+        "encoding": encoding,
+        "separator": separator,
+        "sheet": sheet,
+        "flatten": flatten or None,
+    }
+    given = {key: value for key, value in options.items() if value is not None}
+    dataset = _import(path, name, label, group, documents, {**given, "rejects": rejects})
     _describe(dataset, as_json=as_json)
     if not as_json:
         click.echo(f"\nNext: {_next(dataset, path)}")
 
 
-def _next(dataset: ImageSet | Table, path: Path) -> str:
+def _import(
+    path: str,
+    name: str | None,
+    label: str,
+    group: Literal["patient", "study", "series", "folder", "file"],
+    documents: bool,
+    options: dict[str, Any],
+) -> ImageSet | Table:
+    if "://" in path:
+        return read_table(path, name=name, **options)
+    where = Path(path)
+    if not where.exists():
+        raise NotFound(f"there is no file or folder {path}")
+    if documents or (where.is_dir() and not holds_images(where)):
+        by_folder: Literal["folder"] | None = "folder" if label == "folder" else None
+        return import_documents(where, name=name, label=by_folder)
+    if "pattern" in options or (where.is_file() and where.suffix.lower() in TABLE_SUFFIXES):
+        return read_table(where, name=name, **options)
+    source = None if label == "none" else label
+    return read_images(where, name=name, label=source, group=group)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    column, equals, kind = text.rpartition("=")
+    if not equals or not column:
+        raise InvalidInput(f"write COLUMN=TYPE, such as zip=String; got {text!r}")
+    return column, kind
+
+
+def _next(dataset: ImageSet | Table, path: str) -> str:
     if isinstance(dataset, DocumentSet):
         return f"lepton sql 'SELECT * FROM \"{dataset.name}\"'"  # noqa: S608 (text to be typed)
     if isinstance(dataset, Table):
@@ -155,11 +212,13 @@ def _describe_table(table: Table, *, as_json: bool) -> None:
         {"column": c, "type": t, "tags": ", ".join(said[c].tags) if c in said else ""}
         for c, t in table.schema.items()
     ]
+    bad = table.dataset.facts.get("rejected")
     if as_json:
         print_json(
             {
                 "dataset": table.ref,
                 "format": "table",
+                "rejected": bad or {},
                 "count": len(table),
                 "columns": schema,
                 "created": table.dataset.created_at,
@@ -171,3 +230,6 @@ def _describe_table(table: Table, *, as_json: bool) -> None:
         f"{when(table.dataset.created_at)}\n"
     )
     print_rows(schema, as_json=False, empty="no columns")
+    if bad:
+        reasons = f'SELECT * FROM "{bad["dataset"]}"'  # noqa: S608 (text to be typed)
+        click.echo(f"\n{bad['rows']:,} rows were rejected; see why: lepton sql '{reasons}'")
