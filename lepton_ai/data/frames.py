@@ -45,5 +45,18 @@ def checked(frame: pl.DataFrame) -> pl.DataFrame:
         raise InvalidInput(f"the columns {odd} mix types; make each all numbers or all text")
     if not frame.width or "" in frame.columns:
         raise InvalidInput(f"every column needs a name; got {frame.columns}")
-    # The codes of a categorical depend on the order in which a process met its values.
-    return frame.with_columns(pl.col(pl.Categorical).cast(pl.String)).rechunk()
+    # The codes of a categorical depend on the order in which a process met its values, and what is
+    # empty throughout inside a list has no type of its own.
+    kinds = {name: _settled(kind) for name, kind in frame.schema.items() if kind != pl.Null}
+    changed: dict[Any, Any] = {n: kind for n, kind in kinds.items() if kind != frame.schema[n]}
+    return (frame.cast(changed) if changed else frame).rechunk()
+
+
+def _settled(kind: Any) -> Any:
+    if isinstance(kind, pl.List):
+        return pl.List(_settled(kind.inner))
+    if isinstance(kind, pl.Array):
+        return pl.Array(_settled(kind.inner), kind.size)
+    if isinstance(kind, pl.Struct):
+        return pl.Struct([pl.Field(field.name, _settled(field.dtype)) for field in kind.fields])
+    return pl.String() if kind in (pl.Categorical, pl.Null) else kind

@@ -19,6 +19,7 @@ COMMANDS = {
     "demo": Row(f"{_HERE}.demo:demo", "Run the whole path in under a minute.", _FLOW),
     "data": Row(f"{_HERE}.data:data", "Import, list and show datasets.", _FLOW),
     "sql": Row(f"{_HERE}.sql:sql", "Answer a SELECT over the datasets.", _FLOW),
+    "analyse": Row(f"{_HERE}.analyse:analyse", "Describe data; find what stands out.", _FLOW),
     "quality": Row(f"{_HERE}.quality:quality", "Check data against rules; quarantine.", _FLOW),
     "deidentify": Row(
         f"{_HERE}.deidentify:deidentify", "Remove from DICOM files what names a person.", _FLOW

@@ -20,7 +20,7 @@ from pyiceberg.table.metadata import TableMetadata, new_table_metadata
 from pyiceberg.table.sorting import UNSORTED_SORT_ORDER
 from pyiceberg.typedef import EMPTY_DICT, Properties
 
-from lepton_ai.core.errors import Conflict, NotFound
+from lepton_ai.core.errors import Conflict, InvalidInput, NotFound
 from lepton_ai.core.ids import new_id
 from lepton_ai.data.tables.fileio import SCHEME, ObjectIO
 from lepton_ai.storage import Transaction, Workspace
@@ -46,7 +46,17 @@ def identifier(name: str) -> tuple[str, str]:
     """Return namespace and table of a dataset's name: ``hospital.patients`` lies in hospital.
 
     What follows a ``#`` names a branch of the table.
+
+    Raises:
+        InvalidInput: no table can have this name.
     """
+    words = name.partition("#")[0].split(".")
+    if not all(words) or (len(words) == 2 and words[0] == "default"):
+        # What lies in no namespace lies in this one inside.
+        raise InvalidInput(
+            f"{name!r} cannot be the name of a table: between dots stand words, of which the "
+            "first is not 'default'; choose one such as hospital.patients"
+        )
     namespace, dot, table = name.partition("#")[0].rpartition(".")
     return (
         (namespace, table) if dot and namespace and table else ("default", name.partition("#")[0])
@@ -92,8 +102,14 @@ class WorkspaceCatalog(SqlCatalog):
         return found
 
     def draft(self, name: str, schema: Schema, *, encrypted: bool) -> TableMetadata:
-        """Return the metadata of a table that is still to be inserted; nothing is written."""
+        """Return the metadata of a table that is still to be inserted; nothing is written.
+
+        Raises:
+            InvalidInput: no table can have this name.
+        """
         namespace, table = identifier(name)
+        if "#" in name:
+            raise InvalidInput(f"{name!r} names a branch; open the table and branch it")
         table_id = new_id("table")
         location = f"{SCHEME}{table_id}"
         if not encrypted:

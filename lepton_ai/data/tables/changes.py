@@ -21,7 +21,7 @@ from pyiceberg.manifest import DataFile
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.tables.columns import change_columns
 from lepton_ai.data.tables.commit import Change, TableCommit
-from lepton_ai.data.tables.entering import admitted
+from lepton_ai.data.tables.entering import admitted, ruled
 from lepton_ai.data.tables.heads import Parents, after, head_of, repeated
 from lepton_ai.data.tables.scan import condition, data_files, read_file, row_filter
 from lepton_ai.storage import Node, Workspace
@@ -46,7 +46,8 @@ def append(
         head, schema = head_of(commit)
         added = commit.write(admitted(commit, (fitted(frame, schema) for frame in frames)))
         change = Change("append", schema, added=added, parents=after(head, parents))
-        return commit.publish(change)
+        # What a rule was measured on must still be there, or two equal keys could enter at once.
+        return commit.publish(change, based_on_rows=ruled(commit))
 
 
 @repeated

@@ -18,7 +18,7 @@ from pyiceberg.types import NestedField, PrimitiveType
 
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.tables.commit import TableCommit
-from lepton_ai.data.tables.types import arrow_of
+from lepton_ai.data.tables.types import arrow_of, wider
 
 __all__ = ["adapt", "change_columns", "iceberg_schema"]
 
@@ -77,7 +77,12 @@ def change_columns(
         new = rename.get(name, name)
         field = present[name]
         if name in types:
-            kind = types[name]() if isinstance(types[name], type) else types[name]
+            old, kind = kind, types[name]() if isinstance(types[name], type) else types[name]
+            if not wider(old, kind):
+                raise InvalidInput(
+                    f"column {name!r} cannot become {kind} without writing its rows anew: not "
+                    f"every {old} is one; cast it in the frame and use overwrite"
+                )
             field = _widened(field, iceberg_schema({name: kind}).fields[0])
         field = field.model_copy(update={"name": new})
         keep.add(id(field))
@@ -121,6 +126,8 @@ def _use(schema_id: int) -> SetCurrentSchemaUpdate:
 
 def _widened(field: NestedField, wanted: NestedField) -> NestedField:
     old, new = field.field_type, wanted.field_type
+    if old == new:
+        return field
     try:
         if not (isinstance(old, PrimitiveType) and isinstance(new, PrimitiveType)):
             raise ResolveError("it is nested")

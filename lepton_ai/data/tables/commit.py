@@ -26,6 +26,7 @@ from lepton_ai.core.errors import Conflict
 from lepton_ai.core.ids import new_id
 from lepton_ai.data.tables.catalog import WorkspaceCatalog
 from lepton_ai.data.tables.fileio import SCHEME
+from lepton_ai.data.tables.scan import data_files
 from lepton_ai.data.tables.types import arrow_of, schema_text
 from lepton_ai.storage import Node, Transaction, Workspace
 
@@ -48,6 +49,7 @@ class Change(msgspec.Struct, frozen=True):
         operation: ``create``, ``append``, ``overwrite``, ``upsert``, ``delete``, ``evolve`` ...
         added: data files that join the table.
         removed: data files that leave it.
+        replaces: all data files leave it that are there when the change is committed.
         schema: the Polars types of the version that comes out.
         parents: lineage, as pairs of node id and role.
         facts: what else the version's node says.
@@ -63,6 +65,7 @@ class Change(msgspec.Struct, frozen=True):
     facts: Mapping[str, Any] = {}
     digest: str | None = None
     holds: Sequence[str] = ()
+    replaces: bool = False
 
 
 class TableCommit:
@@ -207,6 +210,9 @@ class TableCommit:
                 raise Outdated(f"another process changed the table {self.name!r} meanwhile")
         elif fresh.metadata.current_schema_id != self.table.metadata.current_schema_id:
             raise Outdated(f"another process changed the columns of {self.name!r} meanwhile")
+        if change.replaces:
+            present = data_files(fresh, self.branch)
+            change = msgspec.structs.replace(change, removed=present)
         staged = self._staged or fresh.transaction()
         _apply(staged, change, self.branch)
         done = staged.commit_transaction()

@@ -11,7 +11,7 @@ from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.tables.columns import adapt, iceberg_schema
 from lepton_ai.data.tables.commit import Change, TableCommit
 from lepton_ai.data.tables.entering import admitted
-from lepton_ai.data.tables.scan import data_files
+from lepton_ai.data.tables.heads import repeated
 from lepton_ai.data.tables.types import schema_text
 from lepton_ai.storage import Node, Workspace
 
@@ -31,7 +31,8 @@ def store_table(
 ) -> Node:
     """Store rows as the next version of a table, in the place of what it held before.
 
-    Content that a version has already makes no new one and stores nothing.
+    Content that the newest version has already makes no new one and stores nothing. Whatever other
+    processes store meanwhile is a version too, before this one or after it.
 
     Args:
         frames: the rows, in frames of the same columns; taken one by one.
@@ -42,8 +43,23 @@ def store_table(
 
     Raises:
         InvalidInput: there are no columns, or one cannot be kept.
-        Outdated: another process changed the table meanwhile.
+        Conflict: another process changed the table's columns meanwhile, and the frames, an
+            iterator, cannot be taken again.
     """
+    store = _stored if isinstance(frames, Iterator) else repeated(_stored)
+    return store(workspace, name, frames, schema, parents, facts, encrypted, operation)
+
+
+def _stored(
+    workspace: Workspace,
+    name: str,
+    frames: Iterable[pl.DataFrame],
+    schema: Mapping[str, Any] | None,
+    parents: Sequence[tuple[str, str]],
+    facts: Mapping[str, Any] | None,
+    encrypted: bool | None,
+    operation: str,
+) -> Node:
     source = iter(frames)
     if schema is None:
         first = next(source, None)
@@ -55,7 +71,6 @@ def store_table(
     wanted = iceberg_schema(schema)
     try:
         with TableCommit(workspace, name) as commit:
-            old: list[DataFile] = []
             if commit.table is None:
                 commit.begin(wanted, encrypted=encrypted is not False)
             else:
@@ -68,23 +83,25 @@ def store_table(
                         f"the table {name!r} is {'' if commit.encrypted else 'not '}encrypted, "
                         "and stays so; drop it first, or choose another name"
                     )
+                if "#" in name and commit.branch not in commit.table.refs():
+                    raise InvalidInput(f"there is no branch {name!r}; make it: table.branch(...)")
                 adapt(commit, wanted)
-                old = data_files(commit.table, commit.branch)
             added = commit.write(admitted(commit, _same(source, schema), replaced=True))
             digest = _digest(commit, added, schema)
-            known = [n for n in workspace.lineage.list("dataset", name) if n.digest == digest]
-            for node in known:
-                if commit.table and commit.table.snapshot_by_id(node.facts["snapshot"]):
-                    raise _Unchanged(node)
+            versions = workspace.lineage.list("dataset", name)
+            newest = versions[-1] if commit.table and versions else None
+            if newest is not None and digest in (newest.digest, newest.facts.get("content")):
+                raise _Unchanged(newest)
+            again = any(node.digest == digest for node in versions)
             change = Change(
                 operation,
                 schema,
                 added=added,
-                removed=old,
+                replaces=True,
                 parents=parents,
-                facts=facts or {},
-                # A version whose rows are gone does not stand for them any more.
-                digest=None if known else digest,
+                # An older version of equal rows is not the newest one.
+                facts={**(facts or {}), "content": digest} if again else facts or {},
+                digest=None if again else digest,
             )
             return commit.publish(change)
     except _Unchanged as unchanged:

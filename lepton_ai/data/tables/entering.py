@@ -12,7 +12,7 @@ from lepton_ai.data.tables.commit import Change, TableCommit
 from lepton_ai.data.tables.scan import data_files, read_file
 from lepton_ai.data.tables.types import schema_of
 
-__all__ = ["QUARANTINE", "admitted"]
+__all__ = ["QUARANTINE", "admitted", "ruled"]
 
 QUARANTINE = ".quarantine"
 
@@ -29,7 +29,7 @@ def admitted(
         Refused: a rule about the whole does not hold.
     """
     name = commit.name.partition("#")[0]
-    if name.endswith(QUARANTINE) or not get_entry(commit.workspace, name).rules:
+    if not ruled(commit):
         return frames
     from lepton_ai.data.quality.gate import gate, rules_of
 
@@ -39,6 +39,12 @@ def admitted(
     if gated.failed.height:
         _keep_aside(commit, name, gated.failed)
     return [gated.passed]
+
+
+def ruled(commit: TableCommit) -> bool:
+    """Say whether rows that enter must pass rules."""
+    name = commit.name.partition("#")[0]
+    return not name.endswith(QUARANTINE) and bool(get_entry(commit.workspace, name).rules)
 
 
 def _keep_aside(commit: TableCommit, name: str, failed: pl.DataFrame) -> None:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from msgspec import Struct
 from pyiceberg.table import Table as IcebergTable
 
-from lepton_ai.core.errors import InvalidInput
+from lepton_ai.core.errors import InvalidInput, NotFound
 from lepton_ai.data.tables.catalog import CATALOG, identifier
 from lepton_ai.data.tables.commit import Change, TableCommit
 from lepton_ai.data.tables.fileio import SCHEME
@@ -118,11 +118,14 @@ def _choose(
     goes: list[Node] = []
     stays: dict[str, tuple[Node, str]] = {}
     for line in lines.values():
+        _, _, branch = line[0].name.partition("#")
+        gone = bool(branch) and branch not in table.refs()
         for place, node in enumerate(reversed(line)):
             young = older_than is not None and node.created_at >= older_than
             reason = needs(workspace, node, force=force)
-            if place < keep or young or reason:
-                stays[node.ref] = (node, "" if place < keep or young else reason)
+            kept = place < keep and not gone
+            if kept or young or reason:
+                stays[node.ref] = (node, "" if kept or young else reason)
             else:
                 goes.append(node)
     return goes, stays
@@ -213,12 +216,23 @@ def remove_files(commit: TableCommit, locations: Iterable[str]) -> int:
 def drop(workspace: Workspace, name: str) -> int:
     """Remove a table with all its versions' rows; their nodes stay in the lineage.
 
+    Of ``name#branch`` only the branch goes; `expire` then removes the rows that it alone had.
+
     Returns:
         How many files were removed.
+
+    Raises:
+        NotFound: there is no such table or branch.
     """
     with TableCommit(workspace, name) as commit:
         connection = commit.transaction.connection
         table = commit.catalog.get(name)
+        if commit.branch != "main":
+            if commit.branch not in table.refs():
+                raise NotFound(f"there is no branch {name!r}")
+            table.manage_snapshots().remove_branch(commit.branch).commit()
+            commit.catalog.objects.keep_written()
+            return 0
         namespace, word = identifier(name)
         connection.execute(
             sa.delete(iceberg_tables).where(

@@ -14,20 +14,29 @@ import pyarrow as pa
 
 from lepton_ai.core.errors import InvalidInput
 
-__all__ = ["arrow_of", "restored", "schema_of", "schema_text", "stored_schema"]
+__all__ = ["arrow_of", "restored", "schema_of", "schema_text", "stored_schema", "wider"]
 
-_INTEGERS: Mapping[Any, Any] = {
+_STORED: Mapping[Any, Any] = {
     pl.Int8: pl.Int32,
     pl.Int16: pl.Int32,
     pl.UInt8: pl.Int32,
     pl.UInt16: pl.Int32,
     pl.UInt32: pl.Int64,
     pl.UInt64: pl.Decimal(20, 0),
-    pl.Int128: pl.Decimal(38, 0),
     pl.Duration: pl.Int64,
     pl.Null: pl.String,
     pl.Categorical: pl.String,
     pl.Enum: pl.String,
+}
+_WIDE = "whole numbers have 64 bits at most; cast it to Float64 or String"
+_REFUSED: Mapping[Any, str] = {
+    pl.Object: "it mixes types; make it all numbers or all text",
+    pl.Int128: _WIDE,
+    pl.UInt128: _WIDE,
+}
+_REFUSED_INSIDE: Mapping[Any, str] = {
+    pl.Time: "a time of day needs a column of its own",
+    pl.Null: "give what is inside a type",
 }
 
 
@@ -41,6 +50,8 @@ def stored_schema(schema: Mapping[str, Any]) -> pl.Schema:
     for name in schema:
         if not name or not name.isprintable():
             raise InvalidInput(f"every column needs a name that can be printed; got {list(schema)}")
+        if name == "*" or (name.startswith("^") and name.endswith("$")):
+            raise InvalidInput(f"{name!r} cannot be the name of a column: it reads as a pattern")
         other = lower.setdefault(name.casefold(), name)
         if other != name:
             raise InvalidInput(
@@ -50,20 +61,23 @@ def stored_schema(schema: Mapping[str, Any]) -> pl.Schema:
     return pl.Schema({name: _stored(name, kind) for name, kind in schema.items()})
 
 
-def _stored(name: str, kind: Any) -> Any:
+def _stored(name: str, kind: Any, *, nested: bool = False) -> Any:
     base = kind.base_type()
-    if base in _INTEGERS:
-        return _INTEGERS[base]
+    advice = _REFUSED.get(base) or (_REFUSED_INSIDE.get(base) if nested else None)
+    if base == pl.Struct and not kind.fields:
+        advice = "give it a field, or leave it out"
+    if advice:
+        raise InvalidInput(f"column {name!r} holds {kind}, which a table cannot keep; {advice}")
+    if base in _STORED:
+        return _STORED[base]
     if base == pl.Datetime:
         return pl.Datetime("us", "UTC" if kind.time_zone else None)
-    if base == pl.List:
-        return pl.List(_stored(name, kind.inner))
-    if base == pl.Array:
-        return pl.List(_stored(name, kind.inner))
+    if base in (pl.List, pl.Array):
+        return pl.List(_stored(name, kind.inner, nested=True))
     if base == pl.Struct:
-        return pl.Struct([pl.Field(f.name, _stored(name, f.dtype)) for f in kind.fields])
-    if base == pl.Object:
-        raise InvalidInput(f"the columns {[name]} mix types; make each all numbers or all text")
+        return pl.Struct(
+            [pl.Field(f.name, _stored(name, f.dtype, nested=True)) for f in kind.fields]
+        )
     return kind
 
 
@@ -74,35 +88,58 @@ def arrow_of(frame: pl.DataFrame) -> pa.Table:
         InvalidInput: a column cannot be kept, or would lose what it holds.
     """
     wanted = stored_schema(frame.schema)
-    changed: dict[Any, Any] = {
-        name: kind for name, kind in wanted.items() if frame.schema[name] != kind
-    }
-    if changed:
-        lossy = [
-            name
-            for name, kind in frame.schema.items()
-            if isinstance(kind, pl.Datetime)
-            and kind.time_unit == "ns"
-            and (frame[name].to_physical() % 1000 != 0).any()
-        ]
-        if lossy:
-            raise InvalidInput(
-                f"the columns {lossy} hold times finer than a microsecond, which a table cannot "
-                'keep; round them: frame.with_columns(pl.col("time").dt.round("1us"))'
-            )
-        durations = [
-            pl.col(name).dt.cast_time_unit("us").to_physical().alias(name)
-            for name in changed
-            if isinstance(frame.schema[name], pl.Duration)
-        ]
-        frame = frame.with_columns(durations).cast(changed)
-    table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
-    # Polars counts the time of day in nanoseconds, Iceberg in microseconds.
-    for place, field in enumerate(table.schema):
-        if pa.types.is_time64(field.type):
-            column = table.column(place).cast(pa.time64("us"), safe=False)
-            table = table.set_column(place, field.name, column)
+    changed = [name for name, kind in wanted.items() if frame.schema[name] != kind]
+    # A duration is a number inside, and a moment is moved, not cast: a cast stops at overflows.
+    moved = [
+        value.to_physical() if kind == pl.Duration else value
+        for name in changed
+        if isinstance(kind := frame.schema[name], pl.Duration | pl.Datetime)
+        for value in [pl.col(name).dt.cast_time_unit("us")]
+    ]
+    try:
+        stored = frame.with_columns(moved).cast({name: wanted[name] for name in changed})
+        table = stored.to_arrow(compat_level=pl.CompatLevel.oldest())
+        # Polars counts the time of day in nanoseconds, Iceberg in microseconds.
+        for place, field in enumerate(table.schema):
+            if pa.types.is_time64(field.type):
+                column = table.column(place).cast(pa.time64("us"))
+                table = table.set_column(place, field.name, column)
+        back = restored(table.select(changed), frame.schema) if changed else frame
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, pa.ArrowException) as error:
+        raise _lossy(frame.columns) from error
+    lost = [name for name in changed if not back[name].equals(frame[name], check_dtypes=True)]
+    if lost:
+        raise _lossy(lost)
+    blurred = [name for name in table.schema.names if _blurs(table.column(name).combine_chunks())]
+    if blurred:
+        raise InvalidInput(
+            f"the columns {blurred} hold lists of records of which some are missing, which a table "
+            "would give back as empty lists; fill them: frame.with_columns(pl.col("
+            f"{blurred[0]!r}).fill_null([]))"
+        )
     return table
+
+
+def _blurs(array: pa.Array) -> bool:
+    """Say whether a missing list would become an empty one: PyIceberg does so to lists of structs.
+
+    Its projection rebuilds such a list from offsets and values alone, see Arrow's issue 38809.
+    """
+    kind = array.type
+    if pa.types.is_struct(kind):
+        return any(_blurs(array.field(place)) for place in range(kind.num_fields))
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        missing = pa.types.is_struct(kind.value_type) and array.null_count > 0
+        return bool(missing) or _blurs(array.flatten())
+    return False
+
+
+def _lossy(names: list[str]) -> InvalidInput:
+    return InvalidInput(
+        f"among the columns {names} are values that a table cannot keep as they are, such as times "
+        "finer than a microsecond or hundreds of thousands of years away; round them: "
+        'frame.with_columns(pl.col("time").dt.round("1us"))'
+    )
 
 
 def restored(table: pa.Table, schema: Mapping[str, Any]) -> pl.DataFrame:
@@ -129,6 +166,21 @@ def restored(table: pa.Table, schema: Mapping[str, Any]) -> pl.DataFrame:
         else:
             changed[name] = kind
     return frame.with_columns(special).cast(changed) if changed or special else frame
+
+
+def wider(old: Any, new: Any) -> bool:
+    """Say whether every value of a type is one of another type too, stored in the same way."""
+    if old.is_integer() and new.is_integer():
+        return bool(_bounds(new)[0] <= _bounds(old)[0] and _bounds(old)[1] <= _bounds(new)[1])
+    if isinstance(old, pl.Enum | pl.Categorical | pl.Null):
+        return bool(new == pl.String)
+    return bool(old == new) or stored_schema({"n": old}) != stored_schema({"n": new})
+
+
+def _bounds(kind: Any) -> tuple[int, int]:
+    some = pl.lit(0, dtype=kind)
+    low, high = pl.select(low=some.lower_bound(), high=some.upper_bound()).row(0)
+    return int(low), int(high)
 
 
 def schema_text(schema: Mapping[str, Any]) -> str:

@@ -1,0 +1,235 @@
+"""Columns: those of a sample in the two forms that measures need, numbers and codes."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from itertools import pairwise
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from lepton_ai.core.errors import InvalidInput
+from lepton_ai.data.analysis.source import Source
+
+__all__ = [
+    "Column",
+    "Kind",
+    "LeftOut",
+    "codes_of",
+    "identifies",
+    "is_classes",
+    "kind_of",
+    "number_bins",
+    "numbers_of",
+    "outcome_of",
+    "shown",
+    "usable",
+]
+
+Kind = Literal["number", "boolean", "text", "date", "other"]
+
+_TEXT = (pl.String, pl.Categorical, pl.Enum)
+
+
+def kind_of(dtype: Any) -> Kind:
+    """Return what a column of a Polars type holds."""
+    if dtype.is_numeric():
+        return "number"
+    if dtype == pl.Boolean:
+        return "boolean"
+    if dtype.base_type() in _TEXT or dtype == pl.Null:
+        return "text"
+    return "date" if dtype.base_type() in (pl.Date, pl.Datetime) else "other"
+
+
+def numbers_of(values: pl.Series) -> NDArray[np.float64]:
+    """Return numbers, booleans and dates as float64, NaN where missing or infinite.
+
+    Dates are days since 1970-01-01.
+    """
+    if values.dtype.base_type() in (pl.Date, pl.Datetime):
+        days = values.cast(pl.Datetime("us")).to_physical().cast(pl.Float64) / 86_400e6
+        return days.to_numpy()
+    array = values.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    return np.where(np.isfinite(array), array, np.nan)
+
+
+def codes_of(values: pl.Series, most: int = 100) -> tuple[NDArray[np.intp], list[str]]:
+    """Return a code for each value, -1 where missing, and what the codes stand for.
+
+    The ``most`` frequent values have codes of their own, ordered by frequency and then by text,
+    the others share the last, ``other``. Numbers with more values than that are cut into bins.
+    """
+    if kind_of(values.dtype) in ("number", "date") and values.n_unique() > most:
+        return number_bins(numbers_of(values))
+    text = shown(values)
+    counts = text.drop_nulls().value_counts().sort(["count", values.name], descending=[True, False])
+    names: list[str] = counts[values.name].to_list()
+    kept = names[:most]
+    places = {name: place for place, name in enumerate(kept)}
+    codes = text.replace_strict(
+        list(places), list(places.values()), default=len(kept), return_dtype=pl.Int64
+    ) if places else pl.Series(values.name, [None] * values.len(), dtype=pl.Int64)  # fmt: skip
+    codes = pl.select(pl.when(text.is_null()).then(-1).otherwise(codes)).to_series()
+    return codes.to_numpy().astype(np.intp), kept if len(names) <= most else [*kept, "other"]
+
+
+def number_bins(values: NDArray[np.float64], most: int = 10) -> tuple[NDArray[np.intp], list[str]]:
+    """Cut numbers into bins of about as many rows each; -1 where missing."""
+    known = values[~np.isnan(values)]
+    if not known.size:
+        return np.full(values.shape, -1, dtype=np.intp), []
+    edges = np.unique(np.quantile(known, np.linspace(0, 1, most + 1)[1:-1], method="lower"))
+    edges = edges[edges < known.max()]
+    codes = np.searchsorted(edges, values, side="left")
+    limits = ["", *(f"{edge:g}" for edge in edges), ""]
+    names = [_interval(low, high) for low, high in pairwise(limits)]
+    return np.where(np.isnan(values), -1, codes).astype(np.intp), names
+
+
+def _interval(low: str, high: str) -> str:
+    if low and high:
+        return f"over {low} to {high}"
+    return f"up to {high}" if high else f"over {low}" if low else "any"
+
+
+def shown(values: pl.Series) -> pl.Series:
+    """Return values as text, None where missing; NaN counts as missing."""
+    if values.dtype.is_float():
+        values = values.fill_nan(None)
+    if values.dtype == pl.Binary or values.dtype.is_nested() or values.dtype == pl.Object:
+        texts = [None if value is None else str(value) for value in values.to_list()]
+        return pl.Series(values.name, texts, pl.String)
+    text = values.cast(pl.String)
+    if values.dtype.is_float():
+        return text.str.strip_suffix(".0")
+    return text.str.strip_suffix(".000000") if values.dtype.base_type() == pl.Datetime else text
+
+
+def identifies(values: pl.Series) -> bool:
+    """Say whether a column names its rows: different text in each, or whole numbers in a run."""
+    if values.len() < 20 or values.null_count() or values.n_unique() < values.len():
+        return False
+    if values.dtype.base_type() in _TEXT:
+        return True
+    if not values.dtype.is_integer():
+        return False
+    low, high = values.min(), values.max()
+    assert isinstance(low, int)
+    assert isinstance(high, int)
+    return high - low == values.len() - 1
+
+
+_MOST = 100  # categories; text with more of them is left out when most rows have their own
+
+
+class LeftOut(Struct, frozen=True):
+    """A column that an analysis did not take, and why."""
+
+    column: str
+    reason: str
+
+
+class Column:
+    """One column of a sample.
+
+    Attributes:
+        name: its name.
+        kind: what it holds.
+        values: the values.
+    """
+
+    def __init__(self, values: pl.Series) -> None:
+        self.name = values.name
+        self.values = values
+        self.kind: Kind = kind_of(values.dtype)
+
+    @property
+    def numeric(self) -> bool:
+        """Whether its values have an order and distances."""
+        return self.kind in ("number", "date")
+
+    @cached_property
+    def numbers(self) -> NDArray[np.float64]:
+        """The values as float64; NaN where missing."""
+        return numbers_of(self.values)
+
+    @cached_property
+    def _coded(self) -> tuple[NDArray[np.intp], list[str]]:
+        return codes_of(self.values, _MOST if not self.numeric else 20)
+
+    @property
+    def codes(self) -> NDArray[np.intp]:
+        """The category of each value, or its bin; -1 where missing."""
+        return self._coded[0]
+
+    @property
+    def categories(self) -> list[str]:
+        """What the codes stand for."""
+        return self._coded[1]
+
+
+def usable(
+    frame: pl.DataFrame, keep: Sequence[str] = (), *, identifiers: bool = False
+) -> tuple[list[Column], tuple[LeftOut, ...]]:
+    """Return the columns that can be measured, and those that cannot.
+
+    Args:
+        keep: never left out.
+        identifiers: whether columns that name their rows are measured too.
+    """
+    columns, left = [], []
+    for values in frame:
+        reason = "" if values.name in keep else _unfit(values, identifiers)
+        if reason:
+            left.append(LeftOut(values.name, reason))
+        else:
+            columns.append(Column(values))
+    return columns, tuple(left)
+
+
+def _unfit(values: pl.Series, identifiers: bool) -> str:
+    kind = kind_of(values.dtype)
+    if kind == "other":
+        return f"holds {values.dtype}"
+    known = (values.fill_nan(None) if values.dtype.is_float() else values).drop_nulls()
+    if not known.len():
+        return "has no value"
+    different = known.n_unique()
+    if different < 2:
+        return "is constant"
+    if identifiers:
+        return ""
+    if identifies(values):
+        return "names its rows"
+    if kind == "text" and different > _MOST and different > 0.5 * known.len():
+        return "is free text: most rows have a value of their own"
+    return ""
+
+
+_FEW = 10  # different numbers that are still classes
+
+
+def outcome_of(source: Source, frame: pl.DataFrame, target: str) -> Column:
+    """Return the target's column.
+
+    Raises:
+        InvalidInput: there is no such column, or it holds nothing to explain.
+    """
+    source.check([target])
+    values = frame[target]
+    column = Column(values)
+    known = (values.fill_nan(None) if values.dtype.is_float() else values).drop_nulls()
+    if column.kind == "other" or known.n_unique() < 2:
+        what = f"holds {values.dtype}" if column.kind == "other" else "holds one value, or none"
+        raise InvalidInput(f"target={target!r} {what}; choose a column with different values")
+    return column
+
+
+def is_classes(column: Column) -> bool:
+    """Say whether a target holds classes: text, booleans, or at most ten different numbers."""
+    if not column.numeric:
+        return True
+    return column.kind == "number" and column.values.drop_nulls().n_unique() <= _FEW

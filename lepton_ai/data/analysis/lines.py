@@ -1,0 +1,58 @@
+"""Lines: figures as aligned text, for terminals."""
+
+from collections.abc import Sequence
+
+__all__ = ["aligned", "figure", "sparkline"]
+
+_BLOCKS = "▁▂▃▄▅▆▇█"
+_WIDEST = 40
+
+
+def aligned(
+    head: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    numbers: Sequence[int] = (),
+    widest: int = _WIDEST,
+) -> str:
+    """Return rows as columns of text.
+
+    Args:
+        head: what each column is.
+        rows: the cells; what does not print is left out, long ones are cut.
+        numbers: the places of the columns that stand to the right.
+        widest: characters of a cell.
+    """
+    table = [[_plain(cell, widest) for cell in row] for row in (head, *rows)]
+    widths = [max(len(row[place]) for row in table) for place in range(len(head))]
+    lines = []
+    for row in table:
+        cells = [
+            cell.rjust(width) if place in numbers else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def figure(value: float | None) -> str:
+    """Return a number as people read it: whole ones whole, others with four digits."""
+    if value is None:
+        return "-"
+    if abs(value) < 1e15 and value == int(value):
+        return f"{int(value):,}"
+    return f"{value:,.1f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
+
+
+def sparkline(counts: Sequence[int]) -> str:
+    """Return counts as a row of bars; one that is not zero always shows."""
+    most = max(counts, default=0)
+    if not most:
+        return ""
+    return "".join(
+        " " if not count else _BLOCKS[min(7, (count * 8 - 1) // most)] for count in counts
+    )
+
+
+def _plain(text: str, widest: int) -> str:
+    shown = "".join(mark if mark.isprintable() else "?" for mark in text)
+    return shown if len(shown) <= widest else f"{shown[: widest - 1]}…"

@@ -1,0 +1,124 @@
+"""report: the whole analysis of a dataset on one page."""
+
+from collections.abc import Callable
+from html import escape
+from typing import Any
+
+from lepton_ai.core.errors import InvalidInput, MissingExtra
+from lepton_ai.core.progress import track
+from lepton_ai.data.analysis.association import target_associations
+from lepton_ai.data.analysis.balance import class_balance
+from lepton_ai.data.analysis.clustering import clusters
+from lepton_ai.data.analysis.columns import is_classes, outcome_of
+from lepton_ai.data.analysis.correlation import correlations
+from lepton_ai.data.analysis.leakage import leakage_suspects
+from lepton_ai.data.analysis.page import anchor, document, section
+from lepton_ai.data.analysis.profiling import profile
+from lepton_ai.data.analysis.result import Result
+from lepton_ai.data.analysis.rules import association_rules
+from lepton_ai.data.analysis.source import Source
+from lepton_ai.data.analysis.unusual import anomalies
+from lepton_ai.storage import Workspace
+
+__all__ = ["Report", "report"]
+
+_ROWS = 20_000  # of a picture of the whole; each analysis by itself looks at more
+
+
+class Report(Result, frozen=True, eq=False):
+    """Every analysis of one dataset.
+
+    Attributes:
+        target: the column that was to be explained, None where there was none.
+        parts: what was found, by title; text where an analysis could not be made, and why.
+    """
+
+    target: str | None
+    parts: dict[str, Any]
+
+    def to_html(self) -> str:
+        """Return one page that needs nothing else: no script, font, file or network."""
+        links = " ".join(f"<a href='#{anchor(title)}'>{escape(title)}</a>" for title in self.parts)
+        about = f"<p>{escape(self.sampled)}</p><nav>{links}</nav>"
+        title = f"Analysis of {self.subject}"
+        body = "".join(section(title, _part(found)) for title, found in self.parts.items())
+        return document(title, f"<h1>{escape(title)}</h1>{about}{body}")
+
+    def _repr_html_(self) -> str:
+        return "".join(section(title, _part(found)) for title, found in self.parts.items())
+
+    def __str__(self) -> str:
+        return "\n\n".join(f"{title.upper()}\n{found}" for title, found in self.parts.items())
+
+
+def report(
+    data: Any,
+    target: str | None = None,
+    *,
+    time: str | None = None,
+    rows: int | None = None,
+    seed: int = 0,
+    workspace: Workspace | None = None,
+) -> Report:
+    """Analyse a dataset: its columns, what goes together, groups, unusual rows, rules.
+
+    With a target also how its classes are balanced, what goes with it and what may give it away;
+    it takes no part in the groups.
+
+    Args:
+        data: a table, a dataset's name, a frame.
+        target: the column that a model is to predict.
+        time: the column of dates at which a prediction would be made, for suspects of leakage.
+        rows: the most that the profile looks at, all unless given; the rest look at 20,000.
+        seed: for every draw.
+        workspace: where a name is looked up.
+
+    Raises:
+        InvalidInput: there is no such column.
+        NotFound: there is no such dataset.
+    """
+    source = Source(data, workspace)
+    source.check([name for name in (target, time) if name is not None])
+    sample = source.sample(_ROWS, seed)
+    part = source.of(sample)
+    others = [name for name in source.columns if name != target]
+    made: dict[str, Callable[[], Any]] = {
+        "Columns": lambda: profile(source, rows=rows, seed=seed),
+    }
+    if target is not None:
+        goal = target
+        if _has_classes(part, goal):
+            made["Class balance"] = lambda: class_balance(source, goal)
+        made["Goes with the target"] = lambda: target_associations(part, goal)
+        made["May give the target away"] = lambda: leakage_suspects(part, goal, time=time)
+    made["Correlations"] = lambda: correlations(part)
+    made["Groups"] = lambda: clusters(part, columns=others, seed=seed)
+    made["Unusual rows"] = lambda: anomalies(part, columns=others, seed=seed)
+    made["Rules"] = lambda: association_rules(part, target=target)
+    parts = {
+        title: _tried(make) for title, make in track(made.items(), "analysing", total=len(made))
+    }
+    note = f"{source.rows:,} rows; all but columns and balance from {sample.note}"
+    return Report(source.name, note, target, parts)
+
+
+def _has_classes(source: Source, target: str) -> bool:
+    try:
+        return is_classes(outcome_of(source, source.read([target]), target))
+    except InvalidInput:
+        return False
+
+
+def _tried(make: Callable[[], Any]) -> Any:
+    """Return what an analysis found, or why it cannot be made."""
+    try:
+        return make()
+    except (InvalidInput, MissingExtra) as error:
+        return f"not made: {error}"
+
+
+def _part(found: Any) -> str:
+    if isinstance(found, str):
+        return f"<p>{escape(found)}</p>"
+    html: str = found._repr_html_()
+    return html

@@ -1,0 +1,222 @@
+"""association_rules: which values come together more often than by chance."""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+from msgspec import Struct
+
+from lepton_ai.core.errors import InvalidInput
+from lepton_ai.core.optional import load
+from lepton_ai.data.analysis.columns import Column, LeftOut, number_bins, usable
+from lepton_ai.data.analysis.lines import aligned
+from lepton_ai.data.analysis.result import Result
+from lepton_ai.data.analysis.source import Source
+from lepton_ai.storage import Workspace
+
+__all__ = ["AssociationRules", "Rule", "association_rules"]
+
+_MOST_ITEMS = 500
+_FEW = 6  # different numbers that are items as they are
+
+
+class Rule(Struct, frozen=True):
+    """Rows that have the one often have the other.
+
+    Attributes:
+        when: values, such as ``checking = none``.
+        then: what they often come with.
+        support: the share of all rows that have both.
+        confidence: the share of the rows with ``when`` that have ``then``.
+        lift: how many times as often as among all rows.
+        rows: how many have both.
+    """
+
+    when: tuple[str, ...]
+    then: tuple[str, ...]
+    support: float
+    confidence: float
+    lift: float
+    rows: int
+
+
+class AssociationRules(Result, frozen=True, eq=False):
+    """Rules, those with the highest lift first; they print as a table."""
+
+    rules: tuple[Rule, ...]
+    items: int
+    left_out: tuple[LeftOut, ...]
+
+    def to_polars(self) -> pl.DataFrame:
+        """Return a row for each rule."""
+        rows = [
+            (list(r.when), list(r.then), r.support, r.confidence, r.lift, r.rows)
+            for r in self.rules
+        ]
+        texts = pl.List(pl.String)
+        schema: dict[str, Any] = {
+            "when": texts, "then": texts, "support": pl.Float64, "confidence": pl.Float64,
+            "lift": pl.Float64, "rows": pl.Int64,
+        }  # fmt: skip
+        return pl.DataFrame(rows, schema=schema, orient="row")
+
+    def plot(self, path: str | os.PathLike[str] | None = None) -> Any:
+        """Draw the lift of each rule as bars, at most 30."""
+        from lepton_ai.data.analysis.plots import bars
+
+        names = [f"{' and '.join(r.when)} → {' and '.join(r.then)}" for r in self.rules]
+        return bars(names, [r.lift for r in self.rules], "rules", "lift", path)
+
+    def cells(self, most: int = 50) -> list[list[str]]:
+        """Return the rows of the table that is printed."""
+        return [
+            [
+                " and ".join(r.when),
+                " and ".join(r.then),
+                f"{r.support:.3f}",
+                f"{r.confidence:.2f}",
+                f"{r.lift:.2f}",
+            ]
+            for r in self.rules[:most]
+        ]
+
+    def __str__(self) -> str:
+        title = (
+            f"{self.subject}: {len(self.rules):,} rules of {self.items:,} values; {self.sampled}"
+        )
+        if not self.rules:
+            return f"{title}\n\nno rule: ask for less support, confidence or lift"
+        return f"{title}\n\n{aligned(HEAD, self.cells(30), numbers=(2, 3, 4), widest=70)}"
+
+    def _repr_html_(self) -> str:
+        from lepton_ai.data.analysis.page import picture, table
+
+        return table(HEAD, self.cells(), numbers=(2, 3, 4)) + picture(self.plot())
+
+
+HEAD = ["when", "then", "support", "confidence", "lift"]
+
+
+def association_rules(
+    data: Any,
+    *,
+    target: str | None = None,
+    columns: Sequence[str] | None = None,
+    support: float = 0.05,
+    confidence: float = 0.6,
+    lift: float = 1.1,
+    longest: int = 3,
+    rows: int = 100_000,
+    seed: int = 0,
+    workspace: Workspace | None = None,
+) -> AssociationRules:
+    """Find values that come together, by FP-growth.
+
+    Each value of a category is an item; numbers are cut into three ranges of as many rows. Missing
+    values are no items. A column of lists is a basket: each of its members is an item.
+
+    Args:
+        data: a table, a dataset's name, a frame.
+        target: only rules that lead to values of this column.
+        columns: only these.
+        support: the least share of rows that a rule is true of.
+        confidence: the least share of the rows with the one side that have the other.
+        lift: how many times as often as by chance, at least.
+        longest: items of a rule, both sides together.
+        rows: the most that are looked at; of more, so many are drawn at random.
+        seed: for that draw.
+        workspace: where a name is looked up.
+
+    Raises:
+        InvalidInput: a share is not between 0 and 1, or there are no items, or too many.
+        MissingExtra: mlxtend is not installed.
+    """
+    if not (0 < support <= 1 and 0 < confidence <= 1 and longest >= 2):
+        raise InvalidInput(
+            f"support={support} and confidence={confidence} are shares between 0 and 1, "
+            f"longest={longest} is 2 or more"
+        )
+    fpgrowth = load("mlxtend.frequent_patterns:fpgrowth", extra="analysis")
+    pandas = load("pandas", extra="analysis")
+    source = Source(data, workspace)
+    source.check([target] if target is not None else [])
+    sample = source.sample(rows, seed, columns)
+    baskets = [c for c in sample.frame if c.dtype.base_type() in (pl.List, pl.Array)]
+    found, left = usable(sample.frame.drop([c.name for c in baskets]), keep=())
+    items = [item for column in found for item in _items(column)]
+    items += [item for basket in baskets for item in _members(basket, support)]
+    items = [item for item in items if item[2].mean() >= support]
+    if not items:
+        raise InvalidInput(
+            f"no value is in {support:.1%} of the rows; ask for less support, such as "
+            f"support={support / 10:g}"
+        )
+    if len(items) > _MOST_ITEMS:
+        raise InvalidInput(
+            f"{len(items):,} values are too many to combine; name columns=[...] or ask for more "
+            f"support than {support:g}"
+        )
+    truth = np.column_stack([item[2] for item in items])
+    frame = pandas.DataFrame(truth, columns=range(len(items)))
+    sets = fpgrowth(frame, min_support=support, max_len=longest)
+    shares = {
+        frozenset(map(int, chosen)): float(share)
+        for share, chosen in zip(sets["support"], sets["itemsets"], strict=True)
+    }
+    made = _rules(shares, items, target, confidence, lift, sample.frame.height)
+    return AssociationRules(source.name, sample.note, tuple(made), len(items), left)
+
+
+Item = tuple[str, str, Any]  # the column, the value in words, and which rows have it
+
+
+def _items(column: Column) -> list[Item]:
+    if column.numeric and column.values.n_unique() > _FEW:
+        codes, names = number_bins(column.numbers, 3)
+        words = [f"{column.name} {name}" for name in names]
+    else:
+        codes, names = column.codes, column.categories
+        words = [f"{column.name} = {name}" for name in names]
+    return [(column.name, word, codes == place) for place, word in enumerate(words)]
+
+
+def _members(basket: pl.Series, support: float) -> list[Item]:
+    members = (
+        pl.DataFrame({"row": range(basket.len()), "item": basket}).explode("item").drop_nulls()
+    )
+    counts = members.unique().group_by("item").agg(pl.len()).sort("item")
+    common = counts.filter(pl.col("len") >= support * basket.len())["item"]
+    found = []
+    for member in common:
+        there = np.zeros(basket.len(), dtype=bool)
+        there[members.filter(pl.col("item") == member)["row"].to_numpy()] = True
+        found.append((f"{basket.name}: {member}", str(member), there))
+    return found
+
+
+def _rules(
+    shares: dict[frozenset[int], float],
+    items: Sequence[Item],
+    target: str | None,
+    confidence: float,
+    lift: float,
+    rows: int,
+) -> list[Rule]:
+    """Return the rules with one value on the right side; more would say it twice."""
+    found = []
+    for chosen, share in shares.items():
+        for then in chosen if len(chosen) > 1 else ():
+            when = chosen - {then}
+            if target is not None and items[then][0] != target:
+                continue
+            sure = share / shares[when]
+            times = sure / shares[frozenset([then])]
+            if sure >= confidence and times >= lift:
+                words = tuple(sorted(items[place][1] for place in when))
+                found.append(
+                    Rule(words, (items[then][1],), share, sure, times, round(share * rows))
+                )
+    found.sort(key=lambda rule: (-rule.lift, -rule.support, rule.when, rule.then))
+    return found

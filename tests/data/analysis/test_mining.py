@@ -1,0 +1,205 @@
+"""Groups, unusual rows, rules and seasons: those that were planted, and none in noise."""
+
+import datetime as dt
+import itertools
+import lzma
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from mlxtend.frequent_patterns import apriori
+from sklearn.datasets import load_breast_cancer
+from sklearn.metrics import adjusted_rand_score
+from statsmodels.tsa.seasonal import STL
+
+from lepton_ai.core.errors import InvalidInput
+from lepton_ai.data.analysis import anomalies, association_rules, clusters, decompose
+from lepton_ai.data.analysis.periods import periods_of
+
+
+@pytest.mark.parametrize("method", ["k-means", "hdbscan"])
+def test_planted_groups_are_found_and_described(method: str) -> None:
+    random = np.random.default_rng(0)
+    group = np.repeat([0, 1, 2], [300, 200, 100])
+    frame = pl.DataFrame(
+        {
+            "x": group * 8.0 + random.normal(size=600),
+            "y": (group == 1) * 8.0 + random.normal(size=600),
+            "z": (group == 2) * 8.0 + random.normal(size=600),
+            "noise": random.random(600) / 100,
+            "row": range(600),
+            "one": [1] * 600,
+        }
+    )
+    columns = None if method == "k-means" else ["x", "y", "z"]
+    found = clusters(frame, method=method, columns=columns)
+    inside = found.labels >= 0
+    assert adjusted_rand_score(group[inside], found.labels[inside]) > 0.95
+    assert inside.mean() > 0.8
+    assert [g.label for g in found.groups if g.label >= 0] == [0, 1, 2]
+    first = next(trait for trait in found.groups[1].traits)
+    assert first.column == "y"
+    if method == "k-means":
+        assert {item.column for item in found.left_out} == {"row", "one"}
+        assert [g.rows for g in found.groups] == [300, 200, 100]
+    found.plot().canvas.draw()
+    assert found.to_polars().height == 600
+
+
+def test_noise_is_said_to_be_hardly_apart() -> None:
+    noise = pl.DataFrame(np.random.default_rng(0).normal(size=(500, 8)))
+    assert "hardly apart" in str(clusters(noise))
+    dense = clusters(noise, method="hdbscan")
+    assert len([g for g in dense.groups if g.label >= 0]) <= 3
+
+
+def test_breast_cancer_falls_into_its_two_kinds() -> None:
+    frame = pl.from_pandas(load_breast_cancer(as_frame=True).frame)
+    found = clusters(frame.drop("target"))
+    assert len(found.groups) == 2
+    assert adjusted_rand_score(frame["target"].to_numpy(), found.labels) > 0.6
+
+
+def test_planted_anomalies_lead_with_their_reasons() -> None:
+    random = np.random.default_rng(0)
+    x = random.normal(size=1000)
+    frame = pl.DataFrame({"x": x, "y": random.normal(size=1000), "kind": ["usual"] * 999 + ["odd"]})
+    frame = frame.with_columns(
+        x=pl.when(pl.int_range(1000) == 17).then(40.0).otherwise(pl.col("x")),
+        y=pl.when(pl.int_range(1000) == 999).then(-20.0).otherwise(pl.col("y")),
+    )
+    found = anomalies(frame, share=0.003)
+    assert {item.row for item in found.rows} >= {17, 999}
+    reasons = {item.row: item.reasons for item in found.rows}
+    assert reasons[17][0].startswith("x 40 is 4")
+    assert any("kind is 'odd', as in 0.1%" in why for why in reasons[999])
+    assert any("y -20" in why and "below the median" in why for why in reasons[999])
+    found.plot().canvas.draw()
+    assert found.to_polars()["row"].to_list() == [item.row for item in found.rows]
+
+
+def test_rules_are_those_of_counting() -> None:
+    random = np.random.default_rng(0)
+    bread = random.random(400) < 0.5
+    frame = pl.DataFrame(
+        {
+            "bread": bread,
+            "butter": np.where(random.random(400) < 0.9, bread, ~bread),
+            "milk": random.random(400) < 0.5,
+        }
+    )
+    found = association_rules(frame)
+    best = next(r for r in found.rules if r.when == ("bread = true",))
+    both = frame.filter("bread", "butter").height
+    assert best.then == ("butter = true",)
+    assert (best.rows, best.support) == (both, pytest.approx(both / 400))
+    assert best.confidence == pytest.approx(both / frame["bread"].sum())
+    assert best.lift == pytest.approx(best.confidence / (frame["butter"].sum() / 400))
+    assert not [r for r in found.rules if len(r.when) == 1 and "milk" in str(r)]
+    found.plot().canvas.draw()
+
+
+def test_baskets_have_the_sets_that_apriori_finds() -> None:
+    random = np.random.default_rng(1)
+    goods = ["tea", "jam", "salt", "oil"]
+    baskets = [[g for g in goods if random.random() < 0.6] for _ in range(200)]
+    baskets = [[*b, "cup"] if "tea" in b else b for b in baskets]
+    found = association_rules({"basket": baskets}, support=0.1, confidence=0.7, lift=1.05)
+    told = pl.DataFrame({g: [g in b for b in baskets] for g in [*goods, "cup"]}).to_pandas()
+    shares = apriori(told, min_support=0.1, use_colnames=True, max_len=3)
+    share = {
+        frozenset(items): value
+        for items, value in zip(shares.itemsets, shares.support, strict=True)
+    }
+    expected = {
+        (whole - {then}, then)
+        for whole, then in itertools.chain.from_iterable(
+            ((items, then) for then in items) for items in share if len(items) > 1
+        )
+        if share[whole] / share[whole - {then}] >= 0.7
+        and share[whole] / share[whole - {then}] / share[frozenset([then])] >= 1.05
+    }
+    ours = {
+        (frozenset(w.removeprefix("basket: ") for w in r.when), r.then[0].removeprefix("basket: "))
+        for r in found.rules
+    }
+    assert ours == expected
+
+
+def test_a_planted_season_trend_and_anomaly_are_found() -> None:
+    random = np.random.default_rng(0)
+    steps = np.arange(24 * 40)
+    values = 0.02 * steps + 5 * np.sin(2 * np.pi * steps / 24) + random.normal(0, 0.3, steps.size)
+    values[500] += 9
+    hours = [dt.datetime(2024, 1, 1) + dt.timedelta(hours=int(n)) for n in steps]
+    frame = pl.DataFrame({"at": hours, "load": values})
+    found = decompose(frame.sample(fraction=1, shuffle=True, seed=1), "load", time="at")
+    assert list(found.seasons) == [24]
+    assert found.spans[24] == "24 steps (1 day)"
+    other = STL(values, period=24, trend_jump=2, low_pass_jump=2).fit()
+    np.testing.assert_allclose(found.trend, other.trend, atol=1e-9)
+    np.testing.assert_allclose(
+        found.observed, found.trend + found.seasons[24] + found.rest, atol=1e-9
+    )
+    assert found.trend_strength > 0.95
+    assert found.season_strength[24] > 0.95
+    found.plot().canvas.draw()
+    assert found.to_dict()["anomalies"][0]["step"] == 500
+    # Robust, the season does not follow the one that is odd.
+    robust = decompose(frame, "load", time="at", robust=True)
+    first, *others = robust.anomalies
+    assert (first.step, first.time[:13]) == (500, "2024-01-21T20")
+    assert all(abs(odd.spreads) < abs(first.spreads) / 5 for odd in others)
+
+
+def test_noise_has_no_season_and_a_straight_line_none() -> None:
+    random = np.random.default_rng(0)
+    assert sum(bool(periods_of(random.normal(size=600))) for _ in range(100)) <= 2
+    assert sum(bool(periods_of(random.normal(size=600).cumsum())) for _ in range(50)) <= 10
+    assert not periods_of(np.arange(100.0))
+    with pytest.raises(InvalidInput, match="no rhythm"):
+        decompose(np.zeros(100))
+
+
+def test_traffic_has_days_and_weeks(datasets: Path) -> None:
+    flow = np.load(datasets / "city/pems08/pems08_flow_t10713_17855.npz")
+    values = flow[flow.files[0]][:, 0].astype(float)
+    found = decompose(values)
+    assert list(found.seasons) == [288, 2016]
+    assert found.method == "MSTL"
+    assert found.season_strength[288] > 0.9
+
+
+def test_engines_wear_out(datasets: Path) -> None:
+    text = lzma.decompress((datasets / "manufacturing/cmapss/train_FD001.txt.xz").read_bytes())
+    rows = [[float(word) for word in line.split()] for line in text.decode().splitlines()]
+    names = ["unit", "cycle", *(f"set{n}" for n in range(3)), *(f"s{n}" for n in range(1, 22))]
+    frame = pl.DataFrame(rows, schema=names, orient="row")
+    found = clusters(frame.drop("unit", "cycle"), rows=5000)
+    assert {"set2", "s1", "s10"} <= {item.column for item in found.left_out}
+    # Worn engines are a group of their own: late cycles.
+    chosen = frame[found.places]
+    left = chosen.with_columns(group=pl.Series(found.labels)).group_by("group")
+    cycles = left.agg(pl.col("cycle").mean())["cycle"]
+    assert cycles.max() > 1.5 * cycles.min()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: clusters({"a": [1, 2]}),
+        lambda: clusters({"a": [1] * 30}),
+        lambda: clusters({"a": [1.0, 2.0] * 20}, k=1),
+        lambda: anomalies({"a": [None] * 30}),
+        lambda: anomalies({"a": range(30)}, share=2),
+        lambda: association_rules({"a": range(1000)}, support=0.9),
+        lambda: association_rules({"a": [1, 2]}, confidence=2),
+        lambda: decompose({"a": ["x"] * 30}, "a"),
+        lambda: decompose([1.0, 2.0, 3.0] * 9, periods=20),
+        lambda: decompose({"a": range(10), "b": range(10)}),
+    ],
+)
+def test_what_cannot_be_answered_is_said(call) -> None:
+    with pytest.raises(InvalidInput):
+        call()
