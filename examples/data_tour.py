@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 
 from lepton_ai import DataManagement
+from lepton_ai.data.analysis import anomalies, decompose, leakage_suspects, target_associations
 from lepton_ai.data.entry import ColumnEntry, Entry, change_entry
 from lepton_ai.data.privacy.budget import set_budget
 from lepton_ai.data.privacy.dicom import deidentify_images
@@ -65,6 +66,19 @@ def credit(folder: Path) -> None:
         print("an analyst sees", DataManagement.sql(question).rows["age"].to_list())
     wider.tag("reviewed")
     print(wider.delete("duration > 60").history().select("version", "operation", "rows", "tags"))
+
+
+def understood(folder: Path) -> None:
+    """What the data hold: credit by its target, traffic by its rhythm, engines by what is odd."""
+    table = DataManagement.open_dataset("bank.credit")
+    found = target_associations(table, "class").to_polars()
+    print(f"tells most of credit: {found['column'][0]}")
+    print(leakage_suspects(table, "class"))
+    flow = np.load(next((folder / "city" / "pems08").glob("*.npz")))["flow"][:, 0]
+    seasons = " and ".join(map(str, decompose(flow.astype(float)).seasons))
+    print(f"traffic repeats every {seasons} steps of five minutes")
+    engines = DataManagement.open_dataset("plant.engines").to_polars().drop("engine", "cycle")
+    print("the oddest engine state:", "; ".join(anomalies(engines.head(4000)).rows[0].reasons))
 
 
 def shared() -> None:
@@ -175,6 +189,7 @@ if __name__ == "__main__":
     shared()
     traffic(sets / "city" / "pems08")
     turbofans(sets / "manufacturing" / "cmapss")
+    understood(sets)
     with tempfile.TemporaryDirectory() as scratch:
         x_rays(sets / "medical" / "pneumonia_dicom", Path(scratch))
         forgotten(sets / "medical" / "pneumonia_dicom", Path(scratch))
