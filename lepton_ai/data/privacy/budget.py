@@ -1,7 +1,9 @@
 """Budget: what differentially private answers may tell, and have told, of a dataset.
 
 A limit belongs to a dataset's name. Every answer is charged to each dataset in the lineage of the
-table that was asked and that has a limit: neither a new version nor a derived copy gives more.
+table that was asked and that has a limit, and to those that were read from the same files: neither
+a new version nor a derived copy nor another import gives more. Rows that are stored anew from memory
+have no lineage that could tell.
 """
 
 from datetime import UTC, datetime
@@ -94,6 +96,10 @@ def charge(workspace: Workspace, version: Node, epsilon: float, query: str) -> l
     links = workspace.lineage.ancestors(version.id)
     ancestors = workspace.lineage.nodes({link.parent for link in links}).values()
     names = {node.name for node in (version, *ancestors) if node.kind == "dataset"}
+    # The same file, imported again under another name, is the same people.
+    for source in (node for node in ancestors if node.kind == "source"):
+        children = workspace.lineage.children(source.id)
+        names |= {child.name for _, child in children if child.kind == "dataset"}
     ordered = sorted({name.partition("#")[0] for name in names})
     with workspace.database.write() as connection:
         charged = []

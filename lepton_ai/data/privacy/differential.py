@@ -53,12 +53,15 @@ class PrivateTable:
         rows_per_subject: of a person with more rows, so many are used, chosen by chance.
 
     Raises:
-        InvalidInput: there is no such column, or less than one row a person.
+        InvalidInput: rows were picked out, there is no such column, or less than one row a person.
     """
 
     def __init__(
         self, table: Table, subject: str | None = None, *, rows_per_subject: int = 1
     ) -> None:
+        if table.rows is not None:
+            # Which rows were picked may itself tell what they hold.
+            raise InvalidInput(f"answers are about whole versions; this is a part of {table.ref}")
         if subject is not None and subject not in table.columns:
             raise InvalidInput(f"there is no column {subject!r}; there are {table.columns}")
         if rows_per_subject < 1:

@@ -93,7 +93,7 @@ def _count():
 
 
 def test_the_budget_cannot_be_overdrawn_or_walked_around(
-    table: Table, workspace: Workspace
+    table: Table, workspace: Workspace, tmp_path: Path
 ) -> None:
     set_budget(workspace, "visits", 1.0)
     private = PrivateTable(table)
@@ -104,13 +104,19 @@ def test_the_budget_cannot_be_overdrawn_or_walked_around(
     newer = table.append(table.to_polars().head(1))
     branch = newer.branch("b")
     copy = sql("select age, pid from visits", workspace=workspace).save("copy")
-    for other in (newer, branch, copy, newer[["age"]], newer[:100]):
+    for other in (newer, branch, copy, newer[["age"]]):
         with pytest.raises(AccessDenied):
             PrivateTable(other).count(epsilon=0.5)
     assert PrivateTable(copy).count(epsilon=0.4).left == {"visits": pytest.approx(0.0)}
     found = budget_of(workspace, "visits")
     assert found is not None
     assert (found.answers, found.spent) == (2, pytest.approx(1.0))
+    path = tmp_path / "rows.csv"
+    table.to_polars().write_csv(path)
+    read_table(path, name="one")
+    set_budget(workspace, "one", 0.1)
+    with pytest.raises(AccessDenied):
+        PrivateTable(read_table(path, name="two")).count(epsilon=0.2)
     with pytest.raises(InvalidInput, match="budget"):
         PrivateTable(read_table({"x": [1]}, name="free")).count(epsilon=0.1)
     with acting_as("guest"), pytest.raises(AccessDenied):
@@ -152,6 +158,7 @@ def test_what_makes_no_sense_is_refused_and_costs_nothing(
         lambda: private.quantile("age", 1, (0, 1), epsilon=1),
         lambda: private.histogram("ward", [], epsilon=1),
         lambda: PrivateTable(table, "nobody"),
+        lambda: PrivateTable(table[:100]),
         lambda: PrivateTable(table, "pid", rows_per_subject=0),
     ):
         with pytest.raises(InvalidInput):

@@ -141,7 +141,7 @@ def edges(tmp_path_factory: pytest.TempPathFactory) -> Table:
     return table
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(where=conditions())
 def test_files_that_are_left_out_held_no_row(edges: Table, where: str) -> None:
     whole = edges.to_polars()
