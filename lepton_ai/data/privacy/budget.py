@@ -2,8 +2,8 @@
 
 A limit belongs to a dataset's name. Every answer is charged to each dataset in the lineage of the
 table that was asked and that has a limit, and to those that were read from the same files: neither
-a new version nor a derived copy nor another import gives more. Rows that are stored anew from memory
-have no lineage that could tell.
+a new version nor a derived copy nor another import gives more. Rows stored anew from memory have
+no lineage that could tell.
 """
 
 from datetime import UTC, datetime
