@@ -1,7 +1,8 @@
-import os
 import pickle
 import signal
-import threading
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -175,12 +176,27 @@ def test_more_than_the_memory_is_refused_and_nothing_is_spilled(
     assert [path.name for path in tmp_path.iterdir()] == ["lepton-home"]
 
 
+ENDLESS = """
+from lepton_ai.data.sql import sql
+print("begun", flush=True)
+sql("select count(*) from range(100000000000) a, range(10000000) b")
+"""
+
+
 def test_a_person_may_stop_a_query(patients: Table) -> None:
     # As Ctrl-C does, in the middle of the work.
-    timer = threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT))
-    timer.start()
-    with pytest.raises(KeyboardInterrupt):
-        sql("select count(*) from range(100000000000) a, range(10000000) b")
+    with subprocess.Popen(
+        [sys.executable, "-c", ENDLESS], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        try:
+            _, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert errors.rstrip().endswith("KeyboardInterrupt")
 
 
 def test_errors_say_what_is_wrong(patients: Table) -> None:

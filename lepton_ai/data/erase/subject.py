@@ -38,7 +38,8 @@ class Subject:
         if not self.identifiers or not all(self.identifiers):
             raise InvalidInput("say who: a subject needs an identifier that is not empty")
         self.distinct = tuple(word for word in self.identifiers if _is_distinct(word))
-        forms = {
+        # As it is written too: some characters are no longer themselves once normalised.
+        forms = {*self.distinct} | {
             unicodedata.normalize(form, word) for word in self.distinct for form in ("NFC", "NFD")
         }
         words = "|".join(re.escape(form) for form in sorted(forms))
