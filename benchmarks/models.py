@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 from lepton_ai.data.read_table import read_table
 from lepton_ai.data.split import split_data
 from lepton_ai.ml import zoo
-from lepton_ai.ml.evaluating import evaluate
+from lepton_ai.ml.evaluation.evaluating import evaluate
 from lepton_ai.ml.fitting import fit
 from lepton_ai.ml.training import train_classifier
 from lepton_ai.storage import Workspace

@@ -1,7 +1,7 @@
 """Machine learning: from examples to a registered, signed, measured model.
 
-`training` trains by a name of the `zoo`; `evaluating` measures, an `evaluation` shows the figures
-(`metrics`, `plots`, `rendering`); `registry` keeps each `model` by name, version and alias.
+`training` trains by a name of the `zoo`; `evaluation` measures and shows the figures; `registry`
+keeps each `model` by name, version and alias.
 
 Inside: `examples` and `preparing` make features of data, `preparation` repeats that at an
 endpoint; `fitting` fits, `export` writes ONNX, `parity` is the gate between the two; a `bundle`

@@ -8,7 +8,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from lepton_ai.core.errors import Corrupt
-from lepton_ai.ml.metrics import winners
+from lepton_ai.ml.evaluation.metrics import winners
 
 __all__ = ["Baseline", "FeatureBaseline", "Predictions"]
 

@@ -6,7 +6,7 @@ from typing import Any
 from msgspec import convert, to_builtins
 
 from lepton_ai.ml.description import Description
-from lepton_ai.ml.evaluation import Evaluation
+from lepton_ai.ml.evaluation.classification import Evaluation
 from lepton_ai.ml.preparation import Preparation
 
 __all__ = ["render"]

@@ -6,7 +6,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from lepton_ai.ml.metrics import winners
+from lepton_ai.ml.evaluation.metrics import winners
 from lepton_ai.ml.runtimes import Runtime
 
 __all__ = ["TOLERANCE", "Parity", "compare", "mixed_rows"]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from lepton_ai.data.images.image import ImageMeta
 from lepton_ai.ml.bundle import Bundle
-from lepton_ai.ml.metrics import winners
+from lepton_ai.ml.evaluation.metrics import winners
 from lepton_ai.ml.preparation import Preparation
 from lepton_ai.ml.runtimes import Runtime, load_runtime
 from lepton_ai.ml.signature import Signature

@@ -18,7 +18,7 @@ from lepton_ai.data.read_table import read_table
 from lepton_ai.data.split import split_data
 from lepton_ai.data.table import Table
 from lepton_ai.ml import training
-from lepton_ai.ml.evaluating import evaluate
+from lepton_ai.ml.evaluation.evaluating import evaluate
 from lepton_ai.ml.registry import get
 from lepton_ai.serving.client import Prediction
 from lepton_ai.serving.deployment import deploy_model, deployment

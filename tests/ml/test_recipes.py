@@ -31,7 +31,7 @@ from lepton_ai.data.recipes import (
 )
 from lepton_ai.data.split import split_data
 from lepton_ai.data.table import Table
-from lepton_ai.ml.evaluating import evaluate
+from lepton_ai.ml.evaluation.evaluating import evaluate
 from lepton_ai.ml.preparation import Preparation
 from lepton_ai.ml.training import train_classifier
 from lepton_ai.storage import Workspace

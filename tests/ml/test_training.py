@@ -13,7 +13,7 @@ from lepton_ai.data.preprocess import preprocess_images
 from lepton_ai.data.read_table import read_table
 from lepton_ai.data.split import split_data
 from lepton_ai.ml import zoo
-from lepton_ai.ml.evaluating import evaluate
+from lepton_ai.ml.evaluation.evaluating import evaluate
 from lepton_ai.ml.model import Model
 from lepton_ai.ml.registry import models
 from lepton_ai.ml.training import train_classifier

@@ -18,8 +18,8 @@ from lepton_ai.data.images.read import read_images
 from lepton_ai.data.preprocess import preprocess_images
 from lepton_ai.data.read_table import read_table
 from lepton_ai.data.split import split_data
-from lepton_ai.ml.evaluating import evaluate
-from lepton_ai.ml.evaluation import Evaluation
+from lepton_ai.ml.evaluation.classification import Evaluation
+from lepton_ai.ml.evaluation.evaluating import evaluate
 from lepton_ai.ml.training import train_classifier
 from lepton_ai.serving.client import Prediction
 from lepton_ai.serving.deployment import Deployment, deploy_model

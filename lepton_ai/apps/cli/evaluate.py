@@ -7,7 +7,7 @@ import click
 
 from lepton_ai.apps.cli.output import as_json, print_json, print_table
 from lepton_ai.data.catalog import open_dataset
-from lepton_ai.ml.evaluating import evaluate as measure
+from lepton_ai.ml.evaluation.evaluating import evaluate as measure
 from lepton_ai.ml.model import Model
 from lepton_ai.ml.registry import get
 

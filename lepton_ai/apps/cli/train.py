@@ -11,7 +11,7 @@ from lepton_ai.data.images.imageset import ImageSet
 from lepton_ai.data.preprocess import preprocess_images
 from lepton_ai.data.split import split_data
 from lepton_ai.ml import zoo
-from lepton_ai.ml.evaluating import evaluate
+from lepton_ai.ml.evaluation.evaluating import evaluate
 from lepton_ai.ml.training import train_classifier
 
 __all__ = ["train"]

@@ -6,7 +6,7 @@ from html import escape
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from lepton_ai.ml.figures import Figures
+from lepton_ai.ml.evaluation.figures import Figures
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -57,7 +57,7 @@ def terminal(evaluation: Figures) -> "Group":
 
 def html(evaluation: Figures) -> str:
     """Return the evaluation as HTML, with the confusion matrix and the ROC curve as pictures."""
-    from lepton_ai.ml import plots
+    from lepton_ai.ml.evaluation import plots
 
     notes = "".join(f"<p><strong>{escape(note)}</strong></p>" for note in _notes(evaluation))
     head = ("figure", "value", f"{evaluation.confidence:.0%} interval")

@@ -15,12 +15,12 @@ from lepton_ai.data.images.read import read_images
 from lepton_ai.data.preprocess import preprocess_images
 from lepton_ai.data.read_table import read_table
 from lepton_ai.data.split import split_data
-from lepton_ai.ml.evaluating import SeenInTraining, evaluate
-from lepton_ai.ml.evaluation import Evaluation
+from lepton_ai.ml.evaluation.classification import Evaluation
+from lepton_ai.ml.evaluation.evaluating import SeenInTraining, evaluate
 from lepton_ai.ml.training import train_classifier
 from lepton_ai.storage import Workspace
 
-from .conftest import paint
+from ..conftest import paint
 
 WINE, CODES = load_wine(return_X_y=True)
 

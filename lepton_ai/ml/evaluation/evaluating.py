@@ -15,7 +15,7 @@ from lepton_ai.data.dataset import Dataset
 from lepton_ai.data.frames import frame_of
 from lepton_ai.data.images.imageset import ImageSet
 from lepton_ai.data.table import Table
-from lepton_ai.ml.evaluation import Evaluation, assess
+from lepton_ai.ml.evaluation.classification import Evaluation, assess
 from lepton_ai.ml.examples import ARRAY_TARGET, class_names
 from lepton_ai.ml.model import Model
 

@@ -6,7 +6,7 @@ from scipy.stats import binomtest
 from sklearn import metrics as reference
 from sklearn.calibration import calibration_curve
 
-from lepton_ai.ml.metrics import (
+from lepton_ai.ml.evaluation.metrics import (
     Measure,
     bootstrap,
     confusion_matrix,

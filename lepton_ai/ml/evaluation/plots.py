@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from lepton_ai.ml.figures import Figures
+from lepton_ai.ml.evaluation.figures import Figures
 
 __all__ = ["confusion", "roc"]
 

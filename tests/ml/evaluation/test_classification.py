@@ -9,7 +9,7 @@ from msgspec import convert
 from rich.console import Console
 
 from lepton_ai.core.errors import InvalidInput
-from lepton_ai.ml.evaluation import Evaluation, assess
+from lepton_ai.ml.evaluation.classification import Evaluation, assess
 
 TRUTH = ["normal", "normal", "normal", "pneumonia", "pneumonia"]
 SICK = np.array([0.1, 0.2, 0.7, 0.8, 0.4])

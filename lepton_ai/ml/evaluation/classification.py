@@ -9,8 +9,8 @@ from msgspec import to_builtins
 from numpy.typing import NDArray
 
 from lepton_ai.core.errors import InvalidInput
-from lepton_ai.ml.figures import Bin, ClassFigures, Curve, Figures
-from lepton_ai.ml.metrics import (
+from lepton_ai.ml.evaluation.figures import Bin, ClassFigures, Curve, Figures
+from lepton_ai.ml.evaluation.metrics import (
     Measure,
     bootstrap,
     confusion_matrix,
@@ -86,17 +86,17 @@ class Evaluation(Figures, frozen=True, kw_only=True, eq=False):
         return f"Evaluation(model={self.model!r}, accuracy={self.accuracy:.4f}, rows={self.rows})"
 
     def __str__(self) -> str:
-        from lepton_ai.ml import rendering
+        from lepton_ai.ml.evaluation import rendering
 
         return rendering.text(self)
 
     def __rich__(self) -> "Group":
-        from lepton_ai.ml import rendering
+        from lepton_ai.ml.evaluation import rendering
 
         return rendering.terminal(self)
 
     def _repr_html_(self) -> str:
-        from lepton_ai.ml import rendering
+        from lepton_ai.ml.evaluation import rendering
 
         return rendering.html(self)
 
@@ -106,14 +106,14 @@ class Evaluation(Figures, frozen=True, kw_only=True, eq=False):
         return values
 
     def plot_roc(self, path: str | os.PathLike[str] | None = None) -> "Figure":
-        """Draw the ROC curves; see :func:`lepton_ai.ml.plots.roc`."""
-        from lepton_ai.ml import plots
+        """Draw the ROC curves; see :func:`lepton_ai.ml.evaluation.plots.roc`."""
+        from lepton_ai.ml.evaluation import plots
 
         return plots.roc(self, path)
 
     def plot_confusion(self, path: str | os.PathLike[str] | None = None) -> "Figure":
-        """Draw the confusion matrix; see :func:`lepton_ai.ml.plots.confusion`."""
-        from lepton_ai.ml import plots
+        """Draw the confusion matrix; see :func:`lepton_ai.ml.evaluation.plots.confusion`."""
+        from lepton_ai.ml.evaluation import plots
 
         return plots.confusion(self, path)
 
