@@ -1,0 +1,474 @@
+"""The base of every network: torch behind scikit-learn's API.
+
+A family writes `_body` (its module) and, where it differs, `_pooled_axes` and `_augmented`; it
+combines with `NetworkClassifier` or `NetworkRegressor` and repeats nothing else. Parameters are
+the fields of a dataclass, which gives scikit-learn its constructor: keyword-only, stored as they
+came, checked by `fit`.
+
+The loop is plain torch, without skorch: skorch keeps checkpoints by ``torch.save`` (pickle), and
+what is wanted here (the same bytes after a kill, held-out groups and times, weights averaged over
+steps, batches shared by processes) would replace each of its callbacks.
+
+Layering: `holdout`, `schedules`, `graph`, `checkpoint` and `augmentation` are leaves; `trainer`
+stands on them; this module on `trainer`; families on this module.
+"""
+
+import hashlib
+import json
+import os
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lepton_ai.core.errors import InvalidInput
+from lepton_ai.ml.networks.checkpoint import Checkpoint
+from lepton_ai.ml.networks.graph import Graph, Kind
+from lepton_ai.ml.networks.holdout import hold_out
+from lepton_ai.ml.networks.schedules import SCHEDULES
+from lepton_ai.ml.networks.trainer import Examples, Peers, Plan, Trainer
+
+__all__ = ["Network", "NetworkClassifier", "NetworkRegressor"]
+
+_ANSWERED_AT_ONCE = 1024
+# They decide where a fit runs and what it shows, not what it finds.
+_OUTSIDE_DIGEST = ("checkpoint", "progress")
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class Network(BaseEstimator):  # type: ignore[misc]
+    """A network of torch that is fitted and asked as any estimator of scikit-learn.
+
+    Args:
+        shape: how a row of features folds, such as ``(28, 28)``, ``(28, 28, 3)`` or
+            ``(steps, sensors)``; None means ``(features,)``.
+        epochs: how often every row is learned from, at most.
+        batch_size: rows of a step, at most.
+        learning_rate: highest rate of AdamW (Loshchilov and Hutter, 2019).
+        weight_decay: pull of the weight matrices to zero; biases and norms are left alone.
+        schedule: of the learning rate: ``one-cycle``, ``cosine`` or ``constant``.
+        validation: share of rows held out to stop on. Less than ten rows are not held out.
+        patience: epochs without a lower held-out loss before the fit stops; None never stops
+            early. The weights of the best epoch are kept either way.
+        clip_norm: longest gradient; None leaves them as they are.
+        averaging: decay of a running average of the weights, which then answers (such as
+            0.998); 0 uses the last weights themselves.
+        mixup: parameter of the beta distribution that blends rows; 0 blends none.
+        augment: ``auto`` (small shifts, turns and changes of intensity for images, nothing for
+            other rows), a mapping of an augmentation's name to its strength, or None.
+        members: networks of different starts whose answers are averaged.
+        device: ``auto`` (CUDA where there is one) or a name of torch's, such as ``cpu``.
+        random_state: seed of all chance. The same seed, machine and number of threads give
+            the same bytes on processors.
+        threads: of torch while it learns and answers; None leaves their number as it is.
+        checkpoint: directory where the state is kept after each epoch. The same fit, started
+            again after it was killed, goes on from there; it needs an integer `random_state`.
+        progress: show epochs, loss and metric while standard error is a terminal.
+
+    Attributes:
+        graph_: the fitted `Graph`: raw features in, answers out.
+        history_: of each member, the figures of each epoch.
+    """
+
+    shape: tuple[int, ...] | None = None
+    epochs: int = 40
+    batch_size: int = 64
+    learning_rate: float = 3e-3
+    weight_decay: float = 1e-2
+    schedule: str = "one-cycle"
+    validation: float = 0.1
+    patience: int | None = 10
+    clip_norm: float | None = 1.0
+    averaging: float = 0.0
+    mixup: float = 0.0
+    augment: str | Mapping[str, float] | None = "auto"
+    members: int = 1
+    device: str = "auto"
+    random_state: int | np.random.RandomState | None = None
+    threads: int | None = None
+    checkpoint: str | os.PathLike[str] | None = None
+    progress: bool = True
+
+    _kind: ClassVar[Kind]
+    _metric_name: ClassVar[str]
+
+    # What a family supplies.
+
+    @abstractmethod
+    def _body(self, shape: tuple[int, ...], outputs: int) -> nn.Module:
+        """Return a new module: standardised (rows, \\*shape) -> (rows, outputs)."""
+
+    def _pooled_axes(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the axes of a row over which mean and scale are pooled.
+
+        Unless a family says otherwise each place of the last axis (a feature, a sensor) has its
+        own mean and scale.
+        """
+        return tuple(range(len(shape) - 1))
+
+    def _augmented(self, inputs: Tensor, generator: torch.Generator) -> Tensor:
+        """Return inputs (rows, \\*shape) changed at random; they are on the processor."""
+        return inputs
+
+    @abstractmethod
+    def _losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the loss of each row (rows,)."""
+
+    @abstractmethod
+    def _metric(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return one figure of held-out rows, to show."""
+
+    # What every network does.
+
+    def _fit(
+        self,
+        features: NDArray[np.float32],
+        targets: NDArray[np.float32],
+        *,
+        weights: NDArray[np.float64],
+        classes: NDArray[np.int64] | None = None,
+        groups: ArrayLike | None = None,
+        times: ArrayLike | None = None,
+        peers: Peers | None = None,
+    ) -> None:
+        """Learn from features (rows, features), targets (rows, outputs) and weights (rows,)."""
+        self._check()
+        shape = self._folded(features.shape[1])
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        rows, held = hold_out(
+            len(features),
+            self.validation,
+            np.random.default_rng(seed),
+            classes=classes,
+            groups=None if groups is None else np.asarray(groups),
+            times=None if times is None else np.asarray(times),
+        )
+        if not weights[rows].sum() > 0:
+            raise InvalidInput(
+                "sample_weight leaves no row to learn from: the weights of all training rows "
+                "are zero; give at least one row a positive weight"
+            )
+        mean, scale = _moments(features[rows], shape, self._pooled_axes(shape))
+        target_mean, target_scale = self._target_moments(targets[rows])
+        device = torch.device(_device(self.device))
+
+        def examples(numbers: NDArray[np.int64]) -> Examples:
+            inputs = (features[numbers] - mean) / scale
+            wanted = (targets[numbers] - target_mean) / target_scale
+            relative = weights[numbers] / weights[rows].mean()
+            return Examples(
+                torch.from_numpy(inputs).view(-1, *shape),
+                torch.from_numpy(wanted),
+                torch.from_numpy(relative.astype(np.float32)),
+            )
+
+        learned, stopped = examples(rows), examples(held) if len(held) else None
+        plan = self._plan(seed, device)
+        digest = self._digest(seed, learned, stopped)
+        bodies, history = [], []
+        with _reproducible(device, self.threads):
+            for member in range(self.members):
+                torch.manual_seed(np.random.SeedSequence([seed, member]).generate_state(1)[0])
+                body = self._body(shape, targets.shape[1])
+                place = self.checkpoint and Checkpoint(Path(self.checkpoint), digest, member)
+                trainer = Trainer(body, plan, member, place or None, peers)
+                bodies.append(trainer.run(learned, stopped))
+                history.append(trainer.history)
+        self.history_ = history
+        self.graph_ = Graph(
+            bodies,
+            shape,
+            self._kind,
+            mean=torch.from_numpy(mean),
+            scale=torch.from_numpy(scale),
+            target_mean=torch.from_numpy(target_mean),
+            target_scale=torch.from_numpy(target_scale),
+        ).eval()
+
+    def _answers(self, X: Any) -> NDArray[np.float32]:  # noqa: N803
+        """Return what the graph answers (rows, k) to features (rows, features)."""
+        check_is_fitted(self, "graph_")
+        features = validate_data(self, X, dtype=np.float32, reset=False)
+        with _reproducible(torch.device("cpu"), self.threads), torch.inference_mode():
+            parts = torch.split(torch.tensor(features), _ANSWERED_AT_ONCE)
+            answers: NDArray[np.float32] = torch.cat([self.graph_(part) for part in parts]).numpy()
+        return answers
+
+    def _plan(self, seed: int, device: torch.device) -> Plan:
+        return Plan(
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            schedule=self.schedule,
+            patience=self.patience,
+            clip_norm=self.clip_norm,
+            averaging=self.averaging,
+            mixup=self.mixup,
+            seed=seed,
+            device=device,
+            progress=self.progress,
+            losses=self._losses,
+            metric=self._metric,
+            metric_name=self._metric_name,
+            augment=self._augmented,
+        )
+
+    def _target_moments(
+        self, targets: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return what is subtracted from each output and what it is divided by (outputs,)."""
+        outputs = targets.shape[1]
+        return np.zeros(outputs, np.float32), np.ones(outputs, np.float32)
+
+    def _folded(self, features: int) -> tuple[int, ...]:
+        shape = (features,) if self.shape is None else tuple(int(length) for length in self.shape)
+        if not shape or min(shape) < 1 or int(np.prod(shape)) != features:
+            raise InvalidInput(
+                f"shape {self.shape} does not fold rows of {features} features; its product must "
+                f"be {features}, such as shape=({features},)"
+            )
+        return shape
+
+    def _check(self) -> None:
+        """Refuse parameters that no fit could use, before any work."""
+        for name in ("epochs", "batch_size", "members"):
+            value = getattr(self, name)
+            if not isinstance(value, int | np.integer) or value < 1:
+                raise InvalidInput(f"{name} must be a whole number from 1; got {value!r}")
+        if not self.learning_rate > 0:
+            raise InvalidInput(f"learning_rate must be above 0; got {self.learning_rate!r}")
+        for name in ("weight_decay", "mixup"):
+            if not getattr(self, name) >= 0:
+                raise InvalidInput(f"{name} must be 0 or more; got {getattr(self, name)!r}")
+        if not 0 <= self.averaging < 1:
+            raise InvalidInput(f"averaging must be from 0 to below 1; got {self.averaging!r}")
+        if self.schedule not in SCHEDULES:
+            raise InvalidInput(
+                f"schedule {self.schedule!r} is unknown; known: {', '.join(SCHEDULES)}"
+            )
+        if self.checkpoint is not None and not isinstance(self.random_state, int | np.integer):
+            raise InvalidInput(
+                "a fit with a checkpoint must be the same fit when it is started again; give an "
+                f"integer random_state, not {self.random_state!r}"
+            )
+
+    def _digest(self, seed: int, learned: Examples, stopped: Examples | None) -> str:
+        """Name everything that decides the fit: family, parameters, seed, data."""
+        chosen = {
+            name: value
+            for name, value in self.get_params(deep=False).items()
+            if name not in _OUTSIDE_DIGEST
+        }
+        text = json.dumps([type(self).__qualname__, seed, chosen], sort_keys=True, default=repr)
+        digest = hashlib.sha256(text.encode())
+        for tensor in (*learned, *(stopped or ())):
+            digest.update(repr(tuple(tensor.shape)).encode())
+            digest.update(tensor.contiguous().numpy().data)
+        return digest.hexdigest()
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class NetworkClassifier(ClassifierMixin, Network):  # type: ignore[misc]
+    """A network that gives the probability of each class.
+
+    Args:
+        class_weight: weight of each class's rows: a mapping, ``balanced``, or None.
+        label_smoothing: share of each row's certainty that is spread over all classes.
+
+    Attributes:
+        classes_: the labels, in the order of the probabilities.
+    """
+
+    class_weight: Mapping[Any, float] | str | None = None
+    label_smoothing: float = 0.0
+
+    _kind = "probabilities"
+    _metric_name = "accuracy"
+
+    def fit(
+        self,
+        X: Any,  # noqa: N803
+        y: Any,
+        *,
+        sample_weight: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+        times: ArrayLike | None = None,
+    ) -> Self:
+        """Learn to tell the classes apart.
+
+        Args:
+            X: features (rows, features), finite numbers.
+            y: the label of each row (rows,).
+            sample_weight: weight of each row (rows,), not negative.
+            groups: of each row; whole groups are held out to stop on.
+            times: of each row; the last part of time is held out to stop on.
+
+        Raises:
+            InvalidInput: a parameter or the weights cannot be used.
+            ValueError: features or labels have a form that no classifier takes.
+        """
+        features, labels = validate_data(self, X, y, dtype=np.float32)
+        check_classification_targets(labels)
+        self.classes_, codes = np.unique(labels, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise InvalidInput(
+                f"a classifier needs at least two classes; y holds one class, {self.classes_[0]!r}"
+            )
+        weights = _check_sample_weight(sample_weight, features, ensure_non_negative=True)
+        if self.class_weight is not None:
+            weights = weights * compute_sample_weight(self.class_weight, labels)
+        targets = np.eye(len(self.classes_), dtype=np.float32)[codes]
+        self._fit(features, targets, weights=weights, classes=codes, groups=groups, times=times)
+        return self
+
+    def predict_proba(self, X: Any) -> NDArray[np.float32]:  # noqa: N803
+        """Return the probability of each class (rows, classes)."""
+        return self._answers(X)
+
+    def predict(self, X: Any) -> NDArray[Any]:  # noqa: N803
+        """Return the most probable label of each row (rows,)."""
+        best = self._answers(X).argmax(axis=1)
+        chosen: NDArray[Any] = self.classes_[best]
+        return chosen
+
+    def _losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return functional.cross_entropy(
+            outputs, targets, reduction="none", label_smoothing=self.label_smoothing
+        )
+
+    def _metric(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return (outputs.argmax(dim=1) == targets.argmax(dim=1)).float().mean()
+
+
+# The loss of one standardised output, by name.
+_DISTANCES: dict[str, Callable[..., Tensor]] = {
+    "squared": functional.mse_loss,
+    "absolute": functional.l1_loss,
+    "huber": functional.huber_loss,
+}
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class NetworkRegressor(RegressorMixin, Network):  # type: ignore[misc]
+    """A network that gives one or several numbers a row.
+
+    Args:
+        loss: ``squared``, ``absolute`` or ``huber``, of outputs in standard deviations.
+    """
+
+    loss: str = "squared"
+
+    _kind = "values"
+    _metric_name = "r2"
+
+    def fit(
+        self,
+        X: Any,  # noqa: N803
+        y: Any,
+        *,
+        sample_weight: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+        times: ArrayLike | None = None,
+    ) -> Self:
+        """Learn to give the values.
+
+        Args:
+            X: features (rows, features), finite numbers.
+            y: the value of each row (rows,), or several (rows, outputs).
+            sample_weight: weight of each row (rows,), not negative.
+            groups: of each row; whole groups are held out to stop on.
+            times: of each row; the last part of time is held out to stop on.
+
+        Raises:
+            InvalidInput: a parameter or the weights cannot be used.
+            ValueError: features or values have a form that no regressor takes.
+        """
+        features, values = validate_data(
+            self, X, y, dtype=np.float32, multi_output=True, y_numeric=True
+        )
+        if self.loss not in _DISTANCES:
+            raise InvalidInput(f"loss {self.loss!r} is unknown; known: {', '.join(_DISTANCES)}")
+        weights = _check_sample_weight(sample_weight, features, ensure_non_negative=True)
+        self._flat = values.ndim == 1
+        targets = np.asarray(values, dtype=np.float32).reshape(len(values), -1)
+        self._fit(features, targets, weights=weights, groups=groups, times=times)
+        return self
+
+    def predict(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
+        """Return the value of each row (rows,), or its values (rows, outputs)."""
+        answers = self._answers(X).astype(np.float64)
+        return answers[:, 0] if self._flat else answers
+
+    def _target_moments(
+        self, targets: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        return _moments(targets, (targets.shape[1],), ())
+
+    def _losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return _DISTANCES[self.loss](outputs, targets, reduction="none").mean(dim=1)
+
+    def _metric(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        spread = (targets - targets.mean(dim=0)).square().sum(dim=0).clamp_min(1e-12)
+        return (1 - (outputs - targets).square().sum(dim=0) / spread).mean()
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+
+def _moments(
+    rows: NDArray[np.float32], shape: tuple[int, ...], pooled: tuple[int, ...]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return mean and standard deviation of each feature (features,); those of a constant are 1.
+
+    Features that differ only along the pooled axes share theirs.
+    """
+    folded = rows.reshape(len(rows), *shape).astype(np.float64)
+    axes = (0, *(axis + 1 for axis in pooled))
+    mean = folded.mean(axis=axes, keepdims=True)
+    scale = folded.std(axis=axes, keepdims=True)
+    # Rounding leaves a little spread in a constant; dividing by it would blow it up.
+    scale[scale <= 1e-7 * np.maximum(1.0, np.abs(mean))] = 1.0
+    return tuple(  # type: ignore[return-value]
+        np.broadcast_to(values, (1, *shape)).reshape(-1).astype(np.float32)
+        for values in (mean, scale)
+    )
+
+
+def _device(name: str) -> str:
+    if name != "auto":
+        return name
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+@contextmanager
+def _reproducible(device: torch.device, threads: int | None) -> Iterator[None]:
+    """Settings of torch for the time of the work; the caller's own, and its chance, come back."""
+    before = torch.get_num_threads()
+    cuda = device.type == "cuda"
+    cudnn = torch.backends.cudnn
+    try:
+        if threads is not None:
+            torch.set_num_threads(threads)
+        with (
+            torch.random.fork_rng(devices=[device.index or 0] if cuda else []),
+            cudnn.flags(enabled=True, benchmark=False, deterministic=True),
+        ):
+            yield
+    finally:
+        torch.set_num_threads(before)
