@@ -16,7 +16,9 @@ from lepton_ai.data.entry import get_entry
 from lepton_ai.data.images.imageset import ImageSet
 from lepton_ai.data.images.load import holds_images
 from lepton_ai.data.images.read import read_images
-from lepton_ai.data.read_table import TABLE_SUFFIXES, read_table
+from lepton_ai.data.quality import quarantine
+from lepton_ai.data.read_table import read_table
+from lepton_ai.data.readers import suffixes
 from lepton_ai.data.table import Table
 
 __all__ = ["import_", "show"]
@@ -115,7 +117,7 @@ def _import(
     if documents or (where.is_dir() and not holds_images(where)):
         by_folder: Literal["folder"] | None = "folder" if label == "folder" else None
         return import_documents(where, name=name, label=by_folder)
-    if "pattern" in options or (where.is_file() and where.suffix.lower() in TABLE_SUFFIXES):
+    if "pattern" in options or (where.is_file() and where.suffix.lower() in suffixes()):
         return read_table(where, name=name, **options)
     source = None if label == "none" else label
     return read_images(where, name=name, label=source, group=group)
@@ -213,12 +215,15 @@ def _describe_table(table: Table, *, as_json: bool) -> None:
         for c, t in table.schema.items()
     ]
     bad = table.dataset.facts.get("rejected")
+    aside = quarantine(table.name, table.workspace)
+    kept_out = 0 if aside is None else len(aside)
     if as_json:
         print_json(
             {
                 "dataset": table.ref,
                 "format": "table",
                 "rejected": bad or {},
+                "quarantined": kept_out,
                 "count": len(table),
                 "columns": schema,
                 "created": table.dataset.created_at,
@@ -233,3 +238,8 @@ def _describe_table(table: Table, *, as_json: bool) -> None:
     if bad:
         reasons = f'SELECT * FROM "{bad["dataset"]}"'  # noqa: S608 (text to be typed)
         click.echo(f"\n{bad['rows']:,} rows were rejected; see why: lepton sql '{reasons}'")
+    if kept_out:
+        click.echo(
+            f"\n{kept_out:,} rows are kept aside, because they break a rule; see why: "
+            f"lepton quality quarantine {table.name}"
+        )

@@ -3,12 +3,14 @@
 from pathlib import Path
 
 import click
+import polars as pl
 from msgspec import to_builtins
 
 from lepton_ai.apps.cli.output import as_json, print_json, print_rows
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.catalog import open_dataset
 from lepton_ai.data.quality import (
+    Finding,
     check_history,
     check_table,
     quarantine,
@@ -18,13 +20,13 @@ from lepton_ai.data.quality import (
     set_rules,
     write_rules,
 )
-from lepton_ai.data.read_table import read_frame
+from lepton_ai.data.quality.repaired import read_repaired
 from lepton_ai.data.table import Table
 from lepton_ai.storage import Workspace
 
 __all__ = ["quality"]
 
-_SHOWN = 20
+_SHOWN, _WIDE = 20, 6  # rows and columns that a terminal shows
 
 
 @click.group()
@@ -80,15 +82,21 @@ def history(dataset: str, as_json: bool) -> None:
     """List the checks of a table over its versions."""
     rows = [
         {
-            "version": report.subject,
-            "checked": report.checked_at,
+            "checked": report.subject,
+            "at": report.checked_at,
             "rows": report.rows,
-            "rules that hold": f"{report.score:.0%}",
+            "rules that hold": f"{report.held} of {len(report.findings)}",
             "passed": report.passed,
+            "what does not": "; ".join(_broken(f) for f in report.findings if not f.passed),
         }
         for report in check_history(dataset)
     ]
     print_rows(rows, as_json=as_json, empty=f"no check yet: lepton quality check {dataset}")
+
+
+def _broken(finding: Finding) -> str:
+    rows = f" ({finding.failed:,} rows)" if finding.failed else ""
+    return f"{finding.sentence}{rows}"
 
 
 @quality.command("quarantine")
@@ -98,14 +106,29 @@ def history(dataset: str, as_json: bool) -> None:
 def quarantine_(dataset: str, csv: Path | None, as_json: bool) -> None:
     """Show the rows that were kept out, and why."""
     kept = quarantine(dataset)
-    rows = [] if kept is None else kept.to_polars().to_dicts()
+    frame = pl.DataFrame() if kept is None else kept.to_polars()
     if csv is not None and kept is not None:
-        kept.to_polars().write_csv(csv)
+        try:
+            frame.write_csv(csv)
+        except pl.exceptions.ComputeError as error:
+            raise InvalidInput(f"the rows do not fit CSV ({error}); take them by --json") from error
         click.echo(
-            f"{len(rows):,} rows in {csv}; mend them, then: lepton quality readmit {dataset}"
+            f"{frame.height:,} rows in {csv}; mend them, then: lepton quality readmit {dataset}"
         )
         return
-    print_rows(rows if as_json else rows[:_SHOWN], as_json=as_json, empty="nothing is kept aside")
+    if as_json or not frame.width:
+        print_rows(frame.to_dicts(), as_json=as_json, empty="nothing is kept aside")
+        return
+    # Of a wide table, what the rules look at says why; the file has all of it.
+    read = {c for rule in rules_of(Workspace.open(), dataset) for c in rule.columns()}
+    named = [c for c in frame.columns if c in read] or frame.columns[:-3]
+    rows = frame.select(named[:_WIDE], why="_reasons").head(_SHOWN).to_dicts()
+    print_rows(rows, as_json=False, empty="nothing is kept aside")
+    if rows:
+        click.echo(
+            f"{len(rows):,} of {frame.height:,} rows; all columns, to mend them: "
+            f"lepton quality quarantine {dataset} --csv rows.csv"
+        )
 
 
 @quality.command("readmit")
@@ -113,5 +136,5 @@ def quarantine_(dataset: str, csv: Path | None, as_json: bool) -> None:
 @click.argument("repaired", type=click.Path(exists=True, path_type=Path))
 def readmit_(dataset: str, repaired: Path) -> None:
     """Let repaired rows in; REPAIRED has them with their _id."""
-    entered, left = readmit(dataset, read_frame(repaired))
+    entered, left = readmit(dataset, read_repaired(repaired))
     click.echo(f"{entered:,} rows entered {dataset}, {left:,} stay out")

@@ -10,6 +10,7 @@ from lepton_ai.data.quality.kept import check_history, check_table
 from lepton_ai.data.quality.quarantine import quarantine, readmit
 from lepton_ai.data.quality.rules import (
     Complete,
+    Context,
     Expression,
     Fresh,
     Length,
@@ -21,12 +22,15 @@ from lepton_ai.data.quality.rules import (
     RowCount,
     Rule,
     Stable,
+    Statistic,
+    Type,
     Unique,
 )
 from lepton_ai.data.quality.written import read_rules, write_rules
 
 __all__ = [
     "Complete",
+    "Context",
     "Expression",
     "Finding",
     "Fresh",
@@ -41,6 +45,8 @@ __all__ = [
     "RowCount",
     "Rule",
     "Stable",
+    "Statistic",
+    "Type",
     "Unique",
     "check",
     "check_history",

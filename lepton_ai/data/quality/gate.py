@@ -1,6 +1,7 @@
 """The gate: what enters a table passes its rules, or is kept aside with its reasons."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import msgspec
 import polars as pl
@@ -8,8 +9,9 @@ from msgspec import Struct
 
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.entry import change_entry, get_entry
-from lepton_ai.data.quality.check import failures
-from lepton_ai.data.quality.rules import AnyRule, References, Stable, Unique, refuse_wrong
+from lepton_ai.data.quality.check import QualityReport, failures, findings
+from lepton_ai.data.quality.context import entering_context
+from lepton_ai.data.quality.rules import AnyRule, refuse_wrong
 from lepton_ai.security.policy import OWNER
 from lepton_ai.security.principal import acting_as
 from lepton_ai.storage import Workspace
@@ -24,10 +26,15 @@ class Refused(InvalidInput):
 
 
 class Gated(Struct, frozen=True):
-    """Rows that pass, and rows that do not, these with a column ``_reasons``."""
+    """Rows that pass, and rows that do not, these with a column ``_reasons``.
+
+    Attributes:
+        report: what each rule found in all of them.
+    """
 
     passed: pl.DataFrame
     failed: pl.DataFrame
+    report: QualityReport
 
 
 def set_rules(workspace: Workspace, name: str, rules: Sequence[AnyRule]) -> None:
@@ -69,55 +76,28 @@ def gate(
         Refused: a rule about the whole does not hold.
         InvalidInput: a rule cannot be measured on these rows.
     """
-    errors = [rule for rule in rules if rule.severity == "error"]
+    # A warning keeps nothing out, not even by a column that these rows do not have.
+    rules = [r for r in rules if r.severity == "error" or {*r.columns()} <= {*frame.columns}]
     # Rules are about what is there, not about what whoever acts may see of it.
     with acting_as(OWNER):
-        context = _context(workspace, name, errors, replaced=replaced)
-    wrong = failures(frame, errors, context)
-    for rule in errors:
-        if not rule.of_rows:
-            held, detail = rule.measure(frame, context)
-            if not held:
-                raise Refused(
-                    f"these rows may not enter {name}: {rule.sentence()}, but {detail}. Nothing "
-                    "was stored; mend the rows, or change the rules: lepton quality set"
-                )
-    if not wrong.width:
-        return Gated(frame, frame.head(0).with_columns(pl.lit("").alias(REASONS)))
+        context = entering_context(workspace, name, rules, replaced=replaced)
+    wrong = failures(frame, rules, context)
+    found = findings(frame, rules, context, wrong)
+    report = QualityReport(f"{name}, rows that came", frame.height, datetime.now(UTC), found)
+    for rule, finding in zip(rules, found, strict=True):
+        if not (rule.of_rows or finding.passed) and rule.severity == "error":
+            raise Refused(
+                f"these rows may not enter {name}: {finding.sentence}, but {finding.detail}. "
+                "Nothing was stored; mend the rows, or change the rules: lepton quality set"
+            )
+    kept_out = [place for place in wrong.columns if rules[int(place)].severity == "error"]
+    if not kept_out:
+        return Gated(frame, frame.head(0).with_columns(pl.lit("").alias(REASONS)), report)
+    wrong = wrong.select(kept_out)
     reasons = [
-        pl.when(pl.col(place)).then(pl.lit(errors[int(place)].sentence()))
-        for place in wrong.columns
+        pl.when(pl.col(place)).then(pl.lit(rules[int(place)].sentence())) for place in kept_out
     ]
     said = wrong.select(pl.concat_str(reasons, separator="; ", ignore_nulls=True))
     bad = wrong.select(pl.any_horizontal(pl.all()).alias("bad"))["bad"]
     failed = frame.filter(bad).with_columns(said.to_series().filter(bad).alias(REASONS))
-    return Gated(frame.filter(~bad), failed)
-
-
-def _context(
-    workspace: Workspace, name: str, rules: Sequence[AnyRule], *, replaced: bool
-) -> dict[str, pl.DataFrame]:
-    from lepton_ai.core.errors import NotFound
-    from lepton_ai.data.catalog import open_dataset
-    from lepton_ai.data.table import Table
-
-    context: dict[str, pl.DataFrame] = {}
-    for rule in rules:
-        if isinstance(rule, References):
-            other = open_dataset(rule.dataset, workspace)
-            assert isinstance(other, Table)
-            context[rule.dataset] = other.to_polars([rule.other])
-    wanted = {
-        column
-        for rule in rules
-        if isinstance(rule, Stable) or (isinstance(rule, Unique) and not replaced)
-        for column in rule.columns()
-    }
-    if wanted:
-        try:
-            table = open_dataset(name, workspace)
-        except NotFound:
-            return context
-        if isinstance(table, Table):
-            context["present"] = table.to_polars([c for c in table.columns if c in wanted])
-    return context
+    return Gated(frame.filter(~bad), failed, report)

@@ -1,44 +1,56 @@
-"""Checks that are kept: the quality of a table, version by version."""
+"""Checks that are kept: the quality of a table, version by version, and of what came.
+
+No value is kept with them: a check outlives the rows, and others may see it.
+"""
 
 from collections.abc import Sequence
 
 import msgspec
-import polars as pl
 
+from lepton_ai.data.access import sight
 from lepton_ai.data.quality.check import QualityReport, check
-from lepton_ai.data.quality.rules import AnyRule, References
+from lepton_ai.data.quality.context import version_context
+from lepton_ai.data.quality.rules import AnyRule
 from lepton_ai.data.table import Table
-from lepton_ai.storage import Workspace
+from lepton_ai.security.principal import current_principal
+from lepton_ai.storage import Transaction, Workspace
 
-__all__ = ["check_history", "check_table"]
+__all__ = ["check_history", "check_table", "keep"]
 
 
 def check_table(table: Table, rules: Sequence[AnyRule]) -> QualityReport:
-    """Measure a table against rules and keep what was found in the lineage.
+    """Measure a version of a table against rules and keep what was found in the lineage.
+
+    A distribution is compared with that of the version before.
 
     Raises:
         InvalidInput: a rule cannot be measured on these columns.
+        AccessDenied: a rule reads a column that the principal sees masked.
     """
-    from lepton_ai.data.catalog import open_dataset
-
-    context: dict[str, pl.DataFrame] = {}
-    for rule in rules:
-        if isinstance(rule, References):
-            other = open_dataset(rule.dataset, table.workspace)
-            assert isinstance(other, Table)
-            context[rule.dataset] = other.to_polars([rule.other])
-    report = check(table, rules, subject=table.ref, context=context)
+    names = list(dict.fromkeys(name for rule in rules for name in rule.columns()))
+    view = sight(table.workspace, table.dataset, current_principal())
+    view.require([name for name in names if name in table.columns], "check rules")
+    known = [name for name in names if name in table.columns]
+    # A table of which rules read nothing still has rows to count.
+    frame = table.to_polars(known or table.columns[:1])
+    report = check(frame, rules, subject=table.ref, context=version_context(table, rules))
     with table.workspace.transaction() as transaction:
-        transaction.node(
-            "check",
-            table.name,
-            facts=msgspec.to_builtins(report),
-            parents=[(table.record().id, "data")],
-        )
+        keep(transaction, table.name, report, parents=[(table.record().id, "data")])
     return report
 
 
+def keep(
+    transaction: Transaction,
+    name: str,
+    report: QualityReport,
+    parents: Sequence[tuple[str, str]] = (),
+) -> None:
+    """Write a check into the lineage, without the values that it shows."""
+    facts = msgspec.to_builtins(report.without_values())
+    transaction.node("check", name, facts=facts, parents=parents)
+
+
 def check_history(name: str, workspace: Workspace | None = None) -> list[QualityReport]:
-    """Return the checks of a table that were kept, oldest first."""
+    """Return the checks of a table that were kept, oldest first: of versions, and of what came."""
     nodes = (workspace or Workspace.open()).lineage.list("check", name)
     return [msgspec.convert(node.facts, QualityReport) for node in nodes]

@@ -2,13 +2,14 @@
 
 from typing import Any
 
-import polars as pl
-
-from lepton_ai.core.errors import NotFound
+from lepton_ai.core.errors import InvalidInput, NotFound
+from lepton_ai.data.access import sight
 from lepton_ai.data.catalog import open_dataset
 from lepton_ai.data.frames import frame_of
 from lepton_ai.data.quality.gate import REASONS
+from lepton_ai.data.quality.repaired import typed
 from lepton_ai.data.table import Table
+from lepton_ai.security.principal import current_principal
 from lepton_ai.storage import Workspace
 
 __all__ = ["quarantine", "readmit"]
@@ -38,25 +39,35 @@ def readmit(name: str, repaired: Any, workspace: Workspace | None = None) -> tup
 
     Raises:
         NotFound: there is no quarantine, or it has no such row.
+        InvalidInput: a value is not of the table's type.
+        AccessDenied: the principal sees columns of the rows masked.
     """
     place = workspace or Workspace.open()
     kept = quarantine(name, place)
     if kept is None:
         raise NotFound(f"nothing of {name!r} was ever kept aside")
-    rows = frame_of(repaired)
-    ids = rows["_id"].cast(pl.String).to_list() if "_id" in rows.columns else []
-    unknown = set(ids) - set(kept.to_polars(["_id"])["_id"])
+    rows = typed(frame_of(repaired), kept.scan().collect_schema())
+    ids = rows["_id"].to_list() if "_id" in rows.columns else []
+    unknown = sorted(set(map(str, ids)) - set(kept.to_polars(["_id"])["_id"]))
     if unknown or not ids:
-        raise NotFound(f"give the rows with their _id as the quarantine has it; unknown: {unknown}")
+        raise NotFound(
+            "give the rows with their _id as the quarantine has it; "
+            f"unknown: {', '.join(unknown[:5]) or 'there is none'}"
+        )
+    if len(set(ids)) < len(ids):
+        raise InvalidInput("a row of the quarantine can enter once; an _id is there twice")
     table = open_dataset(name, place)
     assert isinstance(table, Table)
-    before = len(table)
     own = rows.drop([c for c in (REASONS, "_id", "_time") if c in rows.columns])
+    view = sight(place, kept.dataset, current_principal())
+    view.require(own.columns, "readmit rows")
     # First in, then out: a crash between the two leaves a row twice at worst, never nowhere.
     after = table.append(own)
     quoted = ", ".join("'" + each.replace("'", "''") + "'" for each in ids)
     newest = quarantine(name, place)
     assert newest is not None
     newest.delete(f"_id in ({quoted})")
-    entered = len(after) - before
+    # Of others that wrote meanwhile nothing is counted: the version before is what this one grew.
+    before = dict(place.lineage.parents(after.dataset.id))["previous"]
+    entered = int(after.dataset.facts["rows"]) - int(before.facts["rows"])
     return entered, len(ids) - entered

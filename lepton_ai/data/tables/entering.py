@@ -32,10 +32,12 @@ def admitted(
     if not ruled(commit):
         return frames
     from lepton_ai.data.quality.gate import gate, rules_of
+    from lepton_ai.data.quality.kept import keep
 
     rules = rules_of(commit.workspace, name)
     whole = pl.concat([*frames])
     gated = gate(commit.workspace, name, whole, rules, replaced=replaced)
+    keep(commit.transaction, name, gated.report)
     if gated.failed.height:
         _keep_aside(commit, name, gated.failed)
     return [gated.passed]

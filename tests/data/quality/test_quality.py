@@ -1,6 +1,7 @@
 import datetime as dt
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
@@ -9,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from lepton_ai.core.errors import InvalidInput, NotFound
+from lepton_ai.core.errors import AccessDenied, InvalidInput, NotFound
 from lepton_ai.data.catalog import open_dataset
+from lepton_ai.data.entry import ColumnEntry, change_entry
 from lepton_ai.data.quality import (
     Complete,
     Expression,
@@ -23,6 +25,8 @@ from lepton_ai.data.quality import (
     References,
     RowCount,
     Stable,
+    Statistic,
+    Type,
     Unique,
     check,
     check_history,
@@ -37,6 +41,7 @@ from lepton_ai.data.quality import (
 )
 from lepton_ai.data.quality.rules import stability
 from lepton_ai.data.read_table import read_table
+from lepton_ai.security.principal import acting_as
 from lepton_ai.storage import Workspace
 
 ROWS = pl.DataFrame(
@@ -51,10 +56,16 @@ ROWS = pl.DataFrame(
 )
 
 
+def hide(workspace: Workspace, dataset: str, column: str) -> None:
+    """Tag a column, so that a visitor sees it masked."""
+    said = {column: ColumnEntry(tags=("personal",))}
+    change_entry(workspace, dataset, lambda entry: msgspec.structs.replace(entry, columns=said))
+
+
 @pytest.mark.parametrize(
     ("rule", "places"),
     [
-        (NotNull(column="age"), [2]),
+        (NotNull(column="age"), [2, 3]),
         (Range(column="age", low=0, high=120), [1, 3]),
         (Range(column="start", high=dt.date(2026, 3, 1)), [1]),
         (Length(column="code", low=2, high=2), [1]),
@@ -63,6 +74,12 @@ ROWS = pl.DataFrame(
         (Unique(key=("id",)), [2]),
         (Unique(key=("id", "sex")), []),
         (Expression(formula="start <= end"), [1]),
+        (Type(column="age", type="integer"), []),
+        (Type(column="code", type="text"), []),
+        (Type(column="code", type="date"), [0, 1, 2]),
+        (Type(column="start", type="datetime"), []),
+        (Type(column="start", type="number"), [0, 1, 3]),
+        (Type(column="id", type="boolean"), [1, 2, 3]),
     ],
 )
 def test_rules_about_rows(rule, places: list[int]) -> None:
@@ -85,6 +102,53 @@ def test_rules_about_the_whole() -> None:
     assert report.score == 0.5
     assert "5.0 h old" in str(report)
     assert report.to_html().count("<tr") == 7
+
+
+@pytest.mark.parametrize(
+    ("kind", "fits", "not_"),
+    [
+        ("integer", ["1", "-7", " 12 ", "007"], ["1.0", "x", "", "1e3"]),
+        ("number", ["1", "1.5", "-2e3"], ["1,5", "x", "1 2"]),
+        ("boolean", ["true", "False", "0"], ["yes", "2"]),
+        ("date", ["2026-02-28"], ["2026-02-30", "28.2.2026", "2026-02-28 10:00"]),
+        (
+            "datetime",
+            [
+                "2026-02-28",
+                "2026-02-28T10:00:01",
+                "2026-02-28 10:00",
+                "2026-02-28T10:00:00.5+01:00",
+            ],
+            ["2026-02-28 25:00", "soon"],
+        ),
+    ],
+)
+def test_text_that_stands_for_a_type(kind, fits: list[str], not_: list[str]) -> None:
+    (finding,) = check({"x": [*fits, *not_, None]}, [Type(column="x", type=kind)]).findings
+    assert finding.failed == len(not_)
+    assert list(finding.places) == list(range(len(fits), len(fits) + len(not_)))[:5]
+
+
+def test_a_fraction_is_no_integer() -> None:
+    frame = {"x": [1.0, 1.5, None, float("nan"), float("inf")]}
+    (finding,) = check(frame, [Type(column="x", type="integer")]).findings
+    assert list(finding.places) == [1, 4]
+
+
+def test_statistics_lie_between_bounds() -> None:
+    frame = {"x": [1.0, 2.0, 6.0, None, float("nan")], "c": ["a", "b", "a", None, "b"]}
+    rules = [
+        Statistic(column="x", of="mean", low=3, high=3),
+        Statistic(column="x", of="median", high=1.9),
+        Statistic(column="x", of="std", low=2.645, high=2.646),
+        Statistic(column="x", of="sum", low=9.5),
+        Statistic(column="c", of="distinct", high=2),
+    ]
+    report = check(frame, rules)
+    assert [f.passed for f in report.findings] == [True, False, True, False, True]
+    assert report.findings[1].detail == "it is 2"
+    with pytest.raises(InvalidInput, match="not numbers"):
+        check(frame, [Statistic(column="c", of="mean", low=1)])
 
 
 def test_stability_is_the_textbooks() -> None:
@@ -133,7 +197,7 @@ def test_rows_that_break_a_rule_are_kept_aside_in_the_same_commit(workspace: Wor
 
 
 def test_a_rule_about_the_whole_refuses_everything(workspace: Workspace) -> None:
-    set_rules(workspace, "people", [Complete(column="age", share=0.9), NotNull(column="sex")])
+    set_rules(workspace, "people", [Complete(column="sex", share=0.9), NotNull(column="sex")])
     with pytest.raises(InvalidInput, match=r"may not enter people.*75.0% of the rows"):
         read_table(ROWS, name="people")
     assert quarantine("people") is None
@@ -154,6 +218,87 @@ def test_a_change_of_distribution_is_refused(workspace: Workspace) -> None:
     open_dataset("t").append({"x": np.random.default_rng(1).normal(size=300)})
     with pytest.raises(InvalidInput, match="distributed as before"):
         open_dataset("t").append({"x": np.random.default_rng(1).normal(size=300) + 3})
+
+
+def test_a_distribution_is_compared_with_the_version_before_or_a_named_one(
+    workspace: Workspace,
+) -> None:
+    draw = np.random.default_rng(0).normal
+    first = read_table({"x": draw(size=400), "k": range(400)}, name="t")
+    second = first.overwrite({"x": draw(size=400) + 2, "k": range(400)})
+    third = second.overwrite({"x": draw(size=400) + 2, "k": range(400)})
+    before, pinned = Stable(column="x"), Stable(column="x", dataset="t:1")
+    found = [
+        [f.passed for f in check_table(t, [before, pinned]).findings]
+        for t in (first, second, third)
+    ]
+    assert found == [[True, True], [False, False], [True, False]]
+    # The keys of rows that are replaced do not count, their distribution does.
+    set_rules(workspace, "t", [Unique(key=("k",)), Stable(column="x")])
+    third.overwrite({"x": draw(size=400) + 2, "k": range(400)})
+    with pytest.raises(InvalidInput, match="distributed as before"):
+        third.overwrite({"x": draw(size=400), "k": range(400)})
+
+
+def test_two_rules_refer_to_two_columns_of_one_dataset(workspace: Workspace) -> None:
+    read_table({"ward": ["a", "b"], "head": ["x", "y"]}, name="wards")
+    rules = [
+        References(column="ward", dataset="wards", other="ward"),
+        References(column="head", dataset="wards", other="head"),
+    ]
+    stays = read_table({"ward": ["a", "b"], "head": ["y", "z"]}, name="stays")
+    assert [f.failed for f in check_table(stays, rules).findings] == [0, 1]
+    with pytest.raises(InvalidInput, match="not there"):
+        check_table(stays, [References(column="bed", dataset="wards", other="ward")])
+
+
+def test_what_came_is_in_the_history_warnings_too(workspace: Workspace) -> None:
+    rules = [NotNull(column="sex"), Range(column="age", low=0, severity="warning")]
+    set_rules(workspace, "people", rules)
+    read_table(ROWS, name="people").append({"age": [-1.0], "sex": ["f"]})
+    first, second = check_history("people")
+    assert (first.subject, first.rows, first.passed) == ("people, rows that came", 4, False)
+    assert [f.failed for f in first.findings] == [1, 2]
+    assert second.passed
+    assert [f.passed for f in second.findings] == [True, False]
+
+
+def test_no_value_is_kept_and_none_is_shown_to_who_may_not_see_it(workspace: Workspace) -> None:
+    table = read_table({"name": ["Ada", "Bob7"], "age": [36, 41]}, name="people")
+    rule = Pattern(column="name", pattern="[A-Za-z]+")
+    assert "'Bob7'" in str(check_table(table, [rule]))
+    assert "Bob7" not in str(check_history("people")[0].to_json())
+    assert check_history("people")[0].findings[0].failed == 1
+    hide(workspace, "people", "name")
+    with acting_as("visitor"):
+        seen = open_dataset("people")
+        with pytest.raises(AccessDenied, match="check rules"):
+            check_table(seen, [rule])
+        assert check_table(seen, [Range(column="age", low=0)]).passed
+
+
+def test_masked_rows_are_not_readmitted(workspace: Workspace) -> None:
+    set_rules(workspace, "people", [Range(column="age", high=120)])
+    read_table({"name": ["Ada", "Bob"], "age": [36, 410]}, name="people")
+    hide(workspace, "people", "name")
+    with acting_as("visitor"):
+        rows = quarantine("people").to_polars().with_columns(age=pl.lit(41))
+        assert rows["name"].item() == "***"
+        with pytest.raises(AccessDenied, match="readmit"):
+            readmit("people", rows)
+    assert quarantine("people").to_polars()["name"].item() == "Bob"
+
+
+def test_markup_and_control_characters_are_text(workspace: Workspace) -> None:
+    name = "<script>x</script>\x1b[31m"
+    frame = {name: ["<img src=x onerror=alert(1)>\x1b[2J" + "y" * 500]}
+    report = check(frame, [OneOf(column=name, values=("a",))], subject="<b>t</b>")
+    assert "\x1b" not in str(report)
+    assert max(map(len, str(report).splitlines())) < 250
+    html = report.to_html()
+    assert "<script" not in html
+    assert "<img" not in html
+    assert "&lt;script&gt;" in html
 
 
 @settings(max_examples=30, deadline=None)
@@ -178,7 +323,8 @@ def test_yaml_there_and_back() -> None:
     rules = [
         NotNull(column="a"), Range(column="b", low=0.5, high=3, severity="warning"),
         Unique(key=("a", "b")), Pattern(column="ü", pattern="x{2}"), Expression(formula="a < b"),
-        RowCount(low=1),
+        RowCount(low=1), Type(column="a", type="date"), Stable(column="b", dataset="t:3"),
+        Statistic(column="b", of="mean", high=3.0),
     ]  # fmt: skip
     assert read_rules(write_rules(rules)) == rules
 
@@ -191,6 +337,12 @@ def test_yaml_there_and_back() -> None:
         ("rules:\n- {rule: not_null, column: a, low: 3}", "unknown"),
         ("rules:\n- {rule: range, column: a, low: soon}", "rule 1"),
         ("rules:\n- {rule: pattern, column: a, pattern: '('}", "no regular expression"),
+        ("rules:\n- {rule: type, column: a, type: colour}", "rule 1"),
+        ("rules:\n- {rule: range, column: a}", "needs a bound"),
+        ("rules:\n- {rule: range, column: a, low: 3, high: 1}", "above high=1"),
+        ("rules:\n- {rule: row_count}", "needs a bound"),
+        ("rules:\n- {rule: complete, column: a, share: 95}", "no share"),
+        ("rules:\n- {rule: unique, key: []}", "columns of a key"),
         ("rules:\n- {rule: expression, formula: 'import os'}", "no formula"),
         ("a: [\n", "no YAML"), ("3\n", "rules are a list"),
         ("a: &a [x]\nb: [*a, *a]\n", "without anchors"),
@@ -236,3 +388,42 @@ def test_on_the_command_line(workspace: Workspace, tmp_path: Path) -> None:
     done = run.invoke(quality, ["readmit", "people", str(tmp_path / "q.csv")])
     assert done.output == "2 rows entered people, 0 stay out\n", done.exception
     assert len(open_dataset("people")) == 4
+
+
+def test_rows_come_back_from_a_file_as_they_were(workspace: Workspace, tmp_path: Path) -> None:
+    from lepton_ai.apps.cli.quality import quality
+
+    run = CliRunner()
+    zone = dt.datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=dt.UTC)
+    rows = pl.DataFrame(
+        {"zip": ["007", ""], "n": [999, 999], "on": [True, None], "day": [zone.date(), None],
+         "at": [zone, None], "x": [0.1, None]}
+    )  # fmt: skip
+    set_rules(workspace, "t", [Range(column="n", high=9)])
+    read_table(rows, name="t")
+    shown = run.invoke(quality, ["quarantine", "t"]).output
+    assert "n is at most 9" in shown
+    assert "2 of 2 rows" in shown
+    path = tmp_path / "rows.csv"
+    run.invoke(quality, ["quarantine", "t", "--csv", str(path)])
+    path.write_text(path.read_text().replace("999", "nine", 1).replace("999", "9"))
+    refused = run.invoke(quality, ["readmit", "t", str(path)])
+    assert isinstance(refused.exception, InvalidInput)
+    assert "'nine'" in str(refused.exception)
+    path.write_text(path.read_text().replace("nine", "9"))
+    done = run.invoke(quality, ["readmit", "t", str(path)])
+    assert done.output == "2 rows entered t, 0 stay out\n", done.exception
+    assert_frame_equal(
+        open_dataset("t").to_polars(), rows.with_columns(n=pl.lit(9)), check_dtypes=False
+    )
+    assert run.invoke(quality, ["quarantine", "t"]).output == "nothing is kept aside\n"
+    history = run.invoke(quality, ["history", "t"]).output
+    assert "n is at most 9 (2 rows)" in history
+
+
+def test_a_row_enters_once(workspace: Workspace) -> None:
+    set_rules(workspace, "t", [Range(column="n", high=9)])
+    read_table({"n": [99]}, name="t")
+    row = quarantine("t").to_polars().with_columns(n=pl.lit(1))
+    with pytest.raises(InvalidInput, match="twice"):
+        readmit("t", pl.concat([row, row]))

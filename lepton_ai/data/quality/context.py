@@ -1,0 +1,83 @@
+"""Contexts: what rules look at besides the rows, read from the workspace."""
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from lepton_ai.core.errors import InvalidInput, NotFound
+from lepton_ai.data.catalog import open_dataset
+from lepton_ai.data.quality.rules import AnyRule, Context, References, Stable, Unique
+from lepton_ai.data.table import Table
+from lepton_ai.storage import Workspace
+
+__all__ = ["entering_context", "version_context"]
+
+
+def entering_context(
+    workspace: Workspace, name: str, rules: Sequence[AnyRule], *, replaced: bool
+) -> Context:
+    """Return what rules need of rows that come: the rows that are there.
+
+    Args:
+        replaced: those that come take the place of all that are there, whose keys do not count.
+    """
+    keys: set[str] = set()
+    if not replaced:
+        keys = {column for rule in rules if isinstance(rule, Unique) for column in rule.columns()}
+    compared = _compared(rules)
+    table = _table(workspace, name) if keys or compared else None
+    return Context(
+        datasets=_others(workspace, rules),
+        present=None if table is None or not keys else _part(table, keys),
+        before=None if table is None or not compared else _part(table, compared),
+    )
+
+
+def version_context(table: Table, rules: Sequence[AnyRule]) -> Context:
+    """Return what rules need of a version: the one before it, and other datasets."""
+    compared = _compared(rules)
+    version = table.dataset.version
+    before = None
+    if compared and version is not None and version > 1:
+        before = _table(table.workspace, f"{table.name}:{version - 1}")
+    return Context(
+        datasets=_others(table.workspace, rules),
+        before=None if before is None else _part(before, compared),
+    )
+
+
+def _compared(rules: Sequence[AnyRule]) -> set[str]:
+    return {rule.column for rule in rules if isinstance(rule, Stable) and rule.dataset is None}
+
+
+def _others(workspace: Workspace, rules: Sequence[AnyRule]) -> dict[str, pl.DataFrame]:
+    """Return of each dataset that rules name the columns that they name."""
+    wanted: dict[str, set[str]] = {}
+    for rule in rules:
+        if isinstance(rule, References):
+            wanted.setdefault(rule.dataset, set()).add(rule.other)
+        elif isinstance(rule, Stable) and rule.dataset is not None:
+            wanted.setdefault(rule.dataset, set()).add(rule.column)
+    found = {}
+    for name, columns in wanted.items():
+        other = open_dataset(name, workspace)
+        if not isinstance(other, Table):
+            raise InvalidInput(f"{name} holds no table; rules refer to tables")
+        found[name] = other.to_polars(sorted(columns))
+    return found
+
+
+def _table(workspace: Workspace, name: str) -> Table | None:
+    try:
+        found = open_dataset(name, workspace)
+    except NotFound:
+        return None
+    return found if isinstance(found, Table) else None
+
+
+def _part(table: Table, wanted: set[str]) -> pl.DataFrame | None:
+    names = [name for name in table.columns if name in wanted]
+    try:
+        return table.to_polars(names) if names else None
+    except NotFound:  # rows of an older version may have been expired
+        return None

@@ -1,0 +1,238 @@
+"""Rules about rows: each says of every row whether it fails."""
+
+from collections.abc import Callable, Mapping
+from datetime import date
+from typing import Any, Literal
+
+import narwhals as nw
+import polars as pl
+
+from lepton_ai.core.errors import InvalidInput
+from lepton_ai.data.expression import columns_in, expression
+from lepton_ai.data.quality.rule import Context, OfColumn, Rule, bounds
+
+__all__ = [
+    "Expression",
+    "Length",
+    "NotNull",
+    "OneOf",
+    "Pattern",
+    "Range",
+    "References",
+    "Type",
+    "Unique",
+]
+
+
+class NotNull(OfColumn, frozen=True, kw_only=True, tag="not_null"):
+    """A column has a value in each row; NaN is none."""
+
+    def failing(self, frame: pl.DataFrame, context: Context) -> pl.Expr:
+        """Return what is true where a row fails."""
+        return _missing(frame, self.column)
+
+    def sentence(self) -> str:
+        """Return the rule as people say it."""
+        return f"{self.column} is never empty"
+
+
+Kind = Literal["integer", "number", "text", "boolean", "date", "datetime"]
+
+_MOMENTS = ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M")
+
+
+def _as_moment(text: pl.Expr) -> pl.Expr:
+    plain = text.str.replace(r"(?i)t", " ").str.replace(r"(?i)(z|[+-]\d\d:?\d\d)$", "")
+    read = [plain.str.to_datetime(form, strict=False, time_unit="us") for form in _MOMENTS]
+    return pl.coalesce(*read, text.str.to_date("%Y-%m-%d", strict=False).cast(pl.Datetime("us")))
+
+
+# What text must look like to stand for a value of a kind.
+_WRITTEN: Mapping[Kind, Callable[[pl.Expr], pl.Expr]] = {
+    "integer": lambda text: text.str.contains(r"^[+-]?\d+$"),
+    "number": lambda text: text.cast(pl.Float64, strict=False).is_not_null(),
+    "text": lambda text: pl.lit(True),
+    "boolean": lambda text: text.str.to_lowercase().is_in(["true", "false", "0", "1"]),
+    "date": lambda text: text.str.to_date("%Y-%m-%d", strict=False).is_not_null(),
+    "datetime": lambda text: _as_moment(text).is_not_null(),
+}
+
+
+def _of_kind(column: pl.Expr, dtype: Any, kind: Kind) -> pl.Expr:
+    """Return what is true where a value is one of a kind, or can be read as one without loss."""
+    base = dtype.base_type()
+    if base in (pl.String, pl.Categorical, pl.Enum):
+        return _WRITTEN[kind](column.cast(pl.String).str.strip_chars())
+    if dtype.is_numeric():
+        whole = pl.lit(True) if dtype.is_integer() else column == column.floor()
+        if dtype.is_float():
+            whole &= column.is_finite()
+        fits = {"integer": whole, "number": pl.lit(True), "boolean": column.is_in([0, 1])}
+    elif base == pl.Boolean:
+        fits = {"boolean": pl.lit(True)}
+    elif base == pl.Date:
+        fits = {"date": pl.lit(True), "datetime": pl.lit(True)}
+    elif base == pl.Datetime:
+        fits = {"date": column == column.dt.truncate("1d"), "datetime": pl.lit(True)}
+    else:
+        fits = {}
+    return fits.get(kind, pl.lit(False))
+
+
+class Type(OfColumn, frozen=True, kw_only=True, tag="type"):
+    """Values, where there are any, are of a type, or text that stands for one.
+
+    Dates and times are written as in ISO 8601. A whole number is an ``integer`` however it is
+    stored; 0 and 1 are ``boolean``, and so are ``true`` and ``false``.
+    """
+
+    type: Kind
+
+    def failing(self, frame: pl.DataFrame, context: Context) -> pl.Expr:
+        """Return what is true where a row fails."""
+        fits = _of_kind(pl.col(self.column), frame.schema[self.column], self.type)
+        return ~fits & ~_missing(frame, self.column)
+
+    def sentence(self) -> str:
+        """Return the rule as people say it."""
+        return f"{self.column} is of type {self.type}"
+
+
+def _missing(frame: pl.DataFrame, name: str) -> pl.Expr:
+    column = pl.col(name)
+    empty = column.is_null()
+    return empty | column.is_nan() if frame.schema[name].is_float() else empty
+
+
+class Range(OfColumn, frozen=True, kw_only=True, tag="range"):
+    """Values, where there are any, lie between two bounds, which are allowed themselves."""
+
+    low: float | date | None = None
+    high: float | date | None = None
+
+    def failing(self, frame: pl.DataFrame, context: Context) -> pl.Expr:
+        """Return what is true where a row fails."""
+        column = pl.col(self.column)
+        wrong = pl.lit(False)
+        if self.low is not None:
+            wrong = wrong | (column < self.low)
+        if self.high is not None:
+            wrong = wrong | (column > self.high)
+        if frame.schema[self.column].is_float():
+            wrong = wrong | column.is_nan()
+        return wrong
+
+    def sentence(self) -> str:
+        """Return the rule as people say it."""
+        return f"{self.column} is {bounds(self.low, self.high)}"
+
+
+class Length(OfColumn, frozen=True, kw_only=True, tag="length"):
+    """Text has so many characters."""
+
+    low: int = 0
+    high: int | None = None
+
+    def failing(self, frame: pl.DataFrame, context: Context) -> pl.Expr:
+        """Return what is true where a row fails."""
+        size = pl.col(self.column).str.len_chars()
+        wrong = size < self.low
+        return wrong if self.high is None else wrong | (size > self.high)
+
+    def sentence(self) -> str:
+        """Return the rule as people say it."""
+        return f"{self.column} has {bounds(self.low, self.high)} characters"
+
+
+class Pattern(OfColumn, frozen=True, kw_only=True, tag="pattern"):
+    """Text matches a regular expression, whole."""
+
+    pattern: str
+
+    def failing(self, frame: pl.DataFrame, context: Context) -> pl.Expr:
+        """Return what is true where a row fails."""
+        return ~pl.col(self.column).str.contains(f"^(?:{self.pattern})$")
+
+    def sentence(self) -> str:
+        """Return the rule as people say it."""
+        return f"{self.column} is written like {self.pattern}"
+
+
+class OneOf(OfColumn, frozen=True, kw_only=True, tag="one_of"):
+    """Values, where there are any, are among these."""
+
+    values: tuple[str | int | float | bool, ...]
+
+    def failing(self, frame: pl.DataFrame, context: Context) -> pl.Expr:
+        """Return what is true where a row fails."""
+        return ~pl.col(self.column).is_in(list(self.values))
+
+    def sentence(self) -> str:
+        """Return the rule as people say it."""
+        return f"{self.column} is one of {', '.join(map(str, self.values))}"
+
+
+class Unique(Rule, frozen=True, kw_only=True, tag="unique"):
+    """No two rows have the same key; of rows that come, also none that the table has already."""
+
+    key: tuple[str, ...]
+
+    def columns(self) -> list[str]:
+        """Return the columns that the rule reads."""
+        return list(self.key)
+
+    def failing(self, frame: pl.DataFrame, context: Context) -> pl.Expr:
+        """Return what is true where a row fails."""
+        twice = ~pl.struct(self.key).is_first_distinct()
+        known = context.present
+        if known is None or not known.height or not {*self.key} <= {*known.columns}:
+            return twice
+        there = frame.select(self.key).join(
+            known.select(self.key).unique().with_columns(_there=pl.lit(True)),
+            on=self.key,
+            how="left",
+            maintain_order="left",
+            nulls_equal=True,
+        )["_there"]
+        return twice | pl.lit(there).fill_null(value=False)
+
+    def sentence(self) -> str:
+        """Return the rule as people say it."""
+        return f"{', '.join(self.key)} is different in each row"
+
+
+class References(OfColumn, frozen=True, kw_only=True, tag="references"):
+    """Values, where there are any, exist in a column of another dataset."""
+
+    dataset: str
+    other: str
+
+    def failing(self, frame: pl.DataFrame, context: Context) -> pl.Expr:
+        """Return what is true where a row fails."""
+        known = context.datasets.get(self.dataset)
+        if known is None:
+            raise InvalidInput(f"the rule {self.sentence()!r} needs the dataset {self.dataset!r}")
+        return ~pl.col(self.column).is_in(known[self.other].drop_nulls().unique().implode())
+
+    def sentence(self) -> str:
+        """Return the rule as people say it."""
+        return f"{self.column} exists in {self.dataset}.{self.other}"
+
+
+class Expression(Rule, frozen=True, kw_only=True, tag="expression"):
+    """A formula is true in each row; where a value it needs is empty, it says nothing."""
+
+    formula: str
+
+    def columns(self) -> list[str]:
+        """Return the columns that the rule reads."""
+        return sorted(columns_in(self.formula))
+
+    def failing(self, frame: pl.DataFrame, context: Context) -> pl.Expr:
+        """Return what is true where a row fails."""
+        holds = nw.from_native(frame).select(_holds=expression(self.formula))["_holds"].to_native()
+        return ~pl.lit(holds.fill_null(value=True))
+
+    def sentence(self) -> str:
+        """Return the rule as people say it."""
+        return self.formula
