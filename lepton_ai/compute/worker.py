@@ -8,6 +8,7 @@ from types import FrameType
 from typing import Any, Generic, TypeVar
 
 from lepton_ai.core.errors import LeptonError
+from lepton_ai.security.principal import acting_as, current_principal
 
 __all__ = ["Call", "Reference", "TaskTimedOut"]
 
@@ -27,7 +28,7 @@ class TaskTimedOut(LeptonError, TimeoutError):
 
 
 class Call(Generic[T]):
-    """One attempt at a task, as it travels to its worker."""
+    """One attempt at a task, as it travels to its worker, with the principal who asked for it."""
 
     def __init__(
         self, function: Callable[..., T], arguments: tuple[Any, ...], timeout: float | None
@@ -35,6 +36,7 @@ class Call(Generic[T]):
         self.function = function
         self.arguments = arguments
         self.timeout = timeout
+        self.principal = current_principal()
 
     def __call__(self) -> T:
         """Run the function with shared data in place, for at most ``timeout`` seconds.
@@ -49,10 +51,14 @@ class Call(Generic[T]):
             item.get() if isinstance(item, Reference) else item for item in self.arguments
         )
         if self.timeout is None:
-            return self.function(*arguments)
+            return self._run(*arguments)
         main = threading.current_thread() is threading.main_thread()
         run = _alarmed if main and hasattr(signal, "setitimer") else _abandoned
-        return run(self.function, self.timeout, arguments)
+        return run(self._run, self.timeout, arguments)
+
+    def _run(self, *arguments: Any) -> T:
+        with acting_as(self.principal):
+            return self.function(*arguments)
 
 
 def _message(timeout: float) -> str:

@@ -8,21 +8,17 @@ import polars as pl
 from msgspec import Struct
 
 from lepton_ai.core.errors import AccessDenied
-from lepton_ai.data.entry import ColumnEntry, get_entry
 from lepton_ai.data.images.image import ImageEntry, ImageMeta
 from lepton_ai.data.images.manifest import Manifest
+from lepton_ai.data.tags import OPEN, main_name, tags_of
 from lepton_ai.security.grants import sees
 from lepton_ai.security.policy import Permission, Principal, allows
 from lepton_ai.storage import Node, Workspace
 
-__all__ = ["IMAGE_COLUMNS", "REFUSED", "Sight", "mask", "masked_manifest", "sight", "tags_of"]
+__all__ = ["IMAGE_COLUMNS", "REFUSED", "SAME", "Sight", "mask", "masked_manifest", "sight"]
 
 # Columns with this tag are refused, not masked, to whoever lacks the grant.
 REFUSED = "secret"
-# Tags that only say what a column is for; they hide nothing.
-_OPEN = {"subject", "target", "id"}
-# A table that keeps rows of another aside holds the same columns.
-_ASIDE = ".quarantine"
 _HIDDEN = "***"
 
 # What is known of each image, under the names that tags and SQL use.
@@ -30,7 +26,7 @@ IMAGE_COLUMNS = tuple(
     name for name in (*ImageEntry.__struct_fields__, *ImageMeta.__struct_fields__) if name != "meta"
 )
 # Columns of images that hold the same as another.
-_SAME = {"patient": ("group",), "group": ("patient",)}
+SAME = {"patient": ("group",), "group": ("patient",)}
 # What no image can be shown without.
 _NEEDED = frozenset({"pixels", "fingerprint", "shape", "dtype", "channels", "reader", "index"})
 
@@ -86,9 +82,9 @@ def sight(workspace: Workspace, dataset: Node, principal: Principal) -> Sight:
     masked: set[str] = set()
     refused: dict[str, str] = {}
     seen: dict[str, bool] = {}
-    scope = _main(dataset.name)
+    scope = main_name(dataset.name)
     for name, tags in tags_of(workspace, dataset).items():
-        for tag in sorted(tags - _OPEN):
+        for tag in sorted(tags - OPEN):
             if tag not in seen:
                 seen[tag] = sees(workspace, principal, tag, scope)
             if not seen[tag] and tag == REFUSED:
@@ -96,61 +92,6 @@ def sight(workspace: Workspace, dataset: Node, principal: Principal) -> Sight:
             elif not seen[tag]:
                 masked.add(name)
     return Sight(principal.name, dataset.ref, frozenset(masked), refused)
-
-
-def tags_of(workspace: Workspace, dataset: Node) -> dict[str, set[str]]:
-    """Return the tags of each column: its own, those it was made from, those of its other names."""
-    links = workspace.lineage.ancestors(dataset.id)
-    known = workspace.lineage.nodes({link.parent for link in links}) | {dataset.id: dataset}
-    above: dict[str, list[str]] = {}
-    for link in links:
-        above.setdefault(link.child, []).append(link.parent)
-    tags: dict[str, set[str]] = {}
-    names: set[str] = set()
-    entries: dict[str, Mapping[str, ColumnEntry]] = {}
-    # What was protected on the way does not bring the tags along that it had before; on another
-    # way, round the protection, it still does.
-    ahead: list[tuple[str, frozenset[str]]] = [(dataset.id, frozenset())]
-    seen = set(ahead)
-    while ahead:
-        node_id, protected = ahead.pop()
-        node = known[node_id]
-        if node.kind == "dataset":
-            names.add(node.name)
-            main = _main(node.name)
-            if main not in entries:
-                entries[main] = get_entry(workspace, main).columns
-            for column, said in entries[main].items():
-                if column not in protected:
-                    tags.setdefault(column, set()).update(said.tags)
-            protected |= frozenset(node.facts.get("protected", ()))
-        for parent in above.get(node_id, ()):
-            if (parent, protected) not in seen:
-                seen.add((parent, protected))
-                ahead.append((parent, protected))
-    mains = {_main(word) for word in names}
-    _follow(tags, _renamed(workspace, names | mains))
-    return tags
-
-
-def _main(name: str) -> str:
-    return name.partition("#")[0].removesuffix(_ASIDE)
-
-
-def _renamed(workspace: Workspace, names: Iterable[str]) -> list[tuple[str, str]]:
-    """Return the old and the new name of every column that any version renamed."""
-    nodes = (node for name in names for node in workspace.lineage.list("dataset", name))
-    return [pair for node in nodes for pair in node.facts.get("renamed", {}).items()]
-
-
-def _follow(tags: dict[str, set[str]], renamed: list[tuple[str, str]]) -> None:
-    """Let a column have the tags of all names it ever had, whichever version is read."""
-    before = -1
-    while before != (before := sum(map(len, tags.values()))):
-        for old, new in renamed:
-            both = tags.get(old, set()) | tags.get(new, set())
-            if both:
-                tags[old] = tags[new] = both
 
 
 def mask(frame: pl.DataFrame, columns: frozenset[str]) -> pl.DataFrame:
@@ -180,7 +121,7 @@ def masked_manifest(
     known = {*IMAGE_COLUMNS, *(key for e in manifest.entries for key in e.meta.attributes)}
     view.check(known)
     view.require(_NEEDED, "see images")
-    hidden = whole.union(*(_SAME.get(name, ()) for name in whole))
+    hidden = whole.union(*(SAME.get(name, ()) for name in whole))
     paths = "parts" in hidden
     return Manifest(
         _HIDDEN if paths else manifest.folder,

@@ -1,6 +1,6 @@
 """sql: one SELECT over the workspace's datasets, by DuckDB, which sees nothing else."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -10,10 +10,11 @@ from msgspec import to_builtins
 
 from lepton_ai.core.errors import NotFound
 from lepton_ai.data import tables
-from lepton_ai.data.access import IMAGE_COLUMNS
+from lepton_ai.data.access import IMAGE_COLUMNS, SAME
 from lepton_ai.data.catalog import datasets, open_dataset
 from lepton_ai.data.images.image import ImageEntry
 from lepton_ai.data.images.imageset import ImageSet
+from lepton_ai.data.origins import origins
 from lepton_ai.data.query import Name, Query, names_of
 from lepton_ai.data.table import Table
 from lepton_ai.storage import Workspace
@@ -32,7 +33,7 @@ class Answer:
     """
 
     def __init__(
-        self, workspace: Workspace, query: Query, sources: Sequence[ImageSet | Table]
+        self, workspace: Workspace, query: Query, sources: Mapping[Name, ImageSet | Table]
     ) -> None:
         self._workspace = workspace
         self._sources = sources
@@ -40,9 +41,11 @@ class Answer:
         self._rows: pl.DataFrame | None = None
         # An error shows here already, and not when rows are asked for.
         begun = query.frames()
-        self._begun: Iterator[pl.DataFrame] | None = chain([next(begun), *_first(begun)], begun)
+        head = next(begun)
+        self._columns = head.columns
+        self._begun: Iterator[pl.DataFrame] | None = chain([head, *_first(begun)], begun)
         self.query = query.text
-        self.sources = [source.ref for source in sources]
+        self.sources = [source.ref for source in sources.values()]
 
     @property
     def rows(self) -> pl.DataFrame:
@@ -72,13 +75,36 @@ class Answer:
         return self.rows.to_pandas()
 
     def save(self, name: str) -> Table:
-        """Store the rows as a dataset whose lineage names what they were read from."""
-        parents = [(source.record().id, "data") for source in self._sources]
+        """Store the rows as a dataset whose lineage names what they were read from.
+
+        Tags follow each column from those it was computed from, under other names too.
+        """
+        nodes = {called: source.record().id for called, source in self._sources.items()}
         node = tables.store_table(
-            self._workspace, name, self._frames(), parents=parents, operation="sql",
-            facts={"query": self.query},
-        )  # fmt: skip
+            self._workspace,
+            name,
+            self._frames(),
+            parents=[(node_id, "data") for node_id in nodes.values()],
+            operation="sql",
+            facts={"query": self.query, "derived": self._derived(nodes)},
+        )
         return Table(self._workspace, node)
+
+    def _derived(self, nodes: Mapping[Name, str]) -> dict[str, dict[str, list[str]]]:
+        """Return, for each column, the columns of each source that it was computed from."""
+        known = {
+            called: source.columns if isinstance(source, Table) else IMAGE_COLUMNS
+            for called, source in self._sources.items()
+        }
+        derived: dict[str, dict[str, list[str]]] = {}
+        for column, found in origins(self.query, self._columns, known).items():
+            of: dict[str, set[str]] = {}
+            for called, names in found.items():
+                also = (other for name in names for other in SAME.get(name, ()))
+                images = isinstance(self._sources[called], ImageSet)
+                of.setdefault(nodes[called], set()).update(names, also if images else ())
+            derived[column] = {node_id: sorted(names) for node_id, names in of.items()}
+        return derived
 
     def __len__(self) -> int:
         return self.rows.height
@@ -125,7 +151,7 @@ def sql(
         name: source.scan() if isinstance(source, Table) else _of_images(source).lazy()
         for name, source in opened.items()
     }
-    return Answer(place, Query(query, parameters, sources, timeout), [*opened.values()])
+    return Answer(place, Query(query, parameters, sources, timeout), opened)
 
 
 def _open(place: Workspace, name: Name) -> ImageSet | Table:

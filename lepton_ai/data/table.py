@@ -206,9 +206,10 @@ class Table(ChangedTable):
     ) -> Iterator[pl.DataFrame]:
         """Yield rows: the one way by which any are read."""
         masked = sight.check(names)
-        scan = tables.Scan(self.workspace, self.dataset)
+        used = [] if where is None else tables.condition(where).meta.root_names()
         # Which files are left out would tell of values that are masked.
-        hint = None if masked else where
+        hint = None if sight.check(used) else where
+        scan = tables.Scan(self.workspace, self.dataset)
         empty = True
         for frame in scan.frames(names, hint):
             empty = False

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from lepton_ai.compute.local import ProcessEngine, ThreadEngine
 from lepton_ai.core.errors import AccessDenied
 from lepton_ai.data.catalog import open_dataset
 from lepton_ai.data.entry import ColumnEntry, Entry, change_entry
@@ -14,6 +15,7 @@ from lepton_ai.data.images.imageset import ImageSet
 from lepton_ai.data.images.read import read_images
 from lepton_ai.data.quality import NotNull, Unique, quarantine, set_rules
 from lepton_ai.data.read_table import read_table
+from lepton_ai.data.recipes import Aggregate, Derive, Join, OneHot, Recipe, Rename, run_recipe
 from lepton_ai.data.sql import sql
 from lepton_ai.data.table import Table
 from lepton_ai.security.grants import grant
@@ -174,3 +176,100 @@ def test_rows_that_were_kept_aside_are_masked_too(workspace: Workspace) -> None:
     grant(workspace, "analyst", "personal", "people")
     with acting_as("analyst"):
         assert "Ada" in repr(table("people.quarantine").to_polars().rows())
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "select id, name as who from people",
+        "select upper(name) as id from people",
+        "select string_agg(name, ' ') as all_of_them from people",
+        "with x as (select * from people) select a.name || '!' as z from x a join x b using (id)",
+        "select p from people p",
+        "select columns('na.*') from people",
+        "select * from (select name as age, id from people)",
+    ],
+)
+def test_tags_follow_what_a_query_computes(workspace: Workspace, query: str) -> None:
+    read_table(PEOPLE, name="people")
+    tagged(workspace, "people", name="personal")
+    kept = sql(query).save("kept")
+    assert "ada" in repr(kept.to_polars().rows()).lower()
+    kept.append(kept.to_polars()).branch("more")
+    sql('select * from "kept#more"').save("again")
+    with acting_as("analyst"):
+        for ref in ("kept", "kept:1", "kept#more", "again"):
+            assert "ada" not in repr(table(ref).to_polars().rows()).lower()
+
+
+def test_what_a_query_does_not_tell_is_not_masked(workspace: Workspace) -> None:
+    people = read_table(PEOPLE, name="people")
+    people.evolve(rename={"name": "called"})
+    tagged(workspace, "people", name="personal")
+    sql("select id as name, count(*) as n from people where called is not null group by id").save(
+        "counts"
+    )
+    sql("select called as c from people").save("words")
+    with acting_as("analyst"):
+        assert sorted(table("counts").to_polars().rows()) == [(1, 1), (2, 1)]
+        assert set(table("words").to_polars()["c"]) == {"***", None}
+
+
+def test_tags_follow_what_a_recipe_computes(workspace: Workspace) -> None:
+    read_table(PEOPLE.drop_nulls(), name="people")
+    read_table({"id": [1, 2], "lab": [7.5, 8.5], "ward": ["a", "b"]}, name="labs")
+    tagged(workspace, "people", name="personal")
+    tagged(workspace, "labs", lab="sensitive")
+    expected = [
+        (Rename(names={"name": "id", "id": "name"}), {"id"}),
+        (Derive(columns={"twice": "age * 2", "same": "name"}), {"name", "same"}),
+        (OneHot(columns=("name",)), {"name=Ada", "name=Bo"}),
+        (Aggregate(by=("age",), values={"n": "count(name)", "m": "max(id)"}), {"n"}),
+        (Join(table="labs", on=("id",), prefix="l_"), {"name", "l_lab"}),
+    ]
+    for place, (step, hidden) in enumerate(expected):
+        made = run_recipe(Recipe.of(step), "people", f"made{place}")
+        with acting_as("analyst"):
+            seen = table(made.name).to_polars()
+            clear = [c for c in seen.columns if not {None, "***"}.intersection(seen[c])]
+        assert set(made.columns) - set(clear) == hidden, step
+
+
+def test_files_left_out_tell_nothing_of_masked_values(workspace: Workspace) -> None:
+    people = read_table(PEOPLE, name="people")
+    people.append({"id": [4], "name": ["Zed"], "age": [20]})
+    tagged(workspace, "people", name="personal", age="secret")
+    assert len([*table("people").frames(["id"], "name = 'Zed'")]) == 1
+    with acting_as("analyst"):
+        assert len([*table("people").frames(["id"], "name = 'Zed'")]) == 2
+        # A masked column beside it does not keep a condition from leaving files out.
+        assert len([*table("people").frames(["name"], "id = 4")]) == 1
+        with pytest.raises(AccessDenied):
+            list(table("people").frames(["id"], "age = 20"))
+
+
+def test_rejected_lines_hold_what_the_columns_hold(tmp_path: Path, workspace: Workspace) -> None:
+    (tmp_path / "people.csv").write_text("id,name\n1,Bo\n2,Ada,more\n")
+    read_table(tmp_path / "people.csv", rejects="keep")
+    tagged(workspace, "people", name="personal")
+    assert "Ada" in repr(table("people.rejected").to_polars().rows())
+    with acting_as("analyst"):
+        assert table("people.rejected").to_polars().rows() == [(3, "***", "***")]
+
+
+@pytest.mark.parametrize("kind", [ThreadEngine, ProcessEngine])
+def test_tasks_act_as_whoever_asked_for_them(
+    workspace: Workspace, kind: type[ThreadEngine | ProcessEngine]
+) -> None:
+    read_table(PEOPLE, name="people")
+    tagged(workspace, "people", name="personal")
+    with kind(1) as engine:
+        with acting_as("analyst"):
+            asked = engine.submit(names_in, "people")
+            limited = engine.submit(names_in, "people", timeout=60)
+        assert asked.result() == limited.result() == ["***", "***", None]
+        assert engine.submit(names_in, "people").result() == ["Ada", "Bo", None]
+
+
+def names_in(ref: str) -> list[str | None]:
+    return table(ref).to_polars()["name"].to_list()

@@ -7,12 +7,12 @@ import msgspec
 import sqlalchemy as sa
 from msgspec import Struct, field
 
-from lepton_ai.data.access import tags_of
 from lepton_ai.data.entry import get_entry
 from lepton_ai.data.erase.content import holds, opaque
 from lepton_ai.data.erase.rows import TableTraces, table_names, traces_in, versions_of
 from lepton_ai.data.erase.subject import Subject
 from lepton_ai.data.images.manifest import Manifest
+from lepton_ai.data.tags import tags_of
 from lepton_ai.storage import Node, Workspace
 from lepton_ai.storage.forget import held_objects
 from lepton_ai.storage.nodes import read_node

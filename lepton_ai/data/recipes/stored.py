@@ -1,12 +1,13 @@
 """Recipes in the workspace: named, versioned, and part of the lineage of what they make."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.recipes.join import Looked, joining_in
+from lepton_ai.data.recipes.origins import SOURCE, origins
 from lepton_ai.data.recipes.recipe import Recipe
 from lepton_ai.storage import Node, Workspace
 
@@ -91,9 +92,30 @@ def run_recipe(
         ends = (*chosen.counts[:-1], result.height)
         chosen = msgspec.structs.replace(chosen, counts=ends)
     kept = save_recipe(name, chosen, trained_on=source, workspace=place)
-    parents = [(source.record().id, "data"), (kept.id, "recipe"), *joined(place, chosen)]
-    node = tables.store_table(place, name, [result], parents=parents, operation="recipe")
+    data_id = source.record().id
+    parents = [(data_id, "data"), (kept.id, "recipe"), *joined(place, chosen)]
+    node = tables.store_table(
+        place,
+        name,
+        [result],
+        parents=parents,
+        operation="recipe",
+        facts={"derived": _derived(place, chosen, source, data_id, result.columns)},
+    )
     return Table(place, node)
+
+
+def _derived(
+    place: Workspace, recipe: Recipe, source: "Table", data_id: str, result: Sequence[str]
+) -> dict[str, dict[str, list[str]]]:
+    """Return, for each column, the columns of each parent that it was computed from."""
+    derived: dict[str, dict[str, list[str]]] = {}
+    for column, found in origins(recipe.steps, source.columns, result).items():
+        of = derived.setdefault(column, {})
+        for ref, names in found.items():
+            node_id = data_id if ref == SOURCE else place.lineage.resolve(ref, ["dataset"]).id
+            of[node_id] = sorted({*of.get(node_id, ()), *names})
+    return derived
 
 
 def joined(place: Workspace, recipe: Recipe) -> list[tuple[str, str]]:
