@@ -15,7 +15,7 @@ import narwhals as nw
 
 from lepton_ai.core.errors import InvalidInput
 
-__all__ = ["AGGREGATES", "aggregates", "columns_in", "expression"]
+__all__ = ["AGGREGATES", "aggregates", "columns_in", "expression", "named_column", "parsed"]
 
 _LONGEST = 10_000
 
@@ -84,7 +84,8 @@ FUNCTIONS: Mapping[str, Callable[..., nw.Expr]] = {
     "std": lambda x: x.std(),
     "var": lambda x: x.var(),
     "count": lambda x: x.count(),
-    "n_unique": lambda x: x.n_unique(),
+    # Of no rows, some engines say nothing.
+    "n_unique": lambda x: nw.coalesce(x.n_unique(), nw.lit(0)),
     "quantile": lambda x, q: x.quantile(q, interpolation="linear"),
     "rows": lambda: nw.len(),
 }
@@ -104,7 +105,7 @@ def expression(text: str) -> nw.Expr:
     Raises:
         InvalidInput: the formula has an error, or something that is not known here.
     """
-    return _as_expression(_build(_parse(text), text))
+    return _as_expression(_build(parsed(text), text))
 
 
 def columns_in(text: str) -> set[str]:
@@ -114,7 +115,7 @@ def columns_in(text: str) -> set[str]:
         InvalidInput: as `expression`.
     """
     expression(text)
-    return set(_columns(_parse(text)))
+    return set(_columns(parsed(text)))
 
 
 def aggregates(text: str) -> bool:
@@ -124,11 +125,16 @@ def aggregates(text: str) -> bool:
         InvalidInput: as `expression`.
     """
     expression(text)
-    calls = (part for part in ast.walk(_parse(text)) if isinstance(part, ast.Call))
+    calls = (part for part in ast.walk(parsed(text)) if isinstance(part, ast.Call))
     return any(_name(call.func) in AGGREGATES for call in calls)
 
 
-def _parse(text: str) -> ast.expr:
+def parsed(text: str) -> ast.expr:
+    """Return the syntax tree of a formula, of which nothing is known yet.
+
+    Raises:
+        InvalidInput: it is no formula, or longer than 10,000 characters.
+    """
     if len(text) > _LONGEST:
         raise InvalidInput(f"a formula may have {_LONGEST} characters; this one has {len(text)}")
     try:
@@ -190,7 +196,7 @@ def _build(node: ast.expr, text: str) -> Any:
             args=[part],
             keywords=[ast.keyword(arg="by", value=order)],
         ):
-            taken, key = _as_expression(_build(part, text)), _column(order, text)
+            taken, key = _as_expression(_build(part, text)), named_column(order, text)
             return taken.first(order_by=key) if name == "first" else taken.last(order_by=key)
         case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in FUNCTIONS:
             given = [_build(part, text) for part in args]
@@ -205,8 +211,12 @@ def _build(node: ast.expr, text: str) -> Any:
     )
 
 
-def _column(node: ast.expr, text: str) -> str:
-    """Return the name of the column that a node is."""
+def named_column(node: ast.expr, text: str) -> str:
+    """Return the name of the column that a node of a formula is.
+
+    Raises:
+        InvalidInput: it is something else.
+    """
     match node:
         case ast.Name(id=name):
             return name

@@ -1,8 +1,8 @@
 """Recipes: cleaning, transforming and aggregating tables as data, on any table engine.
 
-`recipe` holds the list of steps; the steps lie one family a file: `clean`, `fuzzy`, `invalid`,
-`impute`, `outliers`, `normalise`, `units`, `scale`, `encode`, `target`, `dates`, `text`,
-`windows`, `join`, `aggregate`, `derive`.
+`recipe` holds the list of steps, `written` has it as YAML; the steps lie one family a file:
+`clean`, `fuzzy`, `invalid`, `impute`, `outliers`, `normalise`, `units`, `scale`, `encode`,
+`target`, `dates`, `text`, `windows`, `join`, `aggregate`, `derive`.
 """
 
 from lepton_ai.data.recipes.aggregate import Aggregate, Calendar
@@ -24,6 +24,7 @@ from lepton_ai.data.recipes.target import TargetEncode
 from lepton_ai.data.recipes.text import Embed, Tfidf
 from lepton_ai.data.recipes.units import Units
 from lepton_ai.data.recipes.windows import Lag, Rolling, RollingTime
+from lepton_ai.data.recipes.written import read_recipe, write_recipe
 
 __all__ = [
     "Aggregate",
@@ -62,6 +63,8 @@ __all__ = [
     "Units",
     "open_recipe",
     "propose_recipe",
+    "read_recipe",
     "run_recipe",
     "save_recipe",
+    "write_recipe",
 ]

@@ -1,13 +1,16 @@
 """Aggregation: many rows become one, by group and by calendar."""
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import narwhals as nw
 
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.expression import AGGREGATES, aggregates, columns_in, expression
-from lepton_ai.data.recipes.engines import without_nan
+from lepton_ai.data.recipes.engines import on_spark, without_nan
+from lepton_ai.data.recipes.figures import taken_apart
+from lepton_ai.data.recipes.rolled import Over, Window, rolled
 from lepton_ai.data.recipes.step import Frame, Step, present
 
 __all__ = ["Aggregate", "Calendar"]
@@ -41,7 +44,10 @@ class Aggregate(Step, frozen=True, kw_only=True, tag="aggregate"):
         twice = sorted(set(self.by) & self.values.keys())
         if twice or not self.values:
             raise InvalidInput(f"Aggregate needs values whose names are not those of by: {twice}")
-        wanted = [expression(text).alias(name) for name, text in self.values.items()]
+        values = self.values
+        if on_spark(frame):
+            frame, values = _ordered(frame, self.by, values)
+        wanted = [expression(text).alias(name) for name, text in values.items()]
         if not self.by:
             return without_nan(frame.select(*wanted), list(self.values))
         return without_nan(frame.group_by(*self.by).agg(*wanted), list(self.values))
@@ -58,6 +64,28 @@ class Aggregate(Step, frozen=True, kw_only=True, tag="aggregate"):
         """Return a sentence on the step."""
         values = ", ".join(f"{name} = {text}" for name, text in self.values.items())
         return f"by {', '.join(self.by) or 'all rows'}: {values}"
+
+
+def _ordered(
+    frame: Frame, by: Sequence[str], values: Mapping[str, str]
+) -> tuple[Frame, dict[str, str]]:
+    """Return the frame with each group's first and last as columns, and formulas of them.
+
+    Spark has no first and last of a group in an order, but of a window.
+    """
+    changed: dict[str, str] = {}
+    for number, (name, text) in enumerate(values.items()):
+        figures, rest = taken_apart(text, f"_lepton_figure{number}_")
+        for place, one in figures.items():
+            call = one.call()
+            if one.order is not None:
+                frame = frame.with_columns(expression(one.formula).alias(place))
+                window = Window(by, [one.order])
+                frame = rolled(frame, {f"{place}_found": Over(one.function, place)}, window)
+                call = f"max(col('{place}_found'))"
+            rest = rest.replace(f"col('{place}')", call)
+        changed[name] = rest
+    return frame, changed
 
 
 class Calendar(Step, frozen=True, kw_only=True, tag="calendar"):

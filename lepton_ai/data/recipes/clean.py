@@ -87,7 +87,10 @@ class DropMissing(Step, frozen=True, kw_only=True, tag="drop_missing"):
 
 
 class DropColumns(Step, frozen=True, kw_only=True, tag="drop_columns"):
-    """Leave columns out: named ones, and those that are emptier than a share or constant."""
+    """Leave columns out: named ones, and those that are emptier than a share or constant.
+
+    Of no row nothing is learned, and of one row not what is constant.
+    """
 
     learns: ClassVar[bool] = True
     columns: tuple[str, ...] = ()
@@ -115,9 +118,10 @@ class DropColumns(Step, frozen=True, kw_only=True, tag="drop_columns"):
             name = word.removeprefix("known ")
             if name == word or name in gone or name in hidden():
                 continue
-            share = 1 - known / max(found["rows"], 1)
+            share = 1 - known / max(found["rows"], 1) if found["rows"] else 0.0
             empty = self.missing_above is not None and share > self.missing_above
-            same = self.constant and found[f"least {name}"] == found[f"most {name}"]
+            few = found["rows"] < 2
+            same = self.constant and not few and found[f"least {name}"] == found[f"most {name}"]
             if empty or same:
                 gone.append(name)
         return msgspec.structs.replace(self, dropped=tuple(gone))
@@ -125,7 +129,10 @@ class DropColumns(Step, frozen=True, kw_only=True, tag="drop_columns"):
     def apply(self, frame: Frame) -> Frame:
         """Return the frame without them."""
         names = frame.collect_schema().names()
-        return frame.drop([name for name in self.dropped if name in names])
+        gone = [name for name in self.dropped if name in names]
+        if len(gone) == len(names):
+            raise InvalidInput(f"DropColumns would leave no column of {names}")
+        return frame.drop(gone) if gone else frame
 
     def explain(self) -> str:
         """Return a sentence on the step."""

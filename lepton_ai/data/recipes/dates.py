@@ -9,6 +9,7 @@ from typing import Any, Literal
 import narwhals as nw
 
 from lepton_ai.core.errors import InvalidInput
+from lepton_ai.data.recipes.engines import like
 from lepton_ai.data.recipes.step import Frame, Step, present, textual, with_columns
 
 __all__ = ["DateParts", "ParseDates"]
@@ -23,6 +24,7 @@ _CODES = {
     "%S": ("[0-5][0-9]", 2),
 }
 _SHORT = {"%-d": "%d", "%-m": "%m", "%-H": "%H"}
+_UTC = ("UTC", "Etc/UTC")
 _TIMES = ("%H", "%M", "%S")
 
 
@@ -35,7 +37,8 @@ class ParseDates(Step, frozen=True, kw_only=True, tag="parse_dates"):
         formats: of %Y %m %d %H %M %S; with %-d, %-m and %-H a leading zero may lack. Where one
             form has hours, the result is times, else dates.
         zone: the time zone in which times are written, such as ``Europe/Kyiv``; they become
-            UTC (on Polars and what is computed by it).
+            UTC. DuckDB and Spark show such times in the zone of their connection, which has to
+            be UTC then; computed in memory.
     """
 
     columns: tuple[str, ...]
@@ -45,11 +48,6 @@ class ParseDates(Step, frozen=True, kw_only=True, tag="parse_dates"):
     def apply(self, frame: Frame) -> Frame:
         """Return the frame with dates or times."""
         names = textual(frame, self.columns, "ParseDates")
-        if self.zone is not None and not frame.implementation.is_polars():
-            raise InvalidInput(
-                f"ParseDates(zone=...) does not work on {frame.implementation}, which keeps the "
-                "zone in its connection; use a Polars, pandas or Arrow frame, or a Table"
-            )
         times = any(code in form for form in self.formats for code in (*_TIMES, "%-H"))
         columns = []
         for name in names:
@@ -125,14 +123,19 @@ def _in_utc(frame: Frame, names: list[str], zone: str) -> Frame:
         raise InvalidInput(
             f"{zone!r} is no time zone; write one such as Europe/Kyiv or UTC"
         ) from error
-    native: Any = frame.to_native()
-    done: Frame = nw.from_native(
-        native.with_columns(
-            pl.col(names)
-            .dt.replace_time_zone(zone, ambiguous="null", non_existent="null")
-            .dt.convert_time_zone("UTC")
+    written = pl.col(names).dt.replace_time_zone(zone, ambiguous="null", non_existent="null")
+    moments = written.dt.convert_time_zone("UTC")
+    if frame.implementation.is_polars():
+        native: Any = frame.to_native()
+        done: Frame = nw.from_native(native.with_columns(moments))
+        return done
+    done = like(frame, frame.collect("polars").to_native().with_columns(moments))
+    shown: Any = done.collect_schema()[names[0]]
+    if shown.time_zone not in _UTC:
+        raise InvalidInput(
+            f"ParseDates(zone=...) gives times in UTC, and this {frame.implementation} shows them "
+            f"in {shown.time_zone}; set its TimeZone (DuckDB) or spark.sql.session.timeZone to UTC"
         )
-    )
     return done
 
 

@@ -1,6 +1,7 @@
 """Engines: frames of Polars, pandas, Arrow, DuckDB and Spark come in as one kind, and go back.
 
-Not a number (NaN) is a gap from here on: engines order it, count it and average it differently.
+Not a number (NaN) and the infinities are gaps from here on: engines order them, count them and
+average them differently. Categories of Polars and pandas are text, as other engines have them.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,7 +12,7 @@ import narwhals as nw
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.recipes.step import Frame
 
-__all__ = ["like", "opened", "quoted", "settled", "without_nan"]
+__all__ = ["like", "on_spark", "opened", "quoted", "settled", "without_nan"]
 
 
 def opened(data: Any) -> tuple[Frame, Callable[[Frame], Any], bool]:
@@ -27,7 +28,7 @@ def opened(data: Any) -> tuple[Frame, Callable[[Frame], Any], bool]:
 
     if isinstance(data, Table):
         return (
-            without_nan(nw.from_native(data.scan())),
+            _plain(nw.from_native(data.scan())),
             lambda frame: frame.to_native().collect(),
             False,
         )
@@ -43,24 +44,34 @@ def opened(data: Any) -> tuple[Frame, Callable[[Frame], Any], bool]:
             f"{type(data).__name__}"
         ) from error
     if isinstance(frame, nw.LazyFrame):
-        return without_nan(frame), nw.to_native, False
+        return _plain(frame), nw.to_native, False
     kind = frame.implementation
     if kind.is_polars():
-        return without_nan(frame.lazy()), lambda r: r.collect("polars").to_native(), True
+        return _plain(frame.lazy()), lambda r: r.collect("polars").to_native(), True
 
     def back(result: Frame) -> Any:
         whole = result.collect("polars")
         return whole.to_pandas() if kind.is_pandas() else whole.to_arrow()
 
     # Other frames of memory are computed by Polars: it has every step, they do not.
-    return without_nan(nw.from_native(frame.to_polars().lazy())), back, True
+    return _plain(nw.from_native(frame.to_polars().lazy())), back, True
 
 
 def without_nan(frame: Frame, names: Sequence[str] | None = None) -> Frame:
-    """Return the frame with gaps where numbers are not any."""
+    """Return the frame with gaps where numbers are not finite."""
     schema = frame.collect_schema()
     chosen = [name for name in names or schema.names() if schema[name].is_float()]
-    return frame.with_columns(nw.col(name).fill_nan(None) for name in chosen) if chosen else frame
+    finite = (nw.when(nw.col(name).is_finite()).then(nw.col(name)).alias(name) for name in chosen)
+    return frame.with_columns(*finite) if chosen else frame
+
+
+def _plain(frame: Frame) -> Frame:
+    """Return the frame with the kinds of values that every engine has."""
+    schema = frame.collect_schema()
+    coded = [n for n in schema.names() if schema[n] in (nw.Categorical, nw.Enum)]
+    if coded:
+        frame = frame.with_columns(nw.col(name).cast(nw.String) for name in coded)
+    return without_nan(frame)
 
 
 def settled(frame: Frame) -> tuple[Frame, int | None]:
@@ -80,14 +91,28 @@ def like(frame: Frame, rows: Any) -> Frame:
     elif kind.is_duckdb():
         arrow = rows.to_arrow()  # noqa: F841  the query finds it by its name
         native = native.query("_other", "select * from arrow")
-    elif kind.is_pyspark():
-        native = native.sparkSession.createDataFrame(rows.to_arrow())
+    elif on_spark(frame):
+        native = native.sparkSession.createDataFrame(_signed(rows).to_arrow())
     else:
         raise InvalidInput(f"this step does not work on {kind}; use Polars or DuckDB")
     done: Frame = nw.from_native(native)
     return done
 
 
-def quoted(name: str) -> str:
+def _signed(rows: Any) -> Any:
+    """Return a Polars frame without unsigned numbers, which Spark has not."""
+    import polars as pl
+
+    small = pl.col(pl.UInt8, pl.UInt16, pl.UInt32).cast(pl.Int64)
+    return rows.with_columns(small, pl.col(pl.UInt64).cast(pl.Decimal(20, 0)))
+
+
+def on_spark(frame: Frame) -> bool:
+    """Tell whether Spark computes a frame."""
+    return frame.implementation.is_pyspark() or frame.implementation.is_pyspark_connect()
+
+
+def quoted(name: str, *, spark: bool = False) -> str:
     """Return a column's name as SQL has it."""
-    return '"' + name.replace('"', '""') + '"'
+    mark = "`" if spark else '"'
+    return mark + name.replace(mark, mark * 2) + mark

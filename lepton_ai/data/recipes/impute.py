@@ -1,5 +1,6 @@
 """Imputation: gaps are filled."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, Self
 
@@ -147,9 +148,10 @@ class Impute(Step, frozen=True, kw_only=True, tag="impute"):
         if value is None:
             return column
         _check(name, kind, value)
-        if kind.is_integer() and isinstance(value, float) and value % 1:
+        if kind.is_integer() and not isinstance(value, bool) and not _holds(kind, value):
             column = column.cast(nw.Float64)
-        elif kind.is_numeric() and not isinstance(value, bool):
+            return nw.coalesce(column, nw.lit(float(value)))
+        if kind.is_numeric() and not isinstance(value, bool):
             return nw.coalesce(column, nw.lit(value, dtype=kind))
         return nw.coalesce(column, nw.lit(value))
 
@@ -190,6 +192,13 @@ def _check(name: str, kind: Any, value: Any) -> None:
             f"column {name!r} is {kind}; its gaps cannot be filled with {value!r}, which is "
             f"{'text' if text else 'no text'}"
         )
+
+
+def _holds(kind: Any, value: float) -> bool:
+    """Tell whether a type of whole numbers, such as Int8, has a number."""
+    bits = int(re.sub("[^0-9]", "", str(kind)))
+    low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1)) if kind.is_signed_integer() else (0, 2**bits)
+    return value % 1 == 0 and low <= value < high
 
 
 def _mode(frame: Frame, name: str) -> Any:

@@ -1,16 +1,19 @@
 """Validity: types, and values that cannot be."""
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
+import msgspec
 import narwhals as nw
 
 from lepton_ai.core.errors import InvalidInput
+from lepton_ai.data.recipes.join import reference
 from lepton_ai.data.recipes.step import Frame, Step, present, textual, with_columns
 
 __all__ = ["Convert", "Invalid"]
 
 
 _NUMBER = r"^\s*[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,2})?\s*$"
+_MOST = 100_000  # values of a reference
 _TRUE, _FALSE = ("true", "yes", "y", "1", "t"), ("false", "no", "n", "0", "f")
 
 
@@ -80,7 +83,10 @@ class Invalid(Step, frozen=True, kw_only=True, tag="invalid"):
         column: where.
         low: the least that can be; so is ``high`` the most.
         pattern: a regular expression that the whole text must match.
-        values: the only values there are.
+        values: the only values there are; learned where ``table`` names a reference.
+        table: a dataset that lists the only values there are, such as ``icd10`` or ``wards:2``.
+        key: the column of it that does; of the same name unless given.
+        pinned: the version of it that was found, learned.
         action: ``null`` empties the value, ``drop`` removes the row.
     """
 
@@ -89,7 +95,22 @@ class Invalid(Step, frozen=True, kw_only=True, tag="invalid"):
     high: float | None = None
     pattern: str | None = None
     values: tuple[Any, ...] = ()
+    table: str = ""
+    key: str = ""
+    pinned: str = ""
     action: Literal["null", "drop"] = "null"
+
+    @property
+    def learns(self) -> bool:  # type: ignore[override]
+        """Whether a reference is looked up."""
+        return bool(self.table)
+
+    def fit(self, frame: Frame) -> Self:
+        """Look the reference up."""
+        if not self.table:
+            return self
+        ref, values = reference(self.table, self.key or self.column, _MOST)
+        return msgspec.structs.replace(self, values=values, pinned=ref)
 
     @property
     def rows(self) -> bool:  # type: ignore[override]
@@ -113,7 +134,7 @@ class Invalid(Step, frozen=True, kw_only=True, tag="invalid"):
         if not wrong:
             raise InvalidInput(
                 f"Invalid(column={self.column!r}) says nothing that would be wrong; give low, "
-                "high, pattern or values"
+                "high, pattern, values or table"
             )
         bad = nw.any_horizontal(*wrong, ignore_nulls=True)
         if self.action == "drop":
@@ -136,6 +157,12 @@ class Invalid(Step, frozen=True, kw_only=True, tag="invalid"):
             return [int(value) for value in values if value == int(value)]
         return values
 
+    def _listed(self) -> str | None:
+        """Say what the values there are."""
+        if self.table:
+            return f"{self.key or self.column} of {self.pinned or self.table}"
+        return ", ".join(map(str, self.values)) or None
+
     def reads(self) -> set[str]:
         """Return the column that the step looks at."""
         return {self.column}
@@ -150,7 +177,7 @@ class Invalid(Step, frozen=True, kw_only=True, tag="invalid"):
             f"{word} {value}"
             for word, value in (
                 ("below", self.low), ("above", self.high), ("not like", self.pattern),
-                ("none of", self.values or None),
+                ("not in", self._listed()),
             )
             if value is not None
         ]  # fmt: skip

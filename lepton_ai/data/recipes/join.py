@@ -9,11 +9,11 @@ import msgspec
 import narwhals as nw
 
 from lepton_ai.core.errors import InvalidInput
-from lepton_ai.data.recipes.engines import like, quoted, without_nan
+from lepton_ai.data.recipes.engines import like, on_spark, quoted, without_nan
 from lepton_ai.data.recipes.spans import seconds
 from lepton_ai.data.recipes.step import Frame, Step, present, statistics
 
-__all__ = ["AsOf", "Join", "Looked", "joining_in"]
+__all__ = ["AsOf", "Join", "Looked", "joining_in", "reference"]
 
 _WORKSPACE: ContextVar[Any] = ContextVar("workspace", default=None)
 _MOST = 8 << 20  # bytes of another dataset that a model may carry with it
@@ -68,10 +68,14 @@ class Looked(Step, frozen=True, kw_only=True):
         else:
             lazy = _opened(self.pinned or self.table).scan(names)
         named = {name: self.prefix + name for name in self.columns if self.prefix}
-        right = without_nan(nw.from_native(lazy.select(names).rename(named)))
+        right = without_nan(nw.from_native(self.settled(lazy.select(names).rename(named))))
         if frame.implementation.is_polars():
             return right
         return like(frame, right.collect("polars").to_native())
+
+    def settled(self, rows: Any) -> Any:
+        """Return the rows of the other dataset as the join needs them; a lazy frame of Polars."""
+        return rows
 
     def carried(self) -> Self:
         """Return the step with the rows of the other dataset in it, as a model needs it."""
@@ -145,7 +149,8 @@ class Join(Looked, frozen=True, kw_only=True, tag="join"):
 class AsOf(Looked, frozen=True, kw_only=True, tag="as_of"):
     """Add columns of another dataset's last row before, or at, a row's time.
 
-    Rows without a time stay, with nothing added.
+    Rows without a time stay, with nothing added. Of several rows of the other dataset at one
+    time, it is the one stored last.
 
     Attributes:
         on: a column of times, of the same name on both sides.
@@ -184,19 +189,32 @@ class AsOf(Looked, frozen=True, kw_only=True, tag="as_of"):
         )
         joined = self._joined(timed, added)
         if self.within:
-            near = (nw.col(self.on) - nw.col("_lepton_when")).dt.total_seconds() <= seconds(
-                self.within
-            )
+            when, now = nw.col("_lepton_when"), nw.col(self.on)
+            if joined.collect_schema()[self.on] == nw.Date:
+                when, now = when.cast(nw.Datetime("us")), now.cast(nw.Datetime("us"))
+            near = when.dt.offset_by(f"{seconds(self.within)}s") >= now
             joined = joined.with_columns(nw.when(near).then(nw.col(n)).alias(n) for n in added)
         joined = joined.select(*names, *added)
         schema: Any = joined.collect_schema()
         empty = rest.with_columns(nw.lit(None, dtype=schema[name]).alias(name) for name in added)
         return nw.concat([joined, empty.select(*names, *added)])
 
+    def settled(self, rows: Any) -> Any:
+        """Return one row of the other dataset for each time, numbered."""
+        import polars as pl
+
+        keys = [*self.keys()]
+        single = rows.drop_nulls(keys).unique(keys, keep="last", maintain_order=True)
+        return single.with_columns(pl.col(self.on).alias("_lepton_when")).with_row_index(
+            "_lepton_found"
+        )
+
     def _joined(self, frame: Frame, added: Sequence[str]) -> Frame:
-        right = self.other(frame).filter(~nw.col(self.on).is_null())
+        right = self.other(frame)
+        if on_spark(frame):
+            return self._by_filling(frame, right)
         if not frame.implementation.is_duckdb():
-            right = right.with_columns(nw.col(self.on).alias("_lepton_when")).sort(self.on)
+            right = right.drop("_lepton_found").sort(self.on)
             return frame.sort(self.on).join_asof(right, on=self.on, by=list(self.by) or None)
         # On the connection that the rows are on; names are quoted, the rest is ours.
         other: Any = right.to_native()
@@ -211,6 +229,24 @@ class AsOf(Looked, frozen=True, kw_only=True, tag="as_of"):
         )
         done: Frame = nw.from_native(native.query("_left", query))
         return done
+
+    def _by_filling(self, frame: Frame, right: Frame) -> Frame:
+        """Put the rows of both sides in order, and carry the number of the last one found on."""
+        names, keys = frame.collect_schema().names(), [*self.keys()]
+        late = frame.with_columns(
+            nw.lit(None, dtype=nw.Int64).alias("_lepton_found"), nw.lit(1).alias("_lepton_late")
+        )
+        schema = late.collect_schema()
+        gaps = (nw.lit(None, dtype=schema[n]).alias(n) for n in names if n not in keys)
+        early = right.select(*keys, "_lepton_found").with_columns(
+            *gaps, nw.lit(0).alias("_lepton_late")
+        )
+        every = [*names, "_lepton_found", "_lepton_late"]
+        both = nw.concat([late.select(*every), early.select(*every)])
+        order = [self.on, "_lepton_late"]
+        last = nw.col("_lepton_found").fill_null(strategy="forward").over(*self.by, order_by=order)
+        found = both.with_columns(last).filter(nw.col("_lepton_late") == 1)
+        return found.drop("_lepton_late").join(right.drop(keys), on="_lepton_found", how="left")
 
     def explain(self) -> str:
         """Return a sentence on the step and what it found."""
@@ -228,6 +264,23 @@ def joining_in(workspace: Any) -> Iterator[None]:
         yield
     finally:
         _WORKSPACE.reset(token)
+
+
+def reference(table: str, column: str, most: int) -> tuple[str, tuple[Any, ...]]:
+    """Return the version of a dataset that was found, and the values that a column of it lists.
+
+    Raises:
+        InvalidInput: there is no such column, or it lists none or more than so many values.
+    """
+    other = _opened(table)
+    if column not in other.columns:
+        raise InvalidInput(f"{other.ref} has no column {column!r}; it has {other.columns}")
+    values = other.to_polars([column])[column].drop_nulls().unique().sort().to_list()
+    if not 0 < len(values) <= most:
+        raise InvalidInput(
+            f"{column!r} of {other.ref} lists {len(values):,} values; a reference has 1 to {most:,}"
+        )
+    return other.ref, tuple(values)
 
 
 def _opened(ref: str) -> Any:

@@ -119,7 +119,12 @@ def _exponent(name: str, values: Any) -> float:
     known = values.drop_nulls().cast(float).to_numpy()
     if len(known) < 3 or known.min() == known.max():
         raise InvalidInput(f"Scale(method='power') needs 3 different values or more in {name!r}")
-    return float(yeojohnson_normmax(known))
+    try:
+        return float(yeojohnson_normmax(known))
+    except ValueError as error:
+        raise InvalidInput(
+            f"Scale(method='power') finds no exponent for {name!r}: {error}"
+        ) from error
 
 
 def _yeo_johnson(column: nw.Expr, power: float) -> nw.Expr:

@@ -1,5 +1,6 @@
 """Step: what every step of a recipe is, and how statistics are learned from any engine's frame."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -155,9 +156,14 @@ def statistics(frame: Frame, wanted: Mapping[str, nw.Expr]) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Return a number as JSON has it: engines answer with decimals and numbers of their own."""
+    """Return a number as JSON has it: engines answer with decimals and numbers of their own.
+
+    A figure too large for a number is none: some engines say infinite, others not a number.
+    """
     from decimal import Decimal
 
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
     return value

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from lepton_ai.core.errors import InvalidInput
+from lepton_ai.data.recipes.invalid import Invalid
 from lepton_ai.data.recipes.join import Looked, joining_in
 from lepton_ai.data.recipes.origins import SOURCE, origins
 from lepton_ai.data.recipes.recipe import Recipe
@@ -119,7 +120,8 @@ def _derived(
 
 
 def joined(place: Workspace, recipe: Recipe) -> list[tuple[str, str]]:
-    """Return the datasets that a recipe joins, as parents in the lineage."""
+    """Return the datasets that a recipe joins or refers to, as parents in the lineage."""
     steps: Iterable[object] = recipe.steps
-    refs = [step.pinned for step in steps if isinstance(step, Looked) and step.pinned]
-    return [(place.lineage.resolve(ref, ["dataset"]).id, "joined") for ref in dict.fromkeys(refs)]
+    looked = [step.pinned for step in steps if isinstance(step, Looked | Invalid)]
+    refs = dict.fromkeys(ref for ref in looked if ref)
+    return [(place.lineage.resolve(ref, ["dataset"]).id, "joined") for ref in refs]

@@ -1,18 +1,24 @@
 """Windows: what came before a row, by group and in order."""
 
-from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal
 
 import narwhals as nw
+from msgspec import field
 
 from lepton_ai.core.errors import InvalidInput
-from lepton_ai.data.recipes.engines import like, quoted
+from lepton_ai.data.expression import columns_in, expression
+from lepton_ai.data.recipes.engines import without_nan
+from lepton_ai.data.recipes.figures import taken_apart
+from lepton_ai.data.recipes.rolled import Over, Window, refuse_unknown, rolled
 from lepton_ai.data.recipes.spans import seconds
 from lepton_ai.data.recipes.step import Frame, Step, numeric, present, with_columns
 
 __all__ = ["Lag", "Rolling", "RollingTime"]
 
-_WIDEST = 64  # rows of a window whose least or most is sought
+_MADE = "_lepton_figure"  # in front of columns that are gone again after the step
+
+What = Literal["mean", "sum", "std", "var", "min", "max", "median", "count", "first", "last"]
 
 
 class Lag(Step, frozen=True, kw_only=True, tag="lag"):
@@ -59,148 +65,148 @@ class Lag(Step, frozen=True, kw_only=True, tag="lag"):
 class Rolling(Step, frozen=True, kw_only=True, tag="rolling"):
     """Add figures over a row and those before it as ``<column>_<what><window>``.
 
+    Rows that are equal in their order are in none that could be relied on.
+
     Attributes:
-        window: how many rows; the first rows of a group see what there is. For ``min`` and
-            ``max`` at most 64.
+        columns: of numbers.
+        order: the columns that say what is earlier.
+        window: how many rows; the first rows of a group see what there is.
+        by: only rows that are equal in these see each other.
+        what: figures of each column.
+        values: formulas for columns of their own, such as ``max(x) - min(x)``, ``quantile(x,
+            0.9)``, ``sum(a) / sum(b)`` or ``x - first(x)``; a column outside of a figure is the
+            row's own.
     """
 
     alone: ClassVar[bool] = False
-    columns: tuple[str, ...]
+    columns: tuple[str, ...] = ()
     order: tuple[str, ...]
     window: int
     by: tuple[str, ...] = ()
-    what: tuple[Literal["mean", "sum", "std", "var", "min", "max"], ...] = ("mean",)
+    what: tuple[What, ...] = ("mean",)
+    values: dict[str, str] = field(default_factory=dict)
 
     def apply(self, frame: Frame) -> Frame:
         """Return the frame with the windows."""
-        numeric(frame, self.columns, "Rolling")
         present(frame, [*self.order, *self.by], "Rolling")
         if self.window < 2:
             raise InvalidInput(f"a window has at least 2 rows; got {self.window}")
-        if self.window > _WIDEST and {"min", "max"} & set(self.what):
-            raise InvalidInput(f"min and max look at {_WIDEST} rows at most; got {self.window}")
-        columns = [
-            self._rolled(name, what).alias(f"{name}_{what}{self.window}")
-            for name in self.columns
-            for what in self.what
-        ]
-        return with_columns(frame, *columns)
-
-    def _rolled(self, name: str, what: str) -> nw.Expr:
-        column, order = nw.col(name).cast(nw.Float64), list(self.order)
-        if what in ("min", "max"):
-            # No engine-neutral window has them: the rows before stand side by side.
-            beside = [column.shift(n).over(*self.by, order_by=order) for n in range(1, self.window)]
-            most = nw.max_horizontal if what == "max" else nw.min_horizontal
-            return most(column, *beside)
-        rolled: nw.Expr = getattr(column, f"rolling_{what}")(
-            self.window, min_samples=2 if what in ("std", "var") else 1
-        )
-        return rolled.over(*self.by, order_by=order)
+        if not self.order:
+            raise InvalidInput("Rolling needs an order: order=('time',)")
+        titles = _titles(frame, self, str(self.window))
+        return _with_figures(frame, titles, self.values, Window(self.by, self.order, self.window))
 
     def reads(self) -> set[str]:
         """Return the columns that the step looks at."""
-        return {*self.columns, *self.order, *self.by}
+        return {*self.columns, *self.order, *self.by, *_read(self.values)}
 
     def explain(self) -> str:
         """Return a sentence on the step."""
-        what = ", ".join(self.what)
-        return f"{what} of {', '.join(self.columns)} over {self.window} rows{_by(self.by)}"
+        return f"{_said(self)} over {self.window} rows{_by(self.by)}"
 
 
 class RollingTime(Step, frozen=True, kw_only=True, tag="rolling_time"):
     """Add figures over the time before a row, both ends in, as ``<column>_<what>_<window>``.
 
-    Polars and DuckDB compute it themselves; other engines' rows are computed by Polars. Rows
-    without a time get none.
+    Rows without a time get none.
 
     Attributes:
+        columns: of numbers.
         time: a column of dates or times.
         window: such as ``30m``, ``2h``, ``7d``.
+        by: only rows that are equal in these see each other.
+        what: figures of each column.
+        values: formulas for columns of their own, as in `Rolling`.
     """
 
     alone: ClassVar[bool] = False
-    columns: tuple[str, ...]
+    columns: tuple[str, ...] = ()
     time: str
     window: str
     by: tuple[str, ...] = ()
-    what: tuple[Literal["mean", "sum", "min", "max", "std", "count"], ...] = ("mean",)
+    what: tuple[What, ...] = ("mean",)
+    values: dict[str, str] = field(default_factory=dict)
 
     def apply(self, frame: Frame) -> Frame:
         """Return the frame with the windows."""
-        numeric(frame, self.columns, "RollingTime")
         present(frame, [self.time, *self.by], "RollingTime")
         if not frame.collect_schema()[self.time].is_temporal():
             raise InvalidInput(f"RollingTime goes by dates or times; {self.time!r} holds none")
-        span = seconds(self.window)
-        if frame.implementation.is_duckdb():
-            return self._by_duckdb(frame, span)
-        if frame.implementation.is_polars():
-            done: Frame = nw.from_native(self._by_polars(frame.to_native(), span))
-            return done
-        whole = frame.collect("polars").to_native()
-        return like(frame, self._by_polars(whole.lazy(), span).collect())
-
-    def _title(self, name: str, what: str) -> str:
-        return f"{name}_{what}_{self.window}"
-
-    def _by_polars(self, frame: Any, span: int) -> Any:
-        import datetime as dt
-
-        import polars as pl
-
-        window = dt.timedelta(seconds=span)
-        time = pl.col(self.time).cast(pl.Datetime("us"))
-        known = pl.col(self.time).is_not_null()
-        added = []
-        for name in self.columns:
-            column = pl.col(name).cast(pl.Float64)
-            for what in self.what:
-                if what == "count":
-                    column_, method = column.is_not_null().cast(pl.Float64), "sum"
-                else:
-                    column_, method = column, what
-                options = {"min_samples": 2} if what == "std" else {"min_samples": 1}
-                rolled = getattr(column_, f"rolling_{method}_by")(
-                    time, window_size=window, closed="both", **options
-                )
-                if what == "count":
-                    rolled = rolled.cast(pl.Int64)
-                added.append(rolled.alias(self._title(name, what)))
-        titles = [self._title(name, what) for name in self.columns for what in self.what]
-        added = [one.over(list(self.by)) if self.by else one for one in added]
-        numbered = frame.with_row_index("_lepton_row")
-        timed = numbered.filter(known).with_columns(added).select("_lepton_row", *titles)
-        return numbered.join(timed, on="_lepton_row", how="left", maintain_order="left").drop(
-            "_lepton_row"
-        )
-
-    def _by_duckdb(self, frame: Frame, span: int) -> Frame:
-        native: Any = frame.to_native()
-        parts = [f"PARTITION BY {', '.join(map(quoted, self.by))}"] if self.by else []
-        time = f"CAST({quoted(self.time)} AS TIMESTAMP)"
-        parts.append(f"ORDER BY {time} RANGE BETWEEN INTERVAL {span} SECONDS PRECEDING")
-        window = f"({' '.join(parts)} AND CURRENT ROW)"
-        added = []
-        for name in self.columns:
-            column = f"CAST({quoted(name)} AS DOUBLE)"
-            for what in self.what:
-                function = {"mean": "avg", "std": "stddev_samp"}.get(what, what)
-                value = f"{function}({column}) OVER {window}"
-                known = f"CASE WHEN {quoted(self.time)} IS NOT NULL THEN {value} END"
-                added.append(f"{known} AS {quoted(self._title(name, what))}")
-        # Names are quoted, the rest is ours.
-        done: Frame = nw.from_native(native.project(f"*, {', '.join(added)}"))
-        return done
+        window = Window(self.by, (self.time,), span=seconds(self.window))
+        return _with_figures(frame, _titles(frame, self, f"_{self.window}"), self.values, window)
 
     def reads(self) -> set[str]:
         """Return the columns that the step looks at."""
-        return {*self.columns, self.time, *self.by}
+        return {*self.columns, self.time, *self.by, *_read(self.values)}
 
     def explain(self) -> str:
         """Return a sentence on the step."""
-        what = ", ".join(self.what)
-        return f"{what} of {', '.join(self.columns)} over {self.window}{_by(self.by)}"
+        return f"{_said(self)} over {self.window}{_by(self.by)}"
+
+
+def _titles(frame: Frame, step: Rolling | RollingTime, suffix: str) -> dict[str, Over]:
+    """Return the figures of columns by the names that they get."""
+    name = type(step).__name__
+    if not step.columns and not step.values:
+        raise InvalidInput(f"{name} needs columns, or values such as {{'top': 'max(x)'}}")
+    if step.columns:
+        numeric(frame, step.columns, name)
+    for text in step.values.values():
+        present(frame, sorted(_read({"": text})), f"{name}({text!r})")
+    titles = {
+        f"{column}_{what}{suffix}": Over(what, column)
+        for column in step.columns
+        for what in step.what
+    }
+    twice = sorted(titles.keys() & step.values.keys())
+    if twice:
+        raise InvalidInput(f"{name} would give two columns one name: {twice}")
+    return titles
+
+
+def _with_figures(
+    frame: Frame, titles: Mapping[str, Over], values: Mapping[str, str], window: Window
+) -> Frame:
+    """Return the frame with figures of columns, and with formulas over figures."""
+    wanted, sources, formulas = dict(titles), dict[str, str](), dict[str, str]()
+    for number, (name, text) in enumerate(values.items()):
+        figures, formulas[name] = taken_apart(text, f"{_MADE}{number}_")
+        refuse_unknown([one.function for one in figures.values()], text)
+        for place, one in figures.items():
+            if one.order is not None:
+                raise InvalidInput(f"{text!r}: a window has its order; write {one.function}(x)")
+            if one.formula:
+                sources[f"{place}_of"] = one.formula
+            # Of rows there is no column; any does.
+            wanted[place] = Over(
+                one.function, f"{place}_of" if one.formula else window.order[0], one.share
+            )
+    if sources:
+        of = (expression(formula).alias(name) for name, formula in sources.items())
+        frame = without_nan(with_columns(frame, *of), list(sources))
+    frame = rolled(frame, wanted, window)
+    frame = without_nan(frame, [name for name, one in wanted.items() if one.function != "rows"])
+    if formulas:
+        made = (expression(formula).alias(name) for name, formula in formulas.items())
+        frame = without_nan(with_columns(frame, *made), list(formulas))
+    gone = [name for name in (*sources, *wanted) if name.startswith(_MADE)]
+    return frame.drop(gone) if gone else frame
+
+
+def _read(values: Mapping[str, str]) -> set[str]:
+    """Return the columns that formulas over windows look at."""
+    names: set[str] = set()
+    for text in values.values():
+        figures, rest = taken_apart(text, _MADE)
+        names |= columns_in(rest) - figures.keys()
+        for one in figures.values():
+            names |= columns_in(one.formula) if one.formula else set()
+    return names
+
+
+def _said(step: Rolling | RollingTime) -> str:
+    figures = [f"{', '.join(step.what)} of {', '.join(step.columns)}"] if step.columns else []
+    return "; ".join([*figures, *(f"{name} = {text}" for name, text in step.values.items())])
 
 
 def _by(names: Sequence[str]) -> str:
