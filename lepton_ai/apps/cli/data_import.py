@@ -17,8 +17,7 @@ from lepton_ai.data.images.imageset import ImageSet
 from lepton_ai.data.images.load import holds_images
 from lepton_ai.data.images.read import read_images
 from lepton_ai.data.quality import quarantine
-from lepton_ai.data.read_table import read_table
-from lepton_ai.data.readers import suffixes
+from lepton_ai.data.read_table import TABLE_SUFFIXES, read_table
 from lepton_ai.data.table import Table
 
 __all__ = ["import_", "show"]
@@ -117,7 +116,7 @@ def _import(
     if documents or (where.is_dir() and not holds_images(where)):
         by_folder: Literal["folder"] | None = "folder" if label == "folder" else None
         return import_documents(where, name=name, label=by_folder)
-    if "pattern" in options or (where.is_file() and where.suffix.lower() in suffixes()):
+    if "pattern" in options or (where.is_file() and where.suffix.lower() in TABLE_SUFFIXES):
         return read_table(where, name=name, **options)
     source = None if label == "none" else label
     return read_images(where, name=name, label=source, group=group)
