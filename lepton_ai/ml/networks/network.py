@@ -9,8 +9,8 @@ The loop is plain torch, without skorch: skorch keeps checkpoints by ``torch.sav
 what is wanted here (the same bytes after a kill, held-out groups and times, weights averaged over
 steps, batches shared by processes) would replace each of its callbacks.
 
-Layering: `holdout`, `schedules`, `graph`, `checkpoint` and `augmentation` are leaves; `trainer`
-stands on them; this module on `trainer`; families on this module.
+Layering: `holdout`, `schedules`, `graph`, `blocks`, `checkpoint` and `augmentation` are leaves;
+`trainer` and `onnx` stand on them; this module on those; families on this module.
 """
 
 import hashlib
@@ -38,6 +38,7 @@ from lepton_ai.core.errors import InvalidInput
 from lepton_ai.ml.networks.checkpoint import Checkpoint
 from lepton_ai.ml.networks.graph import Graph, Kind
 from lepton_ai.ml.networks.holdout import hold_out
+from lepton_ai.ml.networks.onnx import export
 from lepton_ai.ml.networks.schedules import SCHEDULES
 from lepton_ai.ml.networks.trainer import Examples, Peers, Plan, Trainer
 
@@ -161,7 +162,7 @@ class Network(BaseEstimator):  # type: ignore[misc]
                 "sample_weight leaves no row to learn from: the weights of all training rows "
                 "are zero; give at least one row a positive weight"
             )
-        mean, scale = _moments(features[rows], shape, self._pooled_axes(shape))
+        mean, scale = self._moments(features[rows], shape)
         target_mean, target_scale = self._target_moments(targets[rows])
         device = torch.device(_device(self.device))
 
@@ -207,6 +208,15 @@ class Network(BaseEstimator):  # type: ignore[misc]
             answers: NDArray[np.float32] = torch.cat([self.graph_(part) for part in parts]).numpy()
         return answers
 
+    def to_onnx(self) -> bytes:
+        """Return the fitted graph as ONNX: ``X`` in, the answers out.
+
+        Raises:
+            NotExportable: an operator of the network has no ONNX form.
+        """
+        check_is_fitted(self, "graph_")
+        return export(self.graph_)
+
     def _plan(self, seed: int, device: torch.device) -> Plan:
         return Plan(
             epochs=self.epochs,
@@ -226,6 +236,12 @@ class Network(BaseEstimator):  # type: ignore[misc]
             metric_name=self._metric_name,
             augment=self._augmented,
         )
+
+    def _moments(
+        self, rows: NDArray[np.float32], shape: tuple[int, ...]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return mean and scale of each feature (features,)."""
+        return _moments(rows, shape, self._pooled_axes(shape))
 
     def _target_moments(
         self, targets: NDArray[np.float32]

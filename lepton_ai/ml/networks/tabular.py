@@ -1,51 +1,49 @@
 """Networks for rows of a table: a residual multilayer perceptron and a 1-D convolution."""
 
 from dataclasses import dataclass
+from math import prod
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from lepton_ai.core.errors import InvalidInput
+from lepton_ai.ml.networks.blocks import ConvolutionBlock, DenseBlock
 from lepton_ai.ml.networks.network import Network, NetworkClassifier, NetworkRegressor
 
 __all__ = [
     "PerceptronClassifier",
     "PerceptronRegressor",
+    "TableConvolutionClassifier",
+    "TableConvolutionRegressor",
 ]
 
-
-class _ResidualLayer(nn.Module):
-    """Norm, wider layer, ReLU, back, added to the input (Gorishniy et al., 2021)."""
-
-    def __init__(self, width: int, dropout: float) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(width)
-        self.widen = nn.Linear(width, 2 * width)
-        self.dropout = nn.Dropout(dropout)
-        self.narrow = nn.Linear(2 * width, width)
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Return hidden values of the same shape (rows, width)."""
-        hidden = self.dropout(functional.relu(self.widen(self.norm(inputs))))
-        narrowed: Tensor = self.narrow(hidden)
-        return inputs + narrowed
+# Places of the learned order that the columns of a table are brought into.
+_PLACES = 16
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class _Perceptron(Network):
+class _Tabular(Network):
     width: int = 64
     depth: int = 2
     dropout: float = 0.1
 
+    def _check(self) -> None:
+        super()._check()
+        if self.width < 1 or self.depth < 1 or not 0 <= self.dropout < 1:
+            raise InvalidInput(
+                "width and depth must be 1 or more and dropout from 0 to below 1; "
+                f"got {self.width}, {self.depth} and {self.dropout}"
+            )
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class _Perceptron(_Tabular):
     def _body(self, shape: tuple[int, ...], outputs: int) -> nn.Module:
-        _check_sizes(self.width, self.depth, self.dropout)
-        features = int(torch.Size(shape).numel())
-        layers = [_ResidualLayer(self.width, self.dropout) for _ in range(self.depth)]
         return nn.Sequential(
             nn.Flatten(),
-            nn.Linear(features, self.width),
-            *layers,
+            nn.Linear(prod(shape), self.width),
+            *[DenseBlock(self.width, self.dropout) for _ in range(self.depth)],
             nn.LayerNorm(self.width),
             nn.ReLU(),
             nn.Linear(self.width, outputs),
@@ -74,9 +72,59 @@ class PerceptronRegressor(_Perceptron, NetworkRegressor):
     """
 
 
-def _check_sizes(width: int, depth: int, dropout: float) -> None:
-    if width < 1 or depth < 1 or not 0 <= dropout < 1:
-        raise InvalidInput(
-            "width and depth must be 1 or more and dropout from 0 to below 1; "
-            f"got {width}, {depth} and {dropout}"
+class _OrderedConvolution(nn.Module):
+    """Brings the columns into a learned order, then convolves along it.
+
+    Columns of a table have no neighbours; a first dense layer gives them some.
+    """
+
+    def __init__(
+        self, features: int, outputs: int, *, width: int, depth: int, dropout: float
+    ) -> None:
+        super().__init__()
+        self.width = width
+        self.order = nn.Linear(features, width * _PLACES)
+        self.dropout = nn.Dropout(dropout)
+        self.layers = nn.Sequential(
+            *[ConvolutionBlock(1, width, width, 1, "batch") for _ in range(depth)]
         )
+        self.head = nn.Linear(2 * width, outputs)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return (rows, outputs) of rows (rows, \\*shape)."""
+        ordered = functional.relu(self.order(inputs.flatten(1))).view(-1, self.width, _PLACES)
+        hidden = self.layers(self.dropout(ordered))
+        answer: Tensor = self.head(torch.cat([hidden.mean(dim=2), hidden.amax(dim=2)], dim=1))
+        return answer
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class _TableConvolution(_Tabular):
+    width: int = 32
+
+    def _body(self, shape: tuple[int, ...], outputs: int) -> nn.Module:
+        return _OrderedConvolution(
+            prod(shape), outputs, width=self.width, depth=self.depth, dropout=self.dropout
+        )
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class TableConvolutionClassifier(_TableConvolution, NetworkClassifier):
+    """A 1-D convolution over the columns of a table that tells classes apart.
+
+    Args:
+        width: channels.
+        depth: number of residual blocks of two convolutions.
+        dropout: share of hidden values set to zero while learning.
+    """
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class TableConvolutionRegressor(_TableConvolution, NetworkRegressor):
+    """A 1-D convolution over the columns of a table that gives values.
+
+    Args:
+        width: channels.
+        depth: number of residual blocks of two convolutions.
+        dropout: share of hidden values set to zero while learning.
+    """
