@@ -3,15 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from msgspec import convert, to_builtins
+from msgspec import to_builtins
 
 from lepton_ai.ml.description import Description
-from lepton_ai.ml.evaluation.classification import Evaluation
+from lepton_ai.ml.evaluation.shown import between, written
+from lepton_ai.ml.evaluation.stored import stored
 from lepton_ai.ml.preparation import Preparation
 
 __all__ = ["render"]
-
-_FIGURES = ("accuracy", "balanced_accuracy", "precision", "recall", "f1", "auc", "log_loss")
 
 
 def render(
@@ -96,20 +95,18 @@ def _served(about: Description) -> str:
 
 
 def _evaluation(facts: Mapping[str, Any]) -> str:
-    found = convert(facts["evaluation"], Evaluation)
+    found = stored(facts["evaluation"])
     lines = [f"On {_code(found.data)}: {found.rows} rows"]
     lines[0] += f" of {found.groups} groups." if found.groups is not None else "."
-    if found.positive is not None:
-        lines[0] += f" Positive class: {_code(found.positive)}."
+    if found.about():
+        lines[0] += f" Measured: {_code(found.about())}."
     if found.seen:
         lines.append(f"**{found.seen} of these rows equal rows that were trained on.**")
     rows = ["| figure | value | interval |", "|---|---|---|"]
-    for name in _FIGURES:
-        value, interval = getattr(found, name), found.intervals.get(name)
-        between = f"{interval[0]:.3f} to {interval[1]:.3f}" if interval else ""
-        rows.append(
-            f"| {name.replace('_', ' ')} | {'-' if value is None else f'{value:.3f}'} | {between} |"
-        )
+    for field, name in found.names.items():
+        value, interval = found.figures[field], found.intervals.get(field)
+        if value is not None:
+            rows.append(f"| {name.title} | {written(value)} | {between(interval)} |")
     return "\n\n".join([*lines, "\n".join(rows)])
 
 

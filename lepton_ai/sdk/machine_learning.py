@@ -1,7 +1,7 @@
 """Train, evaluate, register, deploy: models from first fit to live endpoint."""
 
-from lepton_ai.ml.evaluation.classification import Evaluation
 from lepton_ai.ml.evaluation.evaluating import SeenInTraining, evaluate
+from lepton_ai.ml.evaluation.evaluation import Evaluation
 from lepton_ai.ml.model import Model
 from lepton_ai.ml.registry import get as get_model
 from lepton_ai.ml.registry import models, set_alias

@@ -18,8 +18,8 @@ from lepton_ai.data.images.read import read_images
 from lepton_ai.data.preprocess import preprocess_images
 from lepton_ai.data.read_table import read_table
 from lepton_ai.data.split import split_data
-from lepton_ai.ml.evaluation.classification import Evaluation
 from lepton_ai.ml.evaluation.evaluating import evaluate
+from lepton_ai.ml.evaluation.evaluation import Evaluation
 from lepton_ai.ml.training import train_classifier
 from lepton_ai.serving.client import Prediction
 from lepton_ai.serving.deployment import Deployment, deploy_model
@@ -135,9 +135,10 @@ def _title(output: Console, text: str) -> None:
 
 
 def _line(what: str, evaluation: Evaluation) -> str:
-    auc = f", AUC {evaluation.auc:.3f}" if evaluation.auc is not None else ""
+    area = evaluation.figures["auc"]
+    auc = f", AUC {area:.3f}" if area is not None else ""
     low, high = evaluation.intervals["accuracy"]
-    return f"{what}: accuracy {evaluation.accuracy:.3f} (95% interval {low:.3f} to {high:.3f}){auc}"
+    return f"{what}: accuracy {evaluation:.3f} (95% interval {low:.3f} to {high:.3f}){auc}"
 
 
 def _program() -> str:

@@ -22,8 +22,14 @@ __all__ = ["evaluate"]
 @click.option(
     "--plots",
     type=click.Path(file_okay=False, path_type=Path),
-    help="A folder to write the ROC curve and the confusion matrix to, as PNG.",
+    help="A folder to write each plot of the task to, as PNG.",
 )
+@click.option(
+    "--report",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="A file to write figures, tables and plots to, as one page of HTML.",
+)
+@click.option("--by", multiple=True, help="Tables: a column whose values are measured apart.")
 @as_json
 def evaluate(
     model: str,
@@ -31,6 +37,8 @@ def evaluate(
     target: str | None,
     positive: str | None,
     plots: Path | None,
+    report: Path | None,
+    by: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Measure MODEL on DATASET, or on what was held out when it was trained.
@@ -39,17 +47,18 @@ def evaluate(
     """
     chosen = get(model)
     data = open_dataset(dataset) if dataset else _held_out(chosen)
-    evaluation = measure(chosen, data, target, positive=positive)
-    if plots is not None:
-        plots.mkdir(parents=True, exist_ok=True)
-        evaluation.plot_roc(plots / "roc.png")
-        evaluation.plot_confusion(plots / "confusion.png")
+    evaluation = measure(chosen, data, target, positive=positive, slices=by)
+    drawn = [] if plots is None else evaluation.save_plots(plots)
+    if report is not None:
+        evaluation.report(report)
     if as_json:
         print_json(evaluation.to_dict())
         return
     print_table(evaluation)
-    if plots is not None:
-        click.echo(f"\nPlots: {plots / 'roc.png'}, {plots / 'confusion.png'}")
+    if drawn:
+        click.echo(f"\nPlots: {', '.join(map(str, drawn))}")
+    if report is not None:
+        click.echo(f"\nReport: {report}")
 
 
 def _held_out(model: Model) -> Any:

@@ -9,13 +9,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lepton_ai.ml.evaluation.classification import Evaluation as Evaluation
     from lepton_ai.ml.evaluation.classification import assess as assess
     from lepton_ai.ml.evaluation.evaluating import SeenInTraining as SeenInTraining
     from lepton_ai.ml.evaluation.evaluating import evaluate as evaluate
+    from lepton_ai.ml.evaluation.evaluation import Evaluation as Evaluation
 
 _NAMES = {
-    "Evaluation": "classification",
+    "Evaluation": "evaluation",
     "SeenInTraining": "evaluating",
     "assess": "classification",
     "evaluate": "evaluating",

@@ -1,30 +1,45 @@
-"""An evaluation: how well a model answered on rows whose labels are known."""
+"""The evaluation of a classification: labels and probabilities against the true classes."""
 
 import os
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from msgspec import to_builtins
+from msgspec import field
 from numpy.typing import NDArray
 
 from lepton_ai.core.errors import InvalidInput
-from lepton_ai.ml.evaluation.figures import Bin, ClassFigures, Curve, Figures
+from lepton_ai.ml.evaluation.calibration import calibration_curve
+from lepton_ai.ml.evaluation.decision import decision_curve
+from lepton_ai.ml.evaluation.evaluation import Evaluation, Plot
+from lepton_ai.ml.evaluation.figures import (
+    Bin,
+    CalibrationCurve,
+    ClassFigures,
+    Curve,
+    DecisionCurve,
+    Gain,
+    PrecisionRecall,
+)
 from lepton_ai.ml.evaluation.metrics import (
-    Measure,
-    bootstrap,
     confusion_matrix,
     precision_recall_f1,
     reliability,
-    roc_curve,
     winners,
 )
+from lepton_ai.ml.evaluation.probabilities import ProbabilityMeasure
+from lepton_ai.ml.evaluation.ranking import gain_curve, precision_recall_curve, roc_curve
+from lepton_ai.ml.evaluation.resampling import Interval, Resampling, intervals
+from lepton_ai.ml.evaluation.shown import Columns, Name, written
+from lepton_ai.ml.evaluation.slices import measure_slices
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-    from rich.console import Group
 
-__all__ = ["Evaluation", "assess"]
+__all__ = ["ClassificationEvaluation", "assess", "assess_classification"]
+
+Floats = NDArray[np.float64]
+Codes = NDArray[np.int64]
 
 # Of two classes, the one with such a name is the absence of what is looked for.
 _ABSENT = {
@@ -34,76 +49,62 @@ _ABSENT = {
 _MOST_POINTS = 400
 
 
-class Evaluation(Figures, frozen=True, kw_only=True, eq=False):
-    """The figures of one evaluation; as a number, it is the accuracy.
+class ClassificationEvaluation(
+    Evaluation, frozen=True, kw_only=True, eq=False, tag="classification"
+):
+    """The figures of a classifier; as a number, it is the accuracy.
 
-    It formats (``f"{evaluation:.2f}"``), converts (``float(evaluation)``) and compares as its
-    accuracy. Figures are shares from 0 to 1; ``log_loss`` is in nats.
+    Figures are shares from 0 to 1; ``log_loss`` is in nats, ``top_decile_lift`` a ratio to the
+    share of the class among all rows, ``brier`` up to 1 (of more than two classes up to 2).
 
     Attributes:
-        model: the model's reference, such as ``chest:3``.
-        data: what it was tried on.
-        rows: how many rows.
-        groups: how many groups (patients) they belong to, where groups are known.
         classes: the model's classes; the axes of ``confusion`` (true class, predicted class).
-        positive: of two classes, the one that precision, recall, F1 and AUC are about. For more
-            they are means over the classes (macro).
-        intervals: bootstrap interval (low, high) of each figure, at the level ``confidence``.
-        seen: how many rows the model was trained on, which makes the figures worthless.
-        node: id of the stored evaluation.
+        positive: of two classes, the one that precision, recall, specificity, F1, AUC and average
+            precision are about. For more they are means over the classes (macro).
+        threshold: the probability from which on a row was called positive; None: one half.
     """
 
-    def __float__(self) -> float:
-        return self.accuracy
+    task: ClassVar[str] = "classification"
+    chief: ClassVar[str] = "accuracy"
+    names: ClassVar[Mapping[str, Name]] = {
+        "accuracy": Name("accuracy"),
+        "balanced_accuracy": Name("balanced accuracy"),
+        "precision": Name("precision"),
+        "recall": Name("recall"),
+        "specificity": Name("specificity"),
+        "f1": Name("F1"),
+        "auc": Name("AUC"),
+        "average_precision": Name("average precision"),
+        "top_decile_lift": Name("top decile lift"),
+        "log_loss": Name("log loss", "lower"),
+        "brier": Name("Brier score", "lower"),
+        "calibration_error": Name("calibration error", "lower"),
+    }
+    sliced: ClassVar[Mapping[str, Name]] = {"selection_rate": Name("selection rate", "")}
 
-    def __format__(self, spec: str) -> str:
-        return format(self.accuracy, spec) if spec else str(self)
-
-    def __eq__(self, other: object) -> bool:
-        number = _number(other)
-        return NotImplemented if number is None else self.accuracy == number
-
-    def __hash__(self) -> int:
-        return hash(self.accuracy)
-
-    def __lt__(self, other: object) -> bool:
-        number = _number(other)
-        return NotImplemented if number is None else self.accuracy < number
-
-    def __le__(self, other: object) -> bool:
-        number = _number(other)
-        return NotImplemented if number is None else self.accuracy <= number
-
-    def __gt__(self, other: object) -> bool:
-        number = _number(other)
-        return NotImplemented if number is None else self.accuracy > number
-
-    def __ge__(self, other: object) -> bool:
-        number = _number(other)
-        return NotImplemented if number is None else self.accuracy >= number
-
-    def __repr__(self) -> str:
-        return f"Evaluation(model={self.model!r}, accuracy={self.accuracy:.4f}, rows={self.rows})"
-
-    def __str__(self) -> str:
-        from lepton_ai.ml.evaluation import rendering
-
-        return rendering.text(self)
-
-    def __rich__(self) -> "Group":
-        from lepton_ai.ml.evaluation import rendering
-
-        return rendering.terminal(self)
-
-    def _repr_html_(self) -> str:
-        from lepton_ai.ml.evaluation import rendering
-
-        return rendering.html(self)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return everything as plain values that JSON can hold."""
-        values: dict[str, Any] = to_builtins(self)
-        return values
+    classes: tuple[str, ...]
+    positive: str | None
+    threshold: float | None = None
+    accuracy: float
+    balanced_accuracy: float
+    precision: float
+    recall: float
+    specificity: float | None = None
+    f1: float
+    auc: float | None
+    average_precision: float | None = None
+    top_decile_lift: float | None = None
+    log_loss: float
+    brier: float | None = None
+    calibration_error: float
+    confusion: list[list[int]]
+    per_class: list[ClassFigures]
+    roc: list[Curve]
+    precision_recall: list[PrecisionRecall] = field(default_factory=list)
+    gain: list[Gain] = field(default_factory=list)
+    reliability: list[Bin]
+    calibration: list[CalibrationCurve] = field(default_factory=list)
+    decision: DecisionCurve | None = None
 
     def plot_roc(self, path: str | os.PathLike[str] | None = None) -> "Figure":
         """Draw the ROC curves; see :func:`lepton_ai.ml.evaluation.plots.roc`."""
@@ -117,90 +118,163 @@ class Evaluation(Figures, frozen=True, kw_only=True, eq=False):
 
         return plots.confusion(self, path)
 
+    def plots(self) -> dict[str, Plot]:
+        """Return what draws each plot, by its title; those of curves where both kinds occur."""
+        from lepton_ai.ml.evaluation import plots
 
-def assess(
+        drawn: dict[str, Plot] = {"confusion": lambda: plots.confusion(self)}
+        if self.roc:
+            drawn["roc"] = lambda: plots.roc(self)
+        if self.precision_recall:
+            drawn["precision recall"] = lambda: plots.precision_recall(self)
+            drawn["gain"] = lambda: plots.gain(self)
+        if self.calibration:
+            drawn["calibration"] = lambda: plots.calibration(self)
+        if self.decision is not None:
+            drawn["decision"] = lambda: plots.decision(self)
+        return drawn
+
+    def tables(self) -> list[Columns]:
+        """Return a line for each true class: its figures, then how often it got each label."""
+        head = ["class", "rows", "precision", "recall", "F1", "AUC"]
+        head += [f"as {label}" for label in self.classes]
+        lines = []
+        for item, counts in zip(self.per_class, self.confusion, strict=True):
+            figures = map(written, (item.precision, item.recall, item.f1, item.auc))
+            lines.append([item.label, str(item.support), *figures, *map(str, counts)])
+        return [Columns("Classes", head, lines, range(1, len(head)))]
+
+    def about(self) -> str:
+        """Return which class is looked for."""
+        if self.positive is None:
+            return ""
+        limit = "" if self.threshold is None else f" from {self.threshold:.3f} on"
+        return f"positive class {self.positive}{limit}"
+
+
+def assess_classification(
     truth: Sequence[str],
-    probabilities: NDArray[np.float64],
+    probabilities: Floats,
     classes: Sequence[str],
     *,
-    groups: Sequence[str] | None = None,
+    groups: Sequence[Any] | NDArray[Any] | None = None,
+    slices: Mapping[str, Sequence[Any] | NDArray[Any]] | None = None,
     positive: str | None = None,
+    threshold: float | None = None,
     resamples: int = 1000,
     confidence: float = 0.95,
     seed: int = 0,
-    model: str = "",
-    data: str = "",
-    seen: int = 0,
-) -> Evaluation:
-    """Measure answers against the truth.
+) -> ClassificationEvaluation:
+    """Measure a classifier's answers against the truth.
 
     Args:
         truth: the label of each row.
         probabilities: what the model answered (rows, classes).
         classes: the class of each column.
         groups: rows that belong together (a patient's images), resampled together.
+        slices: columns whose values part the rows; each part is measured too.
         positive: of two classes, the one to look for; by default the second in order, unless its
             name says that nothing was found ("normal", "no", "0", ...) and the first's doesn't.
+        threshold: of two classes, the probability from which on a row is called positive; else
+            the most probable class is given.
         resamples: bootstrap resamples behind the intervals.
         confidence: level of the intervals.
         seed: of the bootstrap.
-        model: goes into the result as it is, like ``data`` and ``seen``.
-        data: see ``model``.
-        seen: see ``model``.
 
     Raises:
-        InvalidInput: there is no row, or a label that is none of the classes.
+        InvalidInput: there is no row, a label that is none of the classes, or a number that is
+            no probability.
     """
+    true = _codes(truth, probabilities, classes)
+    resampling = Resampling.of(
+        len(true), groups=groups, resamples=resamples, confidence=confidence, seed=seed
+    )
+    place = _positive(classes, positive)
+    given = _given(probabilities, place, threshold)
+    measure = ProbabilityMeasure(true, probabilities, given, place)
+    figures = {name: float(value[0]) for name, value in measure(resampling.once()).items()}
+    draws = resampling.draws(measure)
+    once = np.ones(len(true))
+    confusion = confusion_matrix(true, given, len(classes), once)
+    bins = reliability(true, probabilities, once)
+    curves = [
+        (classes[code], true == code, probabilities[:, code])
+        for code in (range(len(classes)) if place is None else (place,))
+        if 0 < (true == code).sum() < len(true)
+    ]
+    names = ClassificationEvaluation.names
+    return ClassificationEvaluation(
+        accuracy=figures["accuracy"],
+        balanced_accuracy=figures["balanced_accuracy"],
+        precision=figures["precision"],
+        recall=figures["recall"],
+        specificity=_known(figures.get("specificity", np.nan)),
+        f1=figures["f1"],
+        auc=_known(figures["auc"]),
+        average_precision=_known(figures["average_precision"]),
+        top_decile_lift=_known(figures["top_decile_lift"]),
+        log_loss=figures["log_loss"],
+        brier=figures["brier"],
+        calibration_error=figures["calibration_error"],
+        rows=len(true),
+        groups=None if groups is None else resampling.count,
+        classes=tuple(classes),
+        positive=None if place is None else classes[place],
+        threshold=threshold,
+        confidence=confidence,
+        intervals=_exact(
+            {n: e for n, e in intervals(draws, confidence).items() if n in names},
+            _support(true, resampling.units, place),
+            confidence,
+        ),
+        confusion=confusion.astype(int).tolist(),
+        per_class=_per_class(classes, confusion, measure, resampling),
+        roc=[Curve(label, *_thinned(*roc_curve(of, score))) for label, of, score in curves],
+        precision_recall=[
+            PrecisionRecall(label, *_thinned(*precision_recall_curve(of, score)), float(of.mean()))
+            for label, of, score in curves
+        ],
+        gain=[Gain(label, *_thinned(*gain_curve(of, score))) for label, of, score in curves],
+        reliability=[Bin(int(n), float(c), float(a)) for n, c, a in bins if n],
+        calibration=[
+            calibration_curve(of, score, label, resampling) for label, of, score in curves
+        ],
+        decision=None
+        if place is None or not curves
+        else decision_curve(curves[0][1], curves[0][2], classes[place], resampling),
+        slices=measure_slices(
+            slices,
+            lambda rows: ProbabilityMeasure(true[rows], probabilities[rows], given[rows], place),
+            resampling,
+            names if place is None else {**names, **ClassificationEvaluation.sliced},
+            "accuracy",
+        ),
+    )
+
+
+assess = assess_classification  # the name by which it was known before there were other tasks
+
+
+def _codes(truth: Sequence[str], probabilities: Floats, classes: Sequence[str]) -> Codes:
     codes = {label: code for code, label in enumerate(classes)}
     unknown = sorted({str(label) for label in truth} - codes.keys())
     if unknown or not len(truth):
         problem = f"labels that the model does not know: {unknown}" if unknown else "no rows"
         raise InvalidInput(f"the test data has {problem}; the model's classes are {list(classes)}")
-    true = np.array([codes[str(label)] for label in truth], dtype=np.int64)
-    place = _positive(classes, positive)
-    measure = Measure(true, probabilities, place)
-    once = np.ones(len(true))
-    group = np.arange(len(true)) if groups is None else _codes(groups)
-    confusion = confusion_matrix(true, winners(probabilities), len(classes), once)
-    bins = reliability(true, probabilities, once)
-    curves = range(len(classes)) if place is None else (place,)
-    figures = measure(once)
-    return Evaluation(
-        accuracy=figures["accuracy"],
-        balanced_accuracy=figures["balanced_accuracy"],
-        precision=figures["precision"],
-        recall=figures["recall"],
-        f1=figures["f1"],
-        auc=_known(figures["auc"]),
-        log_loss=figures["log_loss"],
-        calibration_error=figures["calibration_error"],
-        model=model,
-        data=data,
-        rows=len(true),
-        groups=None if groups is None else int(group.max()) + 1,
-        classes=tuple(classes),
-        positive=None if place is None else classes[place],
-        confidence=confidence,
-        intervals=bootstrap(measure, group, resamples=resamples, confidence=confidence, seed=seed),
-        confusion=confusion.astype(int).tolist(),
-        per_class=[
-            ClassFigures(label, int(support), float(p), float(r), float(f), _known(area))
-            for label, support, p, r, f, area in zip(
-                classes,
-                confusion.sum(axis=1),
-                *precision_recall_f1(confusion),
-                measure.areas(),
-                strict=True,
-            )
-        ],
-        roc=[
-            _curve(classes[code], true == code, probabilities[:, code])
-            for code in curves
-            if 0 < (true == code).sum() < len(true)
-        ],
-        reliability=[Bin(int(n), float(c), float(a)) for n, c, a in bins if n],
-        seen=seen,
-    )
+    if probabilities.shape != (len(truth), len(classes)) or not np.isfinite(probabilities).all():
+        raise InvalidInput(
+            f"expected finite probabilities ({len(truth)} rows, {len(classes)} classes); got "
+            f"{probabilities.shape}, {np.count_nonzero(~np.isfinite(probabilities))} not finite"
+        )
+    return np.array([codes[str(label)] for label in truth], dtype=np.int64)
+
+
+def _given(probabilities: Floats, place: int | None, threshold: float | None) -> Codes:
+    if threshold is None:
+        return winners(probabilities)
+    if place is None:
+        raise InvalidInput("threshold= parts two classes; leave it out where there are more")
+    return np.where(probabilities[:, place] >= threshold, place, 1 - place)
 
 
 def _positive(classes: Sequence[str], wanted: str | None) -> int | None:
@@ -216,20 +290,53 @@ def _positive(classes: Sequence[str], wanted: str | None) -> int | None:
     return 0 if second and not first else 1
 
 
-def _curve(label: str, positive: NDArray[np.bool_], score: NDArray[np.float64]) -> Curve:
-    alarms, hits = roc_curve(positive, score)
-    kept = np.unique(np.linspace(0, len(hits) - 1, min(len(hits), _MOST_POINTS)).astype(int))
-    return Curve(label, alarms[kept].tolist(), hits[kept].tolist())
+def _support(truth: Codes, units: Codes, positive: int | None) -> dict[str, int]:
+    """How many groups each share rests on; where both classes count, the fewer."""
+    by_class = {int(code): len(np.unique(units[truth == code])) for code in np.unique(truth)}
+    fewest = min(by_class.values())
+    asked = fewest if positive is None else by_class.get(positive, 0)
+    other = 0 if positive is None else by_class.get(1 - positive, 0)
+    return {
+        "accuracy": int(units.max()) + 1,
+        "balanced_accuracy": fewest,
+        "auc": fewest,
+        "average_precision": fewest,
+        "specificity": other,
+        **dict.fromkeys(("precision", "recall", "f1"), asked),
+    }
 
 
-def _codes(groups: Sequence[str]) -> NDArray[np.int64]:
-    return np.unique(np.asarray(groups, dtype=str), return_inverse=True)[1].astype(np.int64)
+def _exact(
+    found: Mapping[str, Interval], support: Mapping[str, int], confidence: float
+) -> dict[str, Interval]:
+    """Where nothing was wrong, no resample differs: the lower end is then that of the exact
+    interval for no failure in so many groups (Clopper and Pearson, 1934)."""
+    tail = (1 - confidence) / 2
+    return {
+        name: (tail ** (1 / support[name]), 1.0) if ends == (1, 1) and support.get(name) else ends
+        for name, ends in found.items()
+    }
 
 
-def _number(value: object) -> float | None:
-    if isinstance(value, Evaluation):
-        return value.accuracy
-    return float(value) if isinstance(value, int | float | np.number) else None
+def _per_class(
+    classes: Sequence[str],
+    confusion: Floats,
+    measure: ProbabilityMeasure,
+    resampling: Resampling,
+) -> list[ClassFigures]:
+    areas = [float(rank(resampling.once())["auc"][0]) for rank in measure.rankings]
+    # With two classes, swapping them swaps both the order of the scores and the roles.
+    areas = areas if len(areas) == len(classes) else areas * 2
+    parts = zip(classes, confusion.sum(axis=1), *precision_recall_f1(confusion), areas, strict=True)
+    return [
+        ClassFigures(label, int(support), float(p), float(r), float(f), _known(area))
+        for label, support, p, r, f, area in parts
+    ]
+
+
+def _thinned(across: Floats, up: Floats) -> tuple[list[float], list[float]]:
+    kept = np.unique(np.linspace(0, len(up) - 1, min(len(up), _MOST_POINTS)).astype(int))
+    return across[kept].tolist(), up[kept].tolist()
 
 
 def _known(value: float) -> float | None:

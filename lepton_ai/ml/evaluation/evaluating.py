@@ -2,28 +2,36 @@
 
 import hashlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
-from lepton_ai.core.errors import InvalidInput, NotFound
-from lepton_ai.data.columns import columns_of, texts
+from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.dataset import Dataset
-from lepton_ai.data.frames import frame_of
-from lepton_ai.data.images.imageset import ImageSet
-from lepton_ai.data.table import Table
-from lepton_ai.ml.evaluation.classification import Evaluation, assess
-from lepton_ai.ml.examples import ARRAY_TARGET, class_names
+from lepton_ai.ml.evaluation.classification import assess_classification
+from lepton_ai.ml.evaluation.evaluation import Evaluation
+from lepton_ai.ml.evaluation.tried import Tried, read, shown, trained_on
+from lepton_ai.ml.examples import class_names
 from lepton_ai.ml.model import Model
 
 __all__ = ["SeenInTraining", "evaluate"]
 
+Answers = NDArray[np.float64]
+
 
 class SeenInTraining(UserWarning):
     """The test data holds rows, or further rows of groups, that the model was trained on."""
+
+
+class _Asked(Struct, frozen=True, kw_only=True):
+    """What a caller asked of an evaluation; see `evaluate` for each word."""
+
+    positive: str | None
+    options: dict[str, Any]
 
 
 def evaluate(
@@ -32,31 +40,37 @@ def evaluate(
     target: Any = None,
     *,
     groups: str | None = None,
+    slices: Sequence[str] = (),
+    time: str | None = None,
     positive: str | None = None,
     resamples: int = 1000,
     confidence: float = 0.95,
     seed: int = 0,
 ) -> Evaluation:
-    """Measure a model and keep the result in the lineage.
+    """Measure a model on its task and keep the result in the lineage.
 
     Args:
         model: to measure, in the form that is served.
-        test: labelled data of the kind that the model was trained on. Images go through the
-            model's own preprocessing, as at an endpoint.
-        target: the column of the labels, unless that of the training; or the labels of rows of
-            numbers.
+        test: data of the kind that the model was trained on. Images go through the model's own
+            preprocessing, as at an endpoint.
+        target: the column of the truth, unless that of the training; or the truth of rows of
+            numbers. Clusters and anomalies can be measured without one.
         groups: the column that says which rows belong together, unless that of the training;
             intervals resample whole groups. Images are grouped by patient.
-        positive: of two classes, the one to look for; see `assess` for the default.
+        slices: columns whose values part the rows; each part is measured too, and how far apart
+            the parts lie. For images, what their headers say, such as ``modality``.
+        time: the column of the order of rows, which are then resampled in blocks that follow
+            each other.
+        positive: of two classes, the one to look for; see `assess_classification`.
         resamples: bootstrap resamples behind the intervals.
         confidence: level of the intervals.
         seed: of the bootstrap.
 
     Returns:
-        The evaluation, which as a number is the accuracy.
+        The evaluation of the model's task, which as a number is the chief figure.
 
     Raises:
-        InvalidInput: labels are missing or unknown to the model, or the data does not fit.
+        InvalidInput: the truth is missing or unknown to the model, or the data does not fit.
 
     Warns:
         SeenInTraining: the model was trained on some of the rows, or on others of their groups.
@@ -66,25 +80,24 @@ def evaluate(
             "confidence must lie between 0 and 1 and resamples be at least 1; got "
             f"{confidence} and {resamples}"
         )
-    labels, belongs, matrix = _read(model, test, target, groups)
-    seen, shared = _overlap(model, test, labels, matrix)
-    evaluation = assess(
-        labels.tolist(),
-        model.predictor.run(matrix),
-        model.classes,
-        groups=belongs,
+    tried = read(model, test, target, groups, slices, time)
+    asked = _Asked(
         positive=positive,
-        resamples=resamples,
-        confidence=confidence,
-        seed=seed,
-        model=model.ref,
-        data=_shown(test),
-        seen=seen,
+        options={
+            "groups": tried.groups,
+            "slices": tried.slices,
+            "resamples": resamples,
+            "confidence": confidence,
+            "seed": seed,
+        },
     )
+    measured = _TASKS[model.description.task](model, tried, asked)
+    seen, shared = trained_on(model, test, tried)
+    evaluation = msgspec.structs.replace(measured, model=model.ref, data=shown(test), seen=seen)
     if seen:
         warnings.warn(
-            f"{seen} of {len(labels)} test rows equal rows that {model.ref} was trained on, so the "
-            "figures flatter it; evaluate on the test side of split_data",
+            f"{seen} of {len(tried.matrix)} test rows equal rows that {model.ref} was trained on, "
+            "so the figures flatter it; evaluate on the test side of split_data",
             SeenInTraining,
             stacklevel=2,
         )
@@ -95,85 +108,34 @@ def evaluate(
             SeenInTraining,
             stacklevel=2,
         )
-    return _kept(model, test, evaluation, matrix)
+    return _kept(model, test, evaluation, tried.matrix)
 
 
-def _read(
-    model: Model, test: Any, target: Any, groups: str | None
-) -> tuple[NDArray[np.str_], list[str] | None, NDArray[np.float64]]:
-    """Return labels, groups where they are known, and features of test data."""
-    if isinstance(test, ImageSet):
-        if target is not None or groups is not None:
-            raise InvalidInput("an image set knows its labels and patients; leave out target=")
-        if test.labels is None:
-            raise InvalidInput(f"the images of {test.ref} have no labels to compare with")
-        known: list[str] = test.groups.tolist()
-        belongs = known if len(set(known)) < len(known) else None
-        return class_names(test.labels, test.ref), belongs, model.features(test)
-    if model.signature.kind == "array" and not isinstance(test, Table):
-        rows, labels = test if isinstance(test, tuple) else (test, target)
-        if labels is None or isinstance(labels, str) or len(labels) != len(rows):
-            raise InvalidInput(
-                "rows of numbers need a label each: evaluate(model, (X, y)) or "
-                "evaluate(model, X, target=y)"
-            )
-        return class_names(np.asarray(labels), "the target"), None, model.features(rows)
-    columns = columns_of(test.to_polars() if isinstance(test, Table) else frame_of(test))
-    target = model.description.target if target is None else target
-    if target not in columns:
-        raise InvalidInput(f"target={target!r} is no column of the test data: {list(columns)}")
-    labels = class_names(columns[target], f"column {target!r}")
-    grouped_by = groups or model.description.grouped_by
-    if groups is not None and groups not in columns:
-        raise InvalidInput(f"groups={groups!r} is no column of the test data: {list(columns)}")
-    column = columns.get(grouped_by) if grouped_by is not None else None
-    belongs = None if column is None else [str(value) for value in texts(column)]
-    columns.pop(target)
-    if groups is not None and groups not in {field.name for field in model.signature.inputs}:
-        columns.pop(groups)
-    return labels, belongs, model.features(columns)
+def _classification(model: Model, tried: Tried, asked: _Asked) -> Evaluation:
+    return assess_classification(
+        class_names(_truth(tried), tried.where).tolist(),
+        model.predictor.run(tried.matrix),
+        model.classes,
+        positive=asked.positive,
+        **asked.options,
+    )
 
 
-def _overlap(
-    model: Model, test: Any, labels: NDArray[np.str_], matrix: NDArray[np.float64]
-) -> tuple[int, int]:
-    """Return how many test rows were trained on, and how many patients have others that were."""
-    try:
-        train = model.training_data()
-    except NotFound:
-        return 0, 0  # erased since
-    if isinstance(train, ImageSet):
-        if not isinstance(test, ImageSet):
-            return 0, 0
-        pixels = {entry.pixels for entry in train.entries}
-        patients = {entry.meta.patient for entry in train.entries} - {None}
-        seen = sum(entry.pixels in pixels for entry in test.entries)
-        return seen, len(patients & {entry.meta.patient for entry in test.entries})
-    if isinstance(test, Table) and test.dataset.id == train.dataset.id:
-        learned_rows, rows = (
-            np.arange(len(t)) if t.rows is None else t.rows for t in (train, test)
+_TASKS: dict[str, Callable[[Model, Tried, _Asked], Evaluation]] = {
+    "classification": _classification,
+}
+
+
+def _truth(tried: Tried) -> NDArray[Any]:
+    if tried.truth is None:
+        raise InvalidInput(
+            f"{len(tried.matrix)} rows of {tried.where} need a label each to compare with: name "
+            "their column by target=, or pass (X, y)"
         )
-        return int(np.isin(rows, learned_rows).sum()), 0
-    # Rows from elsewhere are the same when their features and their label are.
-    columns = columns_of(train.to_polars())
-    target = model.description.target
-    trained = class_names(columns.pop(ARRAY_TARGET if target is None else target), "the training")
-    if model.signature.kind == "array":
-        learned = model.predictor.preparation.arrays(np.stack(list(columns.values()), axis=1))
-    else:
-        learned = model.features(columns)
-    known = set(_tokens(learned, trained))
-    return sum(token in known for token in _tokens(matrix, labels)), 0
+    return tried.truth
 
 
-def _tokens(matrix: NDArray[np.float64], labels: NDArray[np.str_]) -> Iterator[tuple[bytes, str]]:
-    rows = np.ascontiguousarray(matrix, dtype=np.float32)
-    return ((row.tobytes(), label) for row, label in zip(rows, labels.tolist(), strict=True))
-
-
-def _kept(
-    model: Model, test: Any, evaluation: Evaluation, matrix: NDArray[np.float64]
-) -> Evaluation:
+def _kept(model: Model, test: Any, evaluation: Evaluation, matrix: Answers) -> Evaluation:
     """Store an evaluation in the lineage; the same one again is the same node."""
     workspace = model.workspace
     parents = [(model.node.id, "model")]
@@ -191,12 +153,3 @@ def _kept(
             id=f"evaluation_{workspace.keys.token(told)}",
         )
     return msgspec.structs.replace(evaluation, node=node.id)
-
-
-def _shown(test: Any) -> str:
-    if not isinstance(test, Dataset):
-        return f"a {type(test).__name__} that is not stored"
-    if test.split is None:
-        return test.ref
-    side = test.record().facts.get("side", "a")
-    return f"{test.ref}, {side} side"

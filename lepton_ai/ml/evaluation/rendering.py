@@ -1,45 +1,35 @@
-"""How an evaluation shows itself: as text, in a terminal, in a notebook."""
+"""How an evaluation shows itself: as text, in a terminal, in a notebook, as a page."""
 
-from base64 import b64encode
-from collections.abc import Sequence
 from html import escape
-from io import BytesIO
 from typing import TYPE_CHECKING
 
-from lepton_ai.ml.evaluation.figures import Figures
+from msgspec.structs import fields
+
+from lepton_ai.data.analysis.lines import aligned
+from lepton_ai.data.analysis.page import document, facts, picture, section, table
+from lepton_ai.ml.evaluation.evaluation import Evaluation, Plot
+from lepton_ai.ml.evaluation.shown import Columns, between, slices_shown, written
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
     from rich.console import Group
 
+__all__ = ["html", "page", "terminal", "text"]
 
-__all__ = ["html", "terminal", "text"]
-
-_NAMES = {
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
-    "precision": "precision",
-    "recall": "recall",
-    "f1": "F1",
-    "auc": "AUC",
-    "log_loss": "log loss",
-    "calibration_error": "calibration error",
-}
+_BOXES = 5
 
 
-def text(evaluation: Figures) -> str:
+def text(evaluation: Evaluation) -> str:
     """Return the evaluation as lines of plain text."""
     lines = [_title(evaluation), *_notes(evaluation), ""]
-    lines += [f"  {name:<20} {value:>7}  {interval}" for name, value, interval in _rows(evaluation)]
-    table = _classes(evaluation)
-    widths = [2 + max(len(row[place]) for row in table) for place in range(len(table[0]))]
-    lines += ["", *("".join(map(str.rjust, row, widths)) for row in table)]
+    lines += [f"  {name:<24} {value:>9}  {ends}" for name, value, ends in _rows(evaluation)]
+    for shown in _tables(evaluation):
+        lines += ["", shown.title, _indented(aligned(shown.head, shown.rows, shown.numbers))]
     return "\n".join(lines)
 
 
-def terminal(evaluation: Figures) -> "Group":
+def terminal(evaluation: Evaluation) -> "Group":
     """Return the evaluation as tables of rich."""
-    from rich.console import Group
+    from rich.console import Group, RenderableType
     from rich.markup import escape as escape_markup
     from rich.table import Table
     from rich.text import Text
@@ -47,73 +37,100 @@ def terminal(evaluation: Figures) -> "Group":
     figures = Table("figure", "value", f"{evaluation.confidence:.0%} interval", box=None)
     for figure in _rows(evaluation):
         figures.add_row(*figure)
-    head, *rest = _classes(evaluation)
-    classes = Table(*map(escape_markup, head), box=None)
-    for row in rest:
-        classes.add_row(*map(escape_markup, row))
-    notes = [Text(note, style="bold red") for note in _notes(evaluation)]
-    return Group(Text(_title(evaluation), style="bold"), *notes, figures, Text(""), classes)
+    parts: list[RenderableType] = [Text(_title(evaluation), style="bold")]
+    parts += [Text(note, style="bold red") for note in _notes(evaluation)]
+    parts.append(figures)
+    for shown in _tables(evaluation):
+        drawn = Table(box=None)
+        for place, name in enumerate(shown.head):
+            side = "right" if place in shown.numbers else "left"
+            drawn.add_column(escape_markup(name), justify=side)  # type: ignore[arg-type]
+        for row in shown.rows:
+            drawn.add_row(*map(escape_markup, row))
+        parts += [Text(f"\n{shown.title}", style="bold"), drawn]
+    return Group(*parts)
 
 
-def html(evaluation: Figures) -> str:
-    """Return the evaluation as HTML, with the confusion matrix and the ROC curve as pictures."""
-    from lepton_ai.ml.evaluation import plots
-
+def html(evaluation: Evaluation) -> str:
+    """Return the evaluation as HTML with its first two plots, for a notebook."""
     notes = "".join(f"<p><strong>{escape(note)}</strong></p>" for note in _notes(evaluation))
-    head = ("figure", "value", f"{evaluation.confidence:.0%} interval")
-    pictures = _picture(plots.confusion(evaluation))
-    if evaluation.roc:
-        pictures += _picture(plots.roc(evaluation))
+    tables = "".join(table(t.head, t.rows, t.numbers) for t in _tables(evaluation))
+    pictures = "".join(picture(draw()) for draw in list(evaluation.plots().values())[:2])
     return (
-        f"<div><p>{escape(_title(evaluation))}</p>{notes}{_table([head, *_rows(evaluation)])}"
-        f"{_table(_classes(evaluation))}{pictures}</div>"
+        f"<div><p>{escape(_title(evaluation))}</p>{notes}{_figures(evaluation)}{tables}"
+        f"{pictures}</div>"
     )
 
 
-def _title(evaluation: Figures) -> str:
+def page(evaluation: Evaluation) -> str:
+    """Return the evaluation as a whole page that needs nothing else."""
+    title = f"Evaluation of {evaluation.model or 'a model'}"
+    notes = "".join(f"<p class='note'>{escape(note)}</p>" for note in _notes(evaluation))
+    boxes = [("rows", f"{evaluation.rows:,}")]
+    boxes += [(name, value) for name, value, _ in _rows(evaluation)[:_BOXES]]
+    body = f"<h1>{escape(title)}</h1><p>{escape(_title(evaluation))}</p>{notes}{facts(boxes)}"
+    said = f"Intervals hold the middle {evaluation.confidence:.0%} of bootstrap resamples" + (
+        f" of whole groups, {evaluation.groups} of them." if evaluation.groups else "."
+    )
+    body += section("Figures", _figures(evaluation), said)
+    body += _plots(evaluation.plots())
+    for shown in _tables(evaluation):
+        body += section(shown.title, table(shown.head, shown.rows, shown.numbers))
+    return document(title, body)
+
+
+def _plots(plots: dict[str, Plot]) -> str:
+    drawn = "".join(
+        f"<figure><figcaption>{escape(name)}</figcaption>{picture(draw())}</figure>"
+        for name, draw in plots.items()
+    )
+    style = (
+        "<style>.plots { display: grid; gap: 1rem; "
+        "grid-template-columns: repeat(auto-fit, minmax(20rem, 1fr)) } "
+        "figure { margin: 0; break-inside: avoid } "
+        "figcaption { color: var(--soft); font-size: .85rem; margin: 0 0 .3rem }</style>"
+    )
+    return section("Plots", f"{style}<div class='plots'>{drawn}</div>") if drawn else ""
+
+
+def _figures(evaluation: Evaluation) -> str:
+    head = ("figure", "value", f"{evaluation.confidence:.0%} interval")
+    return table(head, _rows(evaluation), (1, 2))
+
+
+def _title(evaluation: Evaluation) -> str:
     groups = f" of {evaluation.groups} groups" if evaluation.groups is not None else ""
     data = f" on {evaluation.data}" if evaluation.data else ""
-    about = f", positive class {evaluation.positive}" if evaluation.positive is not None else ""
+    about = f", {evaluation.about()}" if evaluation.about() else ""
     return f"{evaluation.model or 'model'}{data}: {evaluation.rows} rows{groups}{about}"
 
 
-def _notes(evaluation: Figures) -> list[str]:
+def _notes(evaluation: Evaluation) -> list[str]:
     if not evaluation.seen:
         return []
     return [f"{evaluation.seen} of the rows were trained on: these figures are not honest"]
 
 
-def _rows(evaluation: Figures) -> list[tuple[str, str, str]]:
-    rows = []
-    for field, name in _NAMES.items():
-        value = getattr(evaluation, field)
-        low_high = evaluation.intervals.get(field)
-        interval = f"{low_high[0]:.3f} to {low_high[1]:.3f}" if low_high else ""
-        rows.append((name, "-" if value is None else f"{value:.3f}", interval))
-    return rows
+def _rows(evaluation: Evaluation) -> list[tuple[str, str, str]]:
+    figures = evaluation.figures
+    # What an evaluation can do without is shown where it was measured; the rest always.
+    optional = {field.name for field in fields(evaluation) if field.default is None}
+    return [
+        (
+            name.title,
+            written(figures[field], name.percent),
+            between(evaluation.intervals.get(field), name.percent),
+        )
+        for field, name in evaluation.names.items()
+        if figures[field] is not None or field not in optional
+    ]
 
 
-def _classes(evaluation: Figures) -> list[list[str]]:
-    """A line for each true class: its figures, then how often it was given each label."""
-    head = ["class", "rows", "precision", "recall", "F1", "AUC"]
-    lines = [[*head, *(f"as {label}" for label in evaluation.classes)]]
-    for item, counts in zip(evaluation.per_class, evaluation.confusion, strict=True):
-        area = "-" if item.auc is None else f"{item.auc:.3f}"
-        figures = (f"{item.precision:.3f}", f"{item.recall:.3f}", f"{item.f1:.3f}", area)
-        lines.append([item.label, str(item.support), *figures, *map(str, counts)])
-    return lines
+def _tables(evaluation: Evaluation) -> list[Columns]:
+    names = {**evaluation.names, **evaluation.sliced}
+    sliced = [slices_shown(part, names, evaluation.chief) for part in evaluation.slices]
+    return [*evaluation.tables(), *(shown for pair in sliced for shown in pair)]
 
 
-def _table(rows: Sequence[Sequence[str]]) -> str:
-    head, *rest = rows
-    titles = "".join(f"<th>{escape(cell)}</th>" for cell in head)
-    body = "".join(
-        f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rest
-    )
-    return f"<table><thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def _picture(figure: "Figure") -> str:
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=80)
-    return f'<img src="data:image/png;base64,{b64encode(buffer.getvalue()).decode()}" alt="">'
+def _indented(lines: str) -> str:
+    return "\n".join(f"  {line}" for line in lines.splitlines())

@@ -5,19 +5,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from msgspec import convert
+from msgspec.structs import replace
 from rich.console import Console
 
 from lepton_ai.core.errors import InvalidInput
-from lepton_ai.ml.evaluation.classification import Evaluation, assess
+from lepton_ai.ml.evaluation.classification import (
+    ClassificationEvaluation,
+    assess_classification,
+)
+from lepton_ai.ml.evaluation.stored import stored
 
 TRUTH = ["normal", "normal", "normal", "pneumonia", "pneumonia"]
 SICK = np.array([0.1, 0.2, 0.7, 0.8, 0.4])
 
 
-def example(**options: object) -> Evaluation:
-    options = {"resamples": 50, "model": "chest:3", "data": "the test side"} | options
-    return assess(TRUTH, np.stack([1 - SICK, SICK], axis=1), ("normal", "pneumonia"), **options)
+def example(**options: object) -> ClassificationEvaluation:
+    named = {"model": "chest:3", "data": "the test side", "seen": 0}
+    named = {key: options.pop(key, value) for key, value in named.items()}
+    probabilities, options = np.stack([1 - SICK, SICK], axis=1), {"resamples": 50} | options
+    found = assess_classification(TRUTH, probabilities, ("normal", "pneumonia"), **options)
+    return replace(found, **named)
 
 
 def test_it_is_a_number() -> None:
@@ -69,21 +76,25 @@ def test_the_figures_of_five_rows_by_hand() -> None:
 def test_which_class_is_looked_for(
     classes: tuple[str, str], wanted: str | None, positive: str
 ) -> None:
-    found = assess([classes[0], classes[1]], np.eye(2), classes, positive=wanted, resamples=2)
+    found = assess_classification(
+        [classes[0], classes[1]], np.eye(2), classes, positive=wanted, resamples=2
+    )
     assert found.positive == positive
 
 
 def test_three_classes_are_averaged() -> None:
-    evaluation = assess(["a", "b", "c"], np.eye(3), ("a", "b", "c"), resamples=20)
+    evaluation = assess_classification(["a", "b", "c"], np.eye(3), ("a", "b", "c"), resamples=20)
     assert evaluation.positive is None
     assert evaluation.accuracy == evaluation.f1 == evaluation.auc == 1
     assert [curve.label for curve in evaluation.roc] == ["a", "b", "c"]
     with pytest.raises(InvalidInput, match="two classes"):
-        assess(["a"], np.eye(3)[:1], ("a", "b", "c"), positive="a")
+        assess_classification(["a"], np.eye(3)[:1], ("a", "b", "c"), positive="a")
 
 
 def test_one_class_alone_has_no_auc_and_no_curve() -> None:
-    evaluation = assess(["a", "a"], np.array([[0.9, 0.1], [0.3, 0.7]]), ("a", "b"), resamples=5)
+    evaluation = assess_classification(
+        ["a", "a"], np.array([[0.9, 0.1], [0.3, 0.7]]), ("a", "b"), resamples=5
+    )
     assert evaluation.auc is None
     assert evaluation.roc == []
     assert "AUC" in str(evaluation)
@@ -98,22 +109,22 @@ def test_groups_are_resampled_together() -> None:
 
 def test_unknown_labels_and_no_rows_are_refused() -> None:
     with pytest.raises(InvalidInput, match=r"does not know: \['covid'\]"):
-        assess(["covid"], np.array([[0.5, 0.5]]), ("a", "b"))
+        assess_classification(["covid"], np.array([[0.5, 0.5]]), ("a", "b"))
     with pytest.raises(InvalidInput, match="no rows"):
-        assess([], np.zeros((0, 2)), ("a", "b"))
+        assess_classification([], np.zeros((0, 2)), ("a", "b"))
 
 
 def test_it_survives_json() -> None:
     evaluation = example(seen=2)
     values = json.loads(json.dumps(evaluation.to_dict()))
-    back = convert(values, Evaluation)
+    back = stored(values)
     assert back.to_dict() == evaluation.to_dict()
 
 
 def test_it_shows_itself_as_text() -> None:
     shown = str(example())
     assert "chest:3 on the test side: 5 rows, positive class pneumonia" in shown
-    assert "accuracy               0.600" in shown
+    assert "accuracy                     0.600" in shown
     assert "as pneumonia" in shown
     assert f"{example()}" == shown
     assert "trained on" not in shown
@@ -131,7 +142,7 @@ def test_it_shows_itself_in_a_terminal() -> None:
 def test_it_shows_itself_in_a_notebook() -> None:
     shown = example(model="<script>")._repr_html_()
     assert "&lt;script&gt;" in shown
-    root = ElementTree.fromstring(shown.replace('alt="">', 'alt=""/>'))
+    root = ElementTree.fromstring(shown.replace("alt=''>", "alt=''/>"))
     assert len(root.findall("img")) == 2
     assert root.find("img").get("src").startswith("data:image/png;base64,")
 

@@ -4,7 +4,6 @@ import numpy as np
 import polars as pl
 import pydicom
 import pytest
-from msgspec import convert
 from pydicom.data import get_testdata_file
 from sklearn.datasets import load_wine
 from sklearn.metrics import accuracy_score, roc_auc_score
@@ -15,8 +14,8 @@ from lepton_ai.data.images.read import read_images
 from lepton_ai.data.preprocess import preprocess_images
 from lepton_ai.data.read_table import read_table
 from lepton_ai.data.split import split_data
-from lepton_ai.ml.evaluation.classification import Evaluation
 from lepton_ai.ml.evaluation.evaluating import SeenInTraining, evaluate
+from lepton_ai.ml.evaluation.stored import stored
 from lepton_ai.ml.training import train_classifier
 from lepton_ai.storage import Workspace
 
@@ -47,7 +46,7 @@ def test_an_evaluation_is_kept_once_in_the_lineage(painted: ImageSet) -> None:
     assert node.id == evaluation.node
     parents = {role: parent.id for role, parent in painted.workspace.lineage.parents(node.id)}
     assert parents == {"model": model.node.id, "data": test.node.id}
-    kept = convert(node.facts["evaluation"], Evaluation)
+    kept = stored(node.facts["evaluation"])
     assert kept.to_dict() == {**evaluation.to_dict(), "node": None}
     assert evaluation.data == f"{painted.ref}, test side"
     assert f"accuracy | {evaluation.accuracy:.3f}" in model.card()

@@ -2,19 +2,17 @@
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
 from sklearn import metrics as reference
 from sklearn.calibration import calibration_curve
 
 from lepton_ai.ml.evaluation.metrics import (
-    Measure,
-    bootstrap,
     confusion_matrix,
     precision_recall_f1,
     reliability,
-    roc_curve,
     winners,
 )
+from lepton_ai.ml.evaluation.probabilities import ProbabilityMeasure
+from lepton_ai.ml.evaluation.ranking import gain_curve, precision_recall_curve, roc_curve
 
 
 def answers(classes: int, rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -27,6 +25,13 @@ def answers(classes: int, rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]
     return truth, odds / odds.sum(axis=1, keepdims=True)
 
 
+def measured(
+    truth: np.ndarray, probabilities: np.ndarray, positive: int | None, weights: np.ndarray
+) -> dict[str, float]:
+    measure = ProbabilityMeasure(truth, probabilities, winners(probabilities), positive)
+    return {name: float(value[0]) for name, value in measure(weights[None]).items()}
+
+
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("weighted", [False, True])
 def test_binary_figures_are_scikit_learns(seed: int, weighted: bool) -> None:
@@ -36,7 +41,7 @@ def test_binary_figures_are_scikit_learns(seed: int, weighted: bool) -> None:
         weights = np.random.default_rng(seed).integers(0, 4, 80).astype(float)
     given = winners(probabilities)
     for positive in (0, 1):
-        found = Measure(truth, probabilities, positive)(weights)
+        found = measured(truth, probabilities, positive, weights)
         binary = {"pos_label": positive, "sample_weight": weights}
         assert found == pytest.approx(
             {
@@ -50,8 +55,19 @@ def test_binary_figures_are_scikit_learns(seed: int, weighted: bool) -> None:
                 "auc": reference.roc_auc_score(
                     truth == positive, probabilities[:, positive], sample_weight=weights
                 ),
+                "average_precision": reference.average_precision_score(
+                    truth == positive, probabilities[:, positive], sample_weight=weights
+                ),
+                "specificity": reference.recall_score(
+                    truth, given, pos_label=1 - positive, sample_weight=weights
+                ),
+                "selection_rate": np.average(given == positive, weights=weights),
                 "log_loss": reference.log_loss(truth, probabilities, sample_weight=weights),
+                "brier": reference.brier_score_loss(
+                    truth, probabilities[:, 1], sample_weight=weights
+                ),
                 "calibration_error": found["calibration_error"],
+                "top_decile_lift": found["top_decile_lift"],
             }
         )
 
@@ -60,8 +76,8 @@ def test_binary_figures_are_scikit_learns(seed: int, weighted: bool) -> None:
 def test_multiclass_figures_are_scikit_learns(seed: int) -> None:
     truth, probabilities = answers(4, 120, seed)
     given = winners(probabilities)
-    measure = Measure(truth, probabilities, None)
-    found = measure(np.ones(120))
+    measure = ProbabilityMeasure(truth, probabilities, given, None)
+    found = measured(truth, probabilities, None, np.ones(120))
     macro = {"average": "macro", "zero_division": 0}
     assert found == pytest.approx(
         {
@@ -71,12 +87,18 @@ def test_multiclass_figures_are_scikit_learns(seed: int) -> None:
             "recall": reference.recall_score(truth, given, **macro),
             "f1": reference.f1_score(truth, given, **macro),
             "auc": reference.roc_auc_score(truth, probabilities, multi_class="ovr"),
+            "average_precision": reference.average_precision_score(
+                np.eye(4)[truth], probabilities, average="macro"
+            ),
             "log_loss": reference.log_loss(truth, probabilities),
+            "brier": reference.brier_score_loss(truth, probabilities, labels=range(4)),
             "calibration_error": found["calibration_error"],
+            "top_decile_lift": found["top_decile_lift"],
         }
     )
     single = [reference.roc_auc_score(truth == code, probabilities[:, code]) for code in range(4)]
-    assert measure.areas() == pytest.approx(single)
+    areas = [float(rank(np.ones((1, 120)))["auc"][0]) for rank in measure.rankings]
+    assert areas == pytest.approx(single)
 
 
 @pytest.mark.parametrize("classes", [2, 3, 5])
@@ -99,9 +121,8 @@ def test_calibration_error_is_that_of_scikit_learns_curve(seed: int) -> None:
     place = np.searchsorted(np.linspace(0, 1, 16)[1:-1], confidence)
     counts = np.bincount(place, minlength=15)
     expected = np.abs(accuracy - stated) @ counts[counts > 0] / 200
-    assert Measure(truth, probabilities, None)(np.ones(200))["calibration_error"] == pytest.approx(
-        expected
-    )
+    found = measured(truth, probabilities, None, np.ones(200))
+    assert found["calibration_error"] == pytest.approx(expected)
     bins = reliability(truth, probabilities, np.ones(200))
     full = bins[bins[:, 0] > 0]
     assert full[:, 0].tolist() == counts[counts > 0].tolist()
@@ -113,7 +134,7 @@ def test_calibration_error_by_hand() -> None:
     # Nine tenths sure, right in one of two: off by 0.4; wholly sure and right: off by 0.
     truth = np.array([0, 1, 1])
     probabilities = np.array([[0.9, 0.1], [0.9, 0.1], [0.0, 1.0]])
-    found = Measure(truth, probabilities, 1)(np.ones(3))
+    found = measured(truth, probabilities, 1, np.ones(3))
     assert found["calibration_error"] == pytest.approx((2 * 0.4 + 0) / 3)
 
 
@@ -127,7 +148,7 @@ def test_roc_curve_is_scikit_learns(seed: int) -> None:
 
 
 def test_an_absent_class_leaves_the_auc_undefined() -> None:
-    found = Measure(np.array([1, 1]), np.array([[0.2, 0.8], [0.6, 0.4]]), 1)(np.ones(2))
+    found = measured(np.array([1, 1]), np.array([[0.2, 0.8], [0.6, 0.4]]), 1, np.ones(2))
     assert np.isnan(found["auc"])
     assert found["accuracy"] == found["balanced_accuracy"] == 0.5
 
@@ -138,42 +159,31 @@ def test_ties_within_float32_go_to_the_first_class() -> None:
 
 def test_a_weight_is_a_repetition() -> None:
     truth, probabilities = answers(3, 50, 3)
-    times = np.random.default_rng(0).integers(1, 4, 50)
-    repeated = Measure(np.repeat(truth, times), np.repeat(probabilities, times, axis=0), None)
-    weighted = Measure(truth, probabilities, None)(times.astype(float))
-    assert weighted == pytest.approx(repeated(np.ones(times.sum())))
+    times = np.random.default_rng(0).integers(0, 4, 50)
+    repeated = np.repeat(truth, times), np.repeat(probabilities, times, axis=0)
+    weighted = measured(truth, probabilities, None, times.astype(float))
+    assert weighted == pytest.approx(measured(*repeated, None, np.ones(times.sum())))
 
 
-def test_the_bootstrap_finds_the_spread_of_a_proportion() -> None:
-    rng = np.random.default_rng(0)
-    truth = np.zeros(400, dtype=int)
-    right = rng.random(400) < 0.8
-    probabilities = np.where(right[:, None], [[0.7, 0.3]], [[0.3, 0.7]])
-    measure = Measure(truth, probabilities, 1)
-    low, high = bootstrap(measure, np.arange(400), resamples=1000, confidence=0.95, seed=0)[
-        "accuracy"
-    ]
-    share = right.mean()
-    half = 1.96 * np.sqrt(share * (1 - share) / 400)
-    assert low == pytest.approx(share - half, abs=0.006)
-    assert high == pytest.approx(share + half, abs=0.006)
-    # Ten rows a group that are right or wrong together are worth a tenth of the rows.
-    grouped = np.repeat(right[:40], 10)
-    measure = Measure(truth, np.where(grouped[:, None], [[0.7, 0.3]], [[0.3, 0.7]]), 1)
-    groups = np.repeat(np.arange(40), 10)
-    wide = bootstrap(measure, groups, resamples=1000, confidence=0.95, seed=0)["accuracy"]
-    assert 2.4 < (wide[1] - wide[0]) / (high - low) < 4
+@pytest.mark.parametrize("seed", range(3))
+def test_precision_recall_curve_is_scikit_learns(seed: int) -> None:
+    truth, probabilities = answers(2, 70, seed)
+    recall, precision = precision_recall_curve(truth == 1, probabilities[:, 1])
+    expected = reference.precision_recall_curve(truth, probabilities[:, 1])
+    assert recall[1:] == pytest.approx(expected[1][-2::-1])
+    assert precision[1:] == pytest.approx(expected[0][-2::-1])
 
 
-def test_no_error_among_few_is_no_proof() -> None:
-    truth = np.repeat([0, 1], [20, 12])
-    probabilities = np.where(truth[:, None] == 0, [[0.9, 0.1]], [[0.2, 0.8]])
-    groups = np.repeat(np.arange(16), 2)  # ten groups of the first class, six of the second
-    found = bootstrap(
-        Measure(truth, probabilities, 1), groups, resamples=100, confidence=0.95, seed=0
-    )
-    for name, count in {"accuracy": 16, "recall": 6, "precision": 6, "f1": 6, "auc": 6}.items():
-        exact = binomtest(count, count).proportion_ci(0.95, method="exact")
-        assert found[name] == pytest.approx((exact.low, 1)), name
-    assert found["balanced_accuracy"] == found["recall"]
-    assert found["log_loss"][0] < found["log_loss"][1] < 0.3
+def test_gain_and_lift_by_hand() -> None:
+    # Of twenty rows five are positive; the two of the highest scores are, then no more at once.
+    positive = np.zeros(20, dtype=bool)
+    positive[[0, 1, 5, 10, 19]] = True
+    score = np.linspace(1, 0, 20)
+    taken, found = gain_curve(positive, score)
+    assert (taken[2], found[2]) == (0.1, 0.4)
+    assert (taken[-1], found[-1]) == (1, 1)
+    truth, probabilities = positive.astype(int), np.stack([1 - score, score], axis=1)
+    assert measured(truth, probabilities, 1, np.ones(20))["top_decile_lift"] == pytest.approx(4)
+    # Among equal scores no row comes first: a tenth of the rows holds a tenth of the positive.
+    flat = np.full((20, 2), 0.5)
+    assert measured(truth, flat, 1, np.ones(20))["top_decile_lift"] == pytest.approx(1)
