@@ -37,7 +37,6 @@ class Graph(nn.Module):
         bodies: list[nn.Module],
         shape: tuple[int, ...],
         kind: Kind,
-        *,
         mean: Tensor,
         scale: Tensor,
         target_mean: Tensor,
@@ -54,6 +53,11 @@ class Graph(nn.Module):
             ("target_scale", target_scale),
         ):
             self.register_buffer(name, value.to(torch.float32))
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers a member gives of one row."""
+        return len(self.target_mean)
 
     def standardise(self, features: Tensor) -> Tensor:
         """Return the features (rows, features) as the members take them (rows, \\*shape)."""

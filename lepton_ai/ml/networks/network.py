@@ -71,6 +71,9 @@ class Network(BaseEstimator):  # type: ignore[misc]
         augment: ``auto`` (small shifts, turns and changes of intensity for images, nothing for
             other rows), a mapping of an augmentation's name to its strength, or None.
         members: networks of different starts whose answers are averaged.
+        warm_start: begin a further `fit` with the weights and scales of the one before
+            (fine-tuning); what has another shape, such as the head for other classes, starts
+            afresh.
         device: ``auto`` (CUDA where there is one) or a name of torch's, such as ``cpu``.
         random_state: seed of all chance. The same seed, machine and number of threads give
             the same bytes on processors.
@@ -97,6 +100,7 @@ class Network(BaseEstimator):  # type: ignore[misc]
     mixup: float = 0.0
     augment: str | Mapping[str, float] | None = "auto"
     members: int = 1
+    warm_start: bool = False
     device: str = "auto"
     random_state: int | np.random.RandomState | None = None
     threads: int | None = None
@@ -162,7 +166,11 @@ class Network(BaseEstimator):  # type: ignore[misc]
                 "sample_weight leaves no row to learn from: the weights of all training rows "
                 "are zero; give at least one row a positive weight"
             )
-        mean, scale = self._moments(features[rows], shape)
+        before = self._before(features.shape[1])
+        if before is None:
+            mean, scale = self._moments(features[rows], shape)
+        else:
+            mean, scale = before.mean.numpy(), before.scale.numpy()
         target_mean, target_scale = self._target_moments(targets[rows])
         device = torch.device(_device(self.device))
 
@@ -178,26 +186,39 @@ class Network(BaseEstimator):  # type: ignore[misc]
 
         learned, stopped = examples(rows), examples(held) if len(held) else None
         plan = self._plan(seed, device)
-        digest = self._digest(seed, learned, stopped)
+        digest = self._digest(seed, learned, stopped, before)
         bodies, history = [], []
         with _reproducible(device, self.threads):
             for member in range(self.members):
                 torch.manual_seed(np.random.SeedSequence([seed, member]).generate_state(1)[0])
                 body = self._body(shape, targets.shape[1])
+                if before is not None:
+                    _inherit(body, before.members[member % len(before.members)])
                 place = self.checkpoint and Checkpoint(Path(self.checkpoint), digest, member)
                 trainer = Trainer(body, plan, member, place or None, peers)
                 bodies.append(trainer.run(learned, stopped))
                 history.append(trainer.history)
         self.history_ = history
-        self.graph_ = Graph(
-            bodies,
-            shape,
-            self._kind,
-            mean=torch.from_numpy(mean),
-            scale=torch.from_numpy(scale),
-            target_mean=torch.from_numpy(target_mean),
-            target_scale=torch.from_numpy(target_scale),
-        ).eval()
+        moments = (mean, scale, target_mean, target_scale)
+        self.graph_ = Graph(bodies, shape, self._kind, *map(torch.from_numpy, moments))
+        self.graph_.eval().requires_grad_(False)
+
+    def _before(self, features: int) -> Graph | None:
+        """Return the graph to begin with, where there is one."""
+        graph: Graph | None = getattr(self, "graph_", None) if self.warm_start else None
+        if graph is not None and len(graph.mean) != features:
+            raise InvalidInput(
+                f"warm_start goes on with {len(graph.mean)} features a row; X has {features}; "
+                "set warm_start=False to start afresh"
+            )
+        return graph
+
+    def _empty_graph(self, features: int, outputs: int) -> Graph:
+        """Return a graph of the parameters' layout with weights by chance."""
+        shape = self._folded(features)
+        bodies = [self._body(shape, outputs) for _ in range(self.members)]
+        sizes = (features, features, outputs, outputs)
+        return Graph(bodies, shape, self._kind, *[torch.empty(size) for size in sizes])
 
     def _answers(self, X: Any) -> NDArray[np.float32]:  # noqa: N803
         """Return what the graph answers (rows, k) to features (rows, features)."""
@@ -282,8 +303,10 @@ class Network(BaseEstimator):  # type: ignore[misc]
                 f"integer random_state, not {self.random_state!r}"
             )
 
-    def _digest(self, seed: int, learned: Examples, stopped: Examples | None) -> str:
-        """Name everything that decides the fit: family, parameters, seed, data."""
+    def _digest(
+        self, seed: int, learned: Examples, stopped: Examples | None, before: Graph | None
+    ) -> str:
+        """Name everything that decides the fit: family, parameters, seed, data, start."""
         chosen = {
             name: value
             for name, value in self.get_params(deep=False).items()
@@ -291,7 +314,8 @@ class Network(BaseEstimator):  # type: ignore[misc]
         }
         text = json.dumps([type(self).__qualname__, seed, chosen], sort_keys=True, default=repr)
         digest = hashlib.sha256(text.encode())
-        for tensor in (*learned, *(stopped or ())):
+        start = () if before is None else before.state_dict().values()
+        for tensor in (*learned, *(stopped or ()), *start):
             digest.update(repr(tuple(tensor.shape)).encode())
             digest.update(tensor.contiguous().numpy().data)
         return digest.hexdigest()
@@ -463,6 +487,19 @@ def _moments(
     return tuple(  # type: ignore[return-value]
         np.broadcast_to(values, (1, *shape)).reshape(-1).astype(np.float32)
         for values in (mean, scale)
+    )
+
+
+def _inherit(body: nn.Module, before: nn.Module) -> None:
+    """Take over every tensor of the same name and shape."""
+    own = body.state_dict()
+    body.load_state_dict(
+        {
+            name: value
+            for name, value in before.state_dict().items()
+            if name in own and own[name].shape == value.shape
+        },
+        strict=False,
     )
 
 
