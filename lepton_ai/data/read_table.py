@@ -1,37 +1,29 @@
-"""read_table: a CSV, Parquet, JSON-lines or ARFF file, or a frame, becomes a stored table."""
+"""read_table: a file, the answer of a database, or a frame becomes a stored table."""
 
+import inspect
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Literal
-from urllib.parse import urlsplit
+from typing import Any, BinaryIO, Literal, cast
+from urllib.parse import unquote, urlsplit
 
 import polars as pl
-from msgspec import Struct
+from msgspec import structs
 
-from lepton_ai.core.errors import InvalidInput, NotFound
+from lepton_ai.core.errors import AccessDenied, InvalidInput, LeptonError, NotFound
 from lepton_ai.data import tables
-from lepton_ai.data.arff import read_arff
 from lepton_ai.data.frames import checked, frame_of
-from lepton_ai.data.readers import FORMATS, load_reader
-from lepton_ai.data.readers.logs import read_log
-from lepton_ai.data.readers.rejects import Rejects
-from lepton_ai.data.readers.tolerant import read_delimited, read_ndjson
+from lepton_ai.data.readers import Format, Rejects, formats, suffixes
+from lepton_ai.data.readers.formats import LOG
 from lepton_ai.data.table import Table
-from lepton_ai.storage import Workspace, source_spec
+from lepton_ai.storage import NodeSpec, Workspace, source_spec
 
-__all__ = ["TABLE_SUFFIXES", "read_frame", "read_table"]
+__all__ = ["read_frame", "read_table"]
 
-_MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "#N/A")
-
-
-class _Form(Struct, frozen=True):
-    """How the text of a file is written; see `read_table`."""
-
-    separator: str | None
-    decimal_comma: bool
-    missing: tuple[str, ...]
-    encoding: str
+_UNREADABLE = (
+    pl.exceptions.PolarsError, pl.exceptions.PanicException, UnicodeError, LookupError, ValueError,
+)  # fmt: skip
 
 
 def read_table(
@@ -41,8 +33,8 @@ def read_table(
     workspace: Workspace | None = None,
     separator: str | None = None,
     decimal_comma: bool = False,
-    missing: Sequence[str] = _MISSING,
-    encoding: str = "utf-8",
+    missing: Sequence[str] | None = None,
+    encoding: str | None = None,
     query: str | None = None,
     pattern: str | None = None,
     types: Mapping[str, str] | None = None,
@@ -89,24 +81,34 @@ def read_table(
             raise InvalidInput(
                 "a table made from a frame needs a name: read_table(frame, name=...)"
             )
-        return _store(place, frame_of(source), name, None)
+        return Table(place, tables.store_table(place, name, [frame_of(source)]))
     if query is not None:
         if name is None:
             raise InvalidInput(
                 "rows of a database need a name: read_table(url, query=..., name=...)"
             )
-        return _store(place, checked(_ask(str(source), query)), name, None)
-    form = _Form(separator, decimal_comma, tuple(missing), encoding)
-    path, data = _fetched(source)
-    if pattern is None and types is None and rejects == "refuse":
-        return _store(place, _parsed(path, data, form, options), name or path.stem, (path, data))
-    frame, bad = _tolerant(path, data, form, types or {}, pattern)
-    if bad and rejects == "refuse":
-        raise InvalidInput(
-            f"{path.name}: {len(bad):,} rows do not fit: {bad}; mend them, or store the others: "
-            "rejects='keep'"
-        )
-    return _store(place, frame, name or path.stem, (path, data), bad)
+        return _asked(place, str(source), query, name)
+    given = {
+        "separator": separator,
+        "decimal_comma": decimal_comma or None,
+        "missing": missing,
+        "encoding": encoding,
+        "pattern": pattern,
+        "types": types,
+        **options,
+    }
+    path = _path(source)
+    format_ = _format(path, given)
+    # What is read is what is kept, whatever becomes of the file meanwhile.
+    with _opened(source) as stream, place.transaction() as transaction:
+        stored = transaction.put_stream(stream)
+    spec = source_spec(place.keys, path, stored)
+    if isinstance(source, str) and "://" in source:
+        spec = structs.replace(spec, facts={**spec.facts, "path": _plain(source)})
+    with place.objects.open(stored.address) as kept:
+        file = cast("BinaryIO", kept)
+        rows = _Rows(path.name, format_, file, given, Rejects(keep=rejects == "keep"))
+        return _stored(place, name or path.stem, rows, spec)
 
 
 def read_frame(path: str | Path) -> pl.DataFrame:
@@ -115,147 +117,144 @@ def read_frame(path: str | Path) -> pl.DataFrame:
     Raises:
         NotFound, InvalidInput: as `read_table`.
     """
-    where, data = _fetched(path)
-    return _parsed(where, data, _Form(None, False, _MISSING, "utf-8"), {})
+    where = _path(path)
+    with _opened(path) as stream:
+        file = stream if stream.seekable() else io.BytesIO(stream.read())
+        frames = [*_Rows(where.name, _format(where, {}), file, {}, Rejects())]
+        whole: pl.DataFrame = pl.concat(frames)
+        return whole
 
 
-def _fetched(source: str | Path) -> tuple[Path, bytes]:
-    """Return path and bytes of a file; of one at an address, what stands for its path."""
+class _Rows:
+    """The rows of a file, in frames of the same columns; they can be gone through again."""
+
+    def __init__(
+        self,
+        name: str,
+        format_: Format,
+        file: BinaryIO,
+        options: Mapping[str, Any],
+        rejects: Rejects,
+    ) -> None:
+        self._name = name
+        self._read = format_.load()
+        self._file = file
+        self._options = {key: value for key, value in options.items() if value is not None}
+        self.rejects = rejects
+        known = inspect.signature(self._read).parameters
+        odd = [key for key in self._options if key not in known]
+        if odd and not any(one.kind is one.VAR_KEYWORD for one in known.values()):
+            taken = [*known][2:]
+            raise InvalidInput(
+                f"{name} is read without {odd}; a {format_.name} file has "
+                f"{f'the options {taken}' if taken else 'no option'}"
+            )
+
+    def __iter__(self) -> Iterator[pl.DataFrame]:
+        """Yield the rows.
+
+        Raises:
+            InvalidInput: they cannot be read, or some do not fit and are not to be kept aside.
+        """
+        rejects = self.rejects
+        rejects.rows.clear()
+        try:
+            for frame in self._read(self._file, rejects, **self._options):
+                yield checked(frame)
+        except LeptonError:
+            raise
+        except _UNREADABLE as error:
+            raise InvalidInput(f"{self._name} cannot be read as a table: {error}") from error
+        if rejects and not rejects.keep:
+            raise InvalidInput(
+                f"{self._name} cannot be read as a table: {rejects}; mend the file, or store what "
+                "fits: rejects='keep'"
+            )
+
+
+def _stored(workspace: Workspace, name: str, rows: _Rows, spec: NodeSpec) -> Table:
+    facts: dict[str, Any] = {}
+    parents = [(str(spec.id), "source")]
+    if rows.rejects.keep:
+        for _ in rows:
+            pass
+        _keep(workspace, spec)
+        if rows.rejects:
+            # Before the rows: whoever sees them can see which are missing.
+            bad = [rows.rejects.frame()]
+            kept = tables.store_table(workspace, f"{name}.rejected", bad, parents=parents)
+            facts = {"rejected": {"rows": len(rows.rejects), "dataset": kept.ref}}
+    found: Iterable[pl.DataFrame] = _Then(rows, lambda: _keep(workspace, spec))
+    return Table(
+        workspace, tables.store_table(workspace, name, found, parents=parents, facts=facts)
+    )
+
+
+class _Then:
+    """An iterable, and what is done when all of it was taken."""
+
+    def __init__(self, whole: Iterable[pl.DataFrame], done: Callable[[], None]) -> None:
+        self._whole = whole
+        self._done = done
+
+    def __iter__(self) -> Iterator[pl.DataFrame]:
+        yield from self._whole
+        self._done()
+
+
+def _keep(workspace: Workspace, spec: NodeSpec) -> None:
+    """Note the source of rows that could all be read; no other has one."""
+    with workspace.transaction() as transaction:
+        transaction.nodes([spec])
+
+
+def _asked(workspace: Workspace, url: str, query: str, name: str) -> Table:
+    from lepton_ai.data.readers.database import Answer, Wider
+
+    answer = Answer(url, query)
+    while True:
+        try:
+            rows = (checked(frame) for frame in answer)
+            return Table(workspace, tables.store_table(workspace, name, rows))
+        except Wider:
+            continue
+
+
+def _path(source: str | Path) -> Path:
+    """Return the path of a file; of one at an address, what stands for it."""
     if isinstance(source, str) and "://" in source:
-        from lepton_ai.data.readers.remote import fetch
+        return Path(unquote(urlsplit(source).path) or "/")
+    return Path(source).expanduser()
 
-        return Path(urlsplit(source).path or "/"), fetch(source)
+
+def _opened(source: str | Path) -> AbstractContextManager[BinaryIO]:
+    if isinstance(source, str) and "://" in source:
+        from lepton_ai.data.readers.remote import opened
+
+        return opened(source)
     path = Path(source).expanduser()
     if not path.is_file():
         raise NotFound(f"there is no file {path}; give the path of a CSV or Parquet file")
-    return path, path.read_bytes()
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise AccessDenied(f"{path} cannot be opened: {error.strerror}") from error
 
 
-def _parsed(path: Path, data: bytes, form: _Form, options: Mapping[str, Any]) -> pl.DataFrame:
-    suffix = path.suffix.lower()
-    reader, other = _READERS.get(suffix), load_reader(suffix)
-    if reader is None and other is None:
+def _plain(url: str) -> str:
+    from lepton_ai.data.readers.remote import plain
+
+    return plain(url)
+
+
+def _format(path: Path, options: Mapping[str, Any]) -> Format:
+    if options.get("pattern") is not None:
+        return LOG
+    found = formats().get(path.suffix.lower())
+    if found is None:
         raise InvalidInput(
             f"{path.name} ends in {path.suffix!r}; tables are read from "
-            f"{', '.join(sorted(TABLE_SUFFIXES))} files, or from a frame that you read yourself"
+            f"{', '.join(sorted(suffixes()))} files, or from a frame that you read yourself; a log "
+            "needs a pattern"
         )
-    try:
-        if reader is not None and options:
-            raise InvalidInput(f"{path.name} is read without {sorted(options)}")
-        frame = reader(data, form) if reader is not None else _other(other, data, options)
-    except _UNREADABLE as error:
-        hint = "" if suffix not in _LINES else "; rejects='keep' keeps the rows that can be read"
-        raise InvalidInput(f"{path.name} cannot be read as a table: {error}{hint}") from error
-    return checked(frame)
-
-
-def _tolerant(
-    path: Path, data: bytes, form: _Form, types: Mapping[str, str], pattern: str | None
-) -> tuple[pl.DataFrame, Rejects]:
-    """Read a file of lines row by row."""
-    reader = read_log if pattern is not None else _LINES.get(path.suffix.lower())
-    if reader is None:
-        raise InvalidInput(
-            f"{path.name}: types= and rejects= are for files of lines ({', '.join(_LINES)}), or "
-            "any other with pattern="
-        )
-    given: dict[str, Any] = {"types": types, "encoding": form.encoding}
-    if reader is read_log:
-        given["pattern"] = pattern
-    elif reader is read_ndjson:
-        del given["encoding"]
-    else:
-        given |= {"separator": form.separator, "missing": form.missing}
-    try:
-        frame, bad = reader(data, **given)
-    except _UNREADABLE as error:
-        raise InvalidInput(f"{path.name} cannot be read as a table: {error}") from error
-    return checked(frame), bad
-
-
-def _read_text(data: bytes, form: _Form) -> pl.DataFrame:
-    coding = "utf-8-sig" if form.encoding.lower() in ("utf-8", "utf8") else form.encoding
-    try:
-        text = data.decode(coding)
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{error}; name its encoding, such as encoding='cp1252'") from error
-    if "\0" in text:
-        raise ValueError("it holds NUL bytes, so it is no text")
-    header = text.partition("\n")[0]
-    # Between quotes a separator is part of a name.
-    bare = "".join(header.split('"')[::2])
-    separator = form.separator or max(",;\t|", key=bare.count)
-    names = pl.read_csv(
-        io.StringIO(header + "\n"), separator=separator, has_header=False, infer_schema=False
-    ).row(0)
-    twice = sorted({str(name) for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(f"the columns {twice} occur more than once; rename them")
-    return pl.read_csv(
-        io.StringIO(text),
-        separator=separator,
-        null_values=list(form.missing),
-        try_parse_dates=True,
-        decimal_comma=form.decimal_comma,
-        infer_schema_length=None,  # a type guessed from the first rows fails at a later one
-    )
-
-
-_READERS: dict[str, Callable[[bytes, _Form], pl.DataFrame]] = {
-    ".csv": _read_text,
-    ".tsv": _read_text,
-    ".txt": _read_text,
-    ".arff": lambda data, form: read_arff(data.decode(form.encoding)),
-    ".parquet": lambda data, form: pl.read_parquet(io.BytesIO(data)),
-    ".ndjson": lambda data, form: pl.read_ndjson(io.BytesIO(data), infer_schema_length=None),
-    ".jsonl": lambda data, form: pl.read_ndjson(io.BytesIO(data), infer_schema_length=None),
-}
-# Read row by row where rows may be rejected.
-_LINES: dict[str, Callable[..., tuple[pl.DataFrame, Rejects]]] = {
-    ".csv": read_delimited,
-    ".tsv": read_delimited,
-    ".txt": read_delimited,
-    ".ndjson": read_ndjson,
-    ".jsonl": read_ndjson,
-}
-_UNREADABLE = (pl.exceptions.PolarsError, UnicodeError, LookupError, ValueError)
-TABLE_SUFFIXES = frozenset(_READERS) | frozenset(FORMATS)
-
-
-def _ask(url: str, query: str) -> pl.DataFrame:
-    from lepton_ai.data.readers.database import read_database
-
-    return read_database(url, query)
-
-
-def _other(reader: Any, data: bytes, options: Mapping[str, Any]) -> pl.DataFrame:
-    try:
-        frame: pl.DataFrame = reader(data, **options)
-    except TypeError as error:
-        raise ValueError(f"this format has no option like that: {error}") from error
-    return frame
-
-
-def _store(
-    workspace: Workspace,
-    frame: pl.DataFrame,
-    name: str,
-    source: tuple[Path, bytes] | None,
-    bad: Rejects | None = None,
-) -> Table:
-    parents = []
-    if source is not None:
-        path, data = source
-        with workspace.transaction() as transaction:
-            sealed = workspace.objects.seal(data)
-            transaction.add(sealed)
-            (node,) = transaction.nodes([source_spec(workspace.keys, path, sealed)])
-        parents = [(node.id, "source")]
-    facts = {}
-    if bad:
-        # Before the rows: whoever sees them can see which are missing.
-        kept = tables.store_table(workspace, f"{name}.rejected", [bad.frame()], parents=parents)
-        facts = {"rejected": {"rows": len(bad), "dataset": kept.ref}}
-    return Table(
-        workspace, tables.store_table(workspace, name, [frame], parents=parents, facts=facts)
-    )
+    return found

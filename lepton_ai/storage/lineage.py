@@ -13,7 +13,7 @@ from lepton_ai.storage.database import BATCH, Database
 from lepton_ai.storage.keys import KeyRing
 from lepton_ai.storage.nodes import Node, NodeSpec, read_node
 from lepton_ai.storage.schema import aliases, edges, holdings, nodes
-from lepton_ai.storage.sealing import Sealed
+from lepton_ai.storage.sealing import Sealed, Stored
 
 __all__ = ["Lineage", "Link", "folder_spec", "source_spec"]
 
@@ -30,7 +30,7 @@ class Link(Struct, frozen=True):
     role: str
 
 
-def source_spec(keys: KeyRing, path: str | os.PathLike[str], sealed: Sealed) -> NodeSpec:
+def source_spec(keys: KeyRing, path: str | os.PathLike[str], sealed: Sealed | Stored) -> NodeSpec:
     """Describe a source file for `Transaction.nodes`.
 
     The name is a keyed token of the absolute path, so the database holds no path in clear,

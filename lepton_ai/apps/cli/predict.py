@@ -10,7 +10,8 @@ import polars as pl
 
 from lepton_ai.apps.cli.output import as_json, print_json, print_rows
 from lepton_ai.core.errors import InvalidInput
-from lepton_ai.data.read_table import TABLE_SUFFIXES, read_frame
+from lepton_ai.data.read_table import read_frame
+from lepton_ai.data.readers import suffixes
 from lepton_ai.ml.signature import Signature
 from lepton_ai.serving.client import Prediction
 from lepton_ai.serving.deployment import deployment
@@ -65,7 +66,7 @@ def _value(inputs: Sequence[str]) -> Any:
     missing = [str(path) for path in paths if not path.exists()]
     if missing:
         raise InvalidInput(f"there is no file {missing[0]}; a record is written as JSON")
-    if len(paths) == 1 and paths[0].is_file() and paths[0].suffix.lower() in TABLE_SUFFIXES:
+    if len(paths) == 1 and paths[0].is_file() and paths[0].suffix.lower() in suffixes():
         return read_frame(paths[0])
     return paths
 

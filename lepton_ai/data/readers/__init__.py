@@ -1,9 +1,10 @@
-"""Readers: files of other formats as frames, one format a file; `FORMATS` is the table of them.
+"""Readers: files as frames, one format a file; `formats` gives the table of them.
 
-A reader takes the bytes of a file and options, and returns a Polars frame. What it cannot read it
-refuses by ValueError, or an error of Polars, whose text says where.
+A reader takes a file, what to do with rows that do not fit, and options, and yields Polars frames.
+What it cannot read it refuses by ValueError, or an error of Polars, whose text says where.
 """
 
-from lepton_ai.data.readers.formats import FORMATS, load_reader
+from lepton_ai.data.readers.formats import Format, Reader, formats, suffixes
+from lepton_ai.data.readers.rejects import Rejects
 
-__all__ = ["FORMATS", "load_reader"]
+__all__ = ["Format", "Reader", "Rejects", "formats", "suffixes"]

@@ -1,11 +1,13 @@
 """Logs: lines of text by a pattern with named groups; lines that do not fit are rejected."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import BinaryIO
 
 import polars as pl
 
 from lepton_ai.core.errors import InvalidInput
-from lepton_ai.data.readers.kinds import typed
+from lepton_ai.data.readers.blocks import Block, blocks, lines_of
+from lepton_ai.data.readers.kinds import Part, Rows, typed_frames
 from lepton_ai.data.readers.rejects import Rejects
 
 __all__ = ["PATTERNS", "read_log"]
@@ -32,17 +34,19 @@ _MISSING = {"", "-"}
 
 
 def read_log(
-    data: bytes,
+    file: BinaryIO,
+    rejects: Rejects,
     *,
     pattern: str,
     encoding: str = "utf-8",
     types: Mapping[str, str] | None = None,
-) -> tuple[pl.DataFrame, Rejects]:
+) -> Iterator[pl.DataFrame]:
     """Read a line as a row, by a pattern.
 
     Args:
         pattern: a name of `PATTERNS`, or a regular expression (Rust's syntax, without look-around)
             with named groups, which become the columns.
+        encoding: of the text; a byte order mark overrules UTF-8.
         types: of columns where values do not tell; names of `readers.kinds.TYPES`.
 
     Raises:
@@ -50,34 +54,46 @@ def read_log(
         ValueError: no line fits it.
     """
     expression = PATTERNS.get(pattern, pattern)
-    lines = data.decode(encoding, "surrogateescape").splitlines()
-    # What cannot be text is rejected below, and a lone surrogate cannot enter a column.
-    clean = [line if line.isprintable() or _is_text(line) else None for line in lines]
-    column = pl.Series("line", clean, dtype=pl.String)
     try:
-        groups = (
-            column.to_frame().select(pl.col("line").str.extract_groups(expression)).unnest("line")
-        )
+        groups = pl.select(pl.lit("").str.extract_groups(expression)).to_series()
     except pl.exceptions.PolarsError as error:
         raise InvalidInput(
             f"{pattern!r} is no pattern: {error}; use one of {list(PATTERNS)}, or a regular "
             "expression with named groups"
         ) from error
-    if not groups.columns or all(name.isdigit() for name in groups.columns):
+    if all(name.isdigit() for name in groups.struct.fields):
         raise InvalidInput(f"the pattern {pattern!r} names no group; write (?P<name>...)")
-    fits = pl.select(pl.lit(column).str.contains(expression).fill_null(value=False)).to_series()
-    rejects = Rejects()
+
+    def parts(bad: Rejects) -> Iterator[Part]:
+        found = 0
+        for block in blocks(file, encoding):
+            rows = _rows(block, expression, bad)
+            found += len(rows.lines)
+            yield Part(rows.frame, lambda rows=rows: rows)  # type: ignore[misc]
+        if not found:
+            raise ValueError(f"no line of it fits the pattern {pattern!r}")
+
+    return typed_frames(parts, rejects, types=types)
+
+
+def _rows(block: Block, expression: str, rejects: Rejects) -> Rows:
+    lines = [line.rstrip("\r\n") for line in lines_of(block.data)]
+    # What cannot be text is rejected below, and a lone surrogate cannot enter a column.
+    clean = [line if line.isprintable() or _is_text(line) else None for line in lines]
+    frame = pl.Series("line", clean, dtype=pl.String).to_frame()
+    matched = pl.col("line").str.contains(expression).fill_null(value=False)
+    fits = frame.select(matched).to_series()
     for place in (~fits).arg_true():
         if lines[place].strip():
             reason = "not text" if clean[place] is None else "does not fit the pattern"
-            rejects.add(place + 1, reason, lines[place])
-    if not fits.any():
-        raise ValueError(f"no line of it fits the pattern {pattern!r}")
-    rows = groups.filter(fits).with_columns(
+            rejects.add(block.line + place, reason, lines[place])
+    groups = frame.select(pl.col("line").str.extract_groups(expression)).unnest("line")
+    named = groups.select(name for name in groups.columns if not name.isdigit())
+    rows = named.filter(fits).with_columns(
         pl.when(pl.all().is_in([*_MISSING])).then(None).otherwise(pl.all()).name.keep()
     )
-    where = [int(place) + 1 for place in fits.arg_true()]
-    return typed(rows, where, [lines[n - 1] for n in where], types or {}, rejects), rejects
+    places = fits.arg_true().to_list()
+    return Rows(rows, [block.line + place for place in places], [lines[n] for n in places])
 
 
 def _is_text(line: str) -> bool:

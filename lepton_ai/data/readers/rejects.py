@@ -3,7 +3,7 @@
 from collections import Counter
 
 import polars as pl
-from msgspec import Struct
+from msgspec import Struct, field
 
 __all__ = ["REJECTED", "Rejects"]
 
@@ -18,16 +18,21 @@ class Rejects(Struct):
     """What was rejected so far.
 
     Attributes:
+        keep: the other rows are to be kept; else one reject refuses the file in the end.
         rows: line number from 1, reason, and the line's text, cut after 2,000 characters.
     """
 
-    rows: list[tuple[int, str, str]] = []
+    keep: bool = False
+    rows: list[tuple[int, str, str]] = field(default_factory=list)
 
     def add(self, line: int, reason: str, text: str) -> None:
         """Reject a row that begins at a line."""
         # Bytes that are no text came as lone surrogates; they are shown as \\udcxx.
-        shown = text[:_TEXT].encode("utf-8", "backslashreplace").decode()
-        self.rows.append((line, reason, shown.replace("\0", "\\0")))
+        shown, why = (
+            part.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
+            for part in (text[:_TEXT], reason)
+        )
+        self.rows.append((line, why, shown))
 
     def frame(self) -> pl.DataFrame:
         """Return the rejected rows in the order of their lines."""

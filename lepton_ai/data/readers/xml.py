@@ -1,65 +1,126 @@
 """XML: the elements that repeat become rows, their attributes and children columns."""
 
 from collections import Counter
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, BinaryIO
 from xml.etree.ElementTree import Element, ParseError
 
 import polars as pl
 from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import fromstring
+from defusedxml.ElementTree import iterparse
+
+from lepton_ai.data.readers.kinds import Part, Rows, typed_frames
+from lepton_ai.data.readers.rejects import Rejects
 
 __all__ = ["read_xml"]
 
+_ROWS = 20_000
+_DEEPEST = 200
 
-def read_xml(data: bytes, *, record: str | None = None) -> pl.DataFrame:
-    """Read records.
+_Values = dict[str, list[str | None]]
+
+
+def read_xml(
+    file: BinaryIO,
+    rejects: Rejects,
+    *,
+    record: str | None = None,
+    types: Mapping[str, str] | None = None,
+) -> Iterator[pl.DataFrame]:
+    """Read records, one in memory at a time.
+
+    What lies deeper becomes a column ``a.b``; what a record holds several times, a list.
 
     Args:
-        record: the name of the element that is a row; the most frequent child unless given.
+        record: the name of the element that is a row; the most frequent child of the root unless
+            given.
+        types: of columns where values do not tell; names of `readers.kinds.TYPES`.
 
     Raises:
         ValueError: it is no XML, declares entities, or has no such element.
     """
+    wanted = record or _frequent(file)
+    most: dict[str, int] = {}
+    for values in _records(file, wanted):
+        for name, found in values.items():
+            most[name] = max(most.get(name, 1), len(found))
+    if not most:
+        raise ValueError(f"it has no element {wanted!r} that holds a value")
+    schema = {name: pl.String if count == 1 else pl.List(pl.String) for name, count in most.items()}
+
+    def parts(_: Rejects) -> Iterator[Part]:
+        rows: list[_Values] = []
+        first = 1
+        for values in _records(file, wanted):
+            rows.append(values)
+            if len(rows) == _ROWS:
+                yield _part(rows, schema, first)
+                first += len(rows)
+                rows = []
+        yield _part(rows, schema, first)
+
+    return typed_frames(parts, rejects, types=types)
+
+
+def _part(rows: list[_Values], schema: dict[str, Any], first: int) -> Part:
+    columns = {
+        name: [one.get(name, [None])[0] if kind == pl.String else one.get(name) for one in rows]
+        for name, kind in schema.items()
+    }
+    frame = pl.DataFrame(columns, schema=schema)
+    numbers = range(first, first + len(rows))
+    return Part(frame, lambda: Rows(frame, numbers, [str(row) for row in rows]))
+
+
+def _frequent(file: BinaryIO) -> str:
+    counts = Counter(element.tag for depth, element in _elements(file, "") if depth == 1)
+    if not counts:
+        raise ValueError("its root holds no elements that could be rows")
+    return counts.most_common(1)[0][0]
+
+
+def _records(file: BinaryIO, wanted: str) -> Iterator[_Values]:
+    for _, element in _elements(file, wanted):
+        if wanted in (element.tag, _bare(element.tag)):
+            values: _Values = {}
+            _collect(element, "", values)
+            yield values
+
+
+def _elements(file: BinaryIO, wanted: str) -> Iterator[tuple[int, Element]]:
+    """Yield elements as they end, with their depth; what lies outside the wanted ones goes."""
+    file.seek(0)
+    above: list[Element] = []
+    inside = 0
     try:
-        root: Element = fromstring(data)
-    except (ParseError, DefusedXmlException, RecursionError) as error:
+        for event, element in iterparse(file, ("start", "end")):
+            here = wanted in (element.tag, _bare(element.tag))
+            if event == "start":
+                above.append(element)
+                inside += here
+                if len(above) > _DEEPEST:
+                    raise ValueError(f"its elements are nested more than {_DEEPEST} deep")
+                continue
+            above.pop()
+            inside -= here
+            yield len(above), element
+            if not inside and above:
+                above[-1].remove(element)
+    except (ParseError, DefusedXmlException, LookupError) as error:
         raise ValueError(f"it is no XML that is safe to read: {error!r}") from error
-    if record is None:
-        counts = Counter(child.tag for child in root)
-        if not counts:
-            raise ValueError("its root holds no elements that could be rows")
-        record = counts.most_common(1)[0][0]
-    rows = [_row(element) for element in root.iter(record)]
-    if not rows:
-        raise ValueError(f"it has no element {record!r}")
-    frame = pl.from_dicts(rows, infer_schema_length=None)
-    texts = [name for name, kind in frame.schema.items() if kind == pl.String]
-    return frame.with_columns(_typed(frame[name]) for name in texts)
 
 
-def _row(element: Element) -> dict[str, Any]:
-    row: dict[str, Any] = {_bare(name): value for name, value in element.attrib.items()}
+def _collect(element: Element, name: str, values: _Values) -> None:
+    """Take the values of an element and what it holds, under its name and a dot."""
+    before = f"{name}." if name else ""
+    for key, value in element.attrib.items():
+        values.setdefault(before + _bare(key), []).append(value)
     for child in element:
-        text = (child.text or "").strip()
-        row[_bare(child.tag)] = text or None
-        row |= {f"{_bare(child.tag)}.{_bare(n)}": value for n, value in child.attrib.items()}
-    if not len(element):
-        row["text"] = (element.text or "").strip() or None
-    return row
+        _collect(child, before + _bare(child.tag), values)
+    text = (element.text or "").strip() or None
+    if text or not len(element):
+        values.setdefault(name or "text", []).append(text)
 
 
 def _bare(name: str) -> str:
     return name.rpartition("}")[2]
-
-
-def _typed(values: pl.Series) -> pl.Series:
-    """Return text as numbers where all of it are; leading zeros are no numbers."""
-    known = values.drop_nulls()
-    if known.len() and known.str.contains(r"^-?(0|[1-9][0-9]{0,17})$").all():
-        return values.cast(pl.Int64)
-    if (
-        known.len()
-        and known.str.contains(r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?$").all()
-    ):
-        return values.cast(pl.Float64)
-    return values

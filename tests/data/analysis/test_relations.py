@@ -19,7 +19,7 @@ from lepton_ai.data.analysis import (
     target_associations,
 )
 from lepton_ai.data.analysis.measures import contingency, entropy
-from lepton_ai.data.arff import read_arff
+from lepton_ai.data.read_table import read_frame
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,7 @@ def test_noise_goes_with_nothing() -> None:
 
 
 def test_planted_leaks_are_found_each_with_its_reason(datasets: Path) -> None:
-    credit = read_arff((datasets / "finance/german_credit/credit-g.arff").read_text())
+    credit = read_frame(datasets / "finance/german_credit/credit-g.arff")
     assert not leakage_suspects(credit, "class").suspects
     bad = pl.col("class") == "bad"
     row = pl.int_range(pl.len())

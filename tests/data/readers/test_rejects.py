@@ -17,9 +17,11 @@ from hypothesis import strategies as st
 from lepton_ai.core.errors import InvalidInput, LeptonError
 from lepton_ai.data.catalog import open_dataset
 from lepton_ai.data.read_table import read_table
-from lepton_ai.data.readers.tolerant import read_delimited, read_ndjson
+from lepton_ai.data.readers.delimited import read_delimited
+from lepton_ai.data.readers.json import read_ndjson
 from lepton_ai.data.table import Table
 from lepton_ai.storage import Workspace
+from tests.data.readers.reading import read
 
 GOOD = [f"{n},name {n},{n / 2},2026-01-{n % 28 + 1:02}" for n in range(200)]
 BAD = {
@@ -72,7 +74,7 @@ def test_each_bad_row_is_named_and_the_good_are_all_there(
 
 def test_given_types_rule() -> None:
     data = b"zip,n,when\n01067,1,2026-11-24T10:00:00+02:00\n10115,x,2026-11-24T10:00:00Z\n"
-    frame, bad = read_delimited(data, types={"n": "Int64"})
+    frame, bad = read(read_delimited, data, types={"n": "Int64"})
     assert frame.to_dicts() == [
         {"zip": "01067", "n": 1, "when": datetime(2026, 11, 24, 8, tzinfo=UTC)}
     ]
@@ -81,27 +83,27 @@ def test_given_types_rule() -> None:
     ]
     for types in ({"m": "Int64"}, {"n": "Int65"}):
         with pytest.raises(InvalidInput, match="types names"):
-            read_delimited(data, types=types)
+            read(read_delimited, data, types=types)
 
 
 def test_integers_of_any_size_are_exact() -> None:
     large = 2**63 + 5
-    frame, bad = read_delimited(f"a,b\n1,7\n{large},-{large}\n".encode())
+    frame, bad = read(read_delimited, f"a,b\n1,7\n{large},-{large}\n".encode())
     assert not bad
     assert frame["a"].to_list() == [Decimal(1), Decimal(large)]
     assert frame["b"].to_list() == [Decimal(7), Decimal(-large)]
     huge = "9" * 60
-    assert read_delimited(f"a\n{huge}\n".encode())[0]["a"].to_list() == [huge]
+    assert read(read_delimited, f"a\n{huge}\n".encode())[0]["a"].to_list() == [huge]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1251", "iso8859-5"])
 def test_encodings(encoding: str) -> None:
     data = "имя;n\nЗоя;1\nЯна;2\n".encode(encoding)
-    frame, bad = read_delimited(data, encoding="utf-8" if "utf-8" in encoding else encoding)
+    frame, bad = read(read_delimited, data, encoding="utf-8" if "utf-8" in encoding else encoding)
     assert not bad
     assert frame.rows() == [("Зоя", 1), ("Яна", 2)]
     with pytest.raises(LookupError):
-        read_delimited(data, encoding="klingon")
+        read(read_delimited, data, encoding="klingon")
 
 
 def test_ndjson() -> None:
@@ -109,11 +111,11 @@ def test_ndjson() -> None:
         "{broken", "[1]", '{"a": "text", "b": "y"}', '{"a": 99999999999999999999}', "", "{}",
         '{"a": null, "c": 1.5}',
     ]  # fmt: skip
-    frame, bad = read_ndjson("\n".join(lines).encode())
-    assert frame.height == 6
-    assert [line for line, _, _ in sorted(bad.rows)] == [6, 7, 8, 9, 11]
-    with pytest.raises(ValueError, match="no line"):
-        read_ndjson(b"\n\n1\n")
+    frame, bad = read(read_ndjson, "\n".join(lines).encode())
+    assert frame["a"].to_list() == [*[Decimal(1)] * 5, Decimal(99999999999999999999), None]
+    assert [line for line, _, _ in sorted(bad.rows)] == [6, 7, 8, 11]
+    with pytest.raises(ValueError, match="no record"):
+        read(read_ndjson, b"\n\n1\n")
 
 
 FIELD = st.text(
@@ -129,7 +131,7 @@ def test_what_is_written_properly_is_read_back(rows: list[tuple[str, str]]) -> N
     writer.writerow(["a", "b"])
     writer.writerows(rows)
     types = {"a": "String", "b": "String"}
-    frame, bad = read_delimited(out.getvalue().encode(), missing=(), types=types)
+    frame, bad = read(read_delimited, out.getvalue().encode(), missing=(), types=types)
     assert not bad
     assert frame.rows() == rows
 
