@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from lepton_ai.core.errors import Corrupt
 from lepton_ai.ml.evaluation.metrics import winners
+from lepton_ai.ml.outcome import Classes, Clusters, Forecast, Outcome, Values
 
 __all__ = ["Baseline", "FeatureBaseline", "Predictions"]
 
@@ -47,11 +48,13 @@ class Predictions(Struct, frozen=True):
         rows: which rows: ``held-out`` ones where they were known, else ``training``.
         labels: share of the rows that were given each class.
         probabilities: for each class, the share of the rows in ten equal bins of its probability.
+        values: of answers that are values, their distribution, one for each column.
     """
 
     rows: str
-    labels: dict[str, float]
-    probabilities: dict[str, tuple[float, ...]]
+    labels: dict[str, float] = {}
+    probabilities: dict[str, tuple[float, ...]] = {}
+    values: tuple[FeatureBaseline, ...] = ()
 
 
 class Baseline(Struct, frozen=True):
@@ -59,23 +62,25 @@ class Baseline(Struct, frozen=True):
 
     Attributes:
         rows: how many training rows.
-        classes: share of the training rows in each class.
+        classes: share of the training rows in each class, where rows have one.
         features: one for each feature, or, of more than 256, for figures that sum up a row; see
             :meth:`observe`.
+        target: of a regression's target, its distribution.
     """
 
     rows: int
     classes: dict[str, float]
     predictions: Predictions
     features: tuple[FeatureBaseline, ...]
+    target: FeatureBaseline | None = None
 
     @classmethod
     def of(
         cls,
         matrix: Floats,
         names: list[str],
-        codes: NDArray[np.int64],
-        classes: tuple[str, ...],
+        target: NDArray[np.int64] | Floats | None,
+        outcome: Outcome,
         answers: Floats,
         answered: str,
     ) -> Self:
@@ -84,25 +89,27 @@ class Baseline(Struct, frozen=True):
         Args:
             matrix: features (rows, features).
             names: of the features.
-            codes: the class of each row.
-            classes: by code.
-            answers: the model's probabilities (any rows, classes).
+            target: the code of each row's class, or its value; None where there is none.
+            outcome: what the answers mean.
+            answers: the model's answers (any rows, width).
             answered: which rows those are: ``held-out`` or ``training``.
         """
-        shares = np.bincount(codes, minlength=len(classes)) / len(codes)
-        given = np.bincount(winners(answers), minlength=len(classes)) / len(answers)
-        places = np.clip((answers * _BINS).astype(np.int64), 0, _BINS - 1)
-        spread = {label: _shares(places[:, code], _BINS) for code, label in enumerate(classes)}
+        classes: dict[str, float] = {}
+        measured: FeatureBaseline | None = None
+        if isinstance(outcome, Classes) and target is not None:
+            shares = np.bincount(target.astype(np.int64), minlength=outcome.width) / len(target)
+            classes = dict(zip(outcome.names, shares.tolist(), strict=True))
+        elif isinstance(outcome, Values) and target is not None:
+            measured = _feature(outcome.names[0], target.reshape(-1).astype(np.float64))
         wide = matrix.shape[1] > _MOST_FEATURES
         columns = _row_figures(matrix) if wide else matrix
         features = zip(_ROW_FIGURES if wide else names, columns.T, strict=True)
         return cls(
             rows=len(matrix),
-            classes=dict(zip(classes, shares.tolist(), strict=True)),
-            predictions=Predictions(
-                answered, dict(zip(classes, given.tolist(), strict=True)), spread
-            ),
+            classes=classes,
+            predictions=_predictions(outcome, answers, answered),
             features=tuple(_feature(name, column) for name, column in features),
+            target=measured,
         )
 
     def observe(self, matrix: Floats) -> Floats:
@@ -129,6 +136,24 @@ class Baseline(Struct, frozen=True):
             return msgspec.json.decode(data, type=cls)
         except msgspec.DecodeError as error:
             raise Corrupt(f"not a baseline: {error}") from error
+
+
+def _predictions(outcome: Outcome, answers: Floats, answered: str) -> Predictions:
+    if isinstance(outcome, Classes | Clusters):
+        given = np.bincount(winners(answers), minlength=outcome.width) / len(answers)
+        places = np.clip((answers * _BINS).astype(np.int64), 0, _BINS - 1)
+        return Predictions(
+            answered,
+            dict(zip(outcome.names, given.tolist(), strict=True)),
+            {name: _shares(places[:, code], _BINS) for code, name in enumerate(outcome.names)},
+        )
+    if isinstance(outcome, Forecast):
+        # One distribution a series: its steps have nearly the same.
+        by_series = outcome.predicted(answers).reshape(-1, len(outcome.names)).T[:_MOST_FEATURES]
+        values = tuple(map(_feature, outcome.names, by_series))
+        return Predictions(answered, values=values)
+    name = outcome.names[0] if isinstance(outcome, Values) else "score"
+    return Predictions(answered, values=(_feature(name, answers[:, 0]),))
 
 
 def _feature(name: str, column: Floats) -> FeatureBaseline:

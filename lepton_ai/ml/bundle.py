@@ -21,7 +21,7 @@ SIGNATURE = "signature.json"
 # The only names a bundle may have: a name never decides where something is written.
 FILES = frozenset(
     {DESCRIPTION, "encoding.json", "baseline.json", "card.md", SIGNATURE}
-    | {file for file, _ in FORMATS.values()}
+    | {each.file for each in FORMATS.values()}
 )
 
 _PREDICATE = "https://github.com/lepton-ai/lepton-ai/model-bundle/v1"
@@ -88,7 +88,7 @@ class Bundle:
         model_format = self.description().format
         if model_format not in FORMATS:
             raise Corrupt(f"{self.node.ref} is of the unknown format {model_format!r}")
-        return model_format, self.read(FORMATS[model_format][0])
+        return model_format, self.read(FORMATS[model_format].file)
 
 
 def seal(

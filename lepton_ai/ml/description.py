@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from lepton_ai import __version__
 from lepton_ai.core.errors import Corrupt
+from lepton_ai.ml.outcome import Outcome
 from lepton_ai.ml.parity import Parity
 from lepton_ai.ml.signature import Signature
 
@@ -24,7 +25,7 @@ class TrainedOn(Struct, frozen=True):
         dataset: ``name:version`` of the dataset.
         content: SHA-256 over the features' and labels' bytes in order: what was learned from,
             wherever it was stored.
-        classes: how many rows of each class.
+        classes: how many rows of each class, where rows have one.
         groups: how many groups (patients), where groups are known.
         held_out: how many rows of the sibling side the parity gate saw, without their labels.
     """
@@ -32,7 +33,7 @@ class TrainedOn(Struct, frozen=True):
     dataset: str
     content: str
     rows: int
-    classes: dict[str, int]
+    classes: dict[str, int] = {}
     groups: int | None = None
     held_out: int = 0
 
@@ -42,24 +43,26 @@ class Description(Struct, frozen=True, kw_only=True):
 
     Attributes:
         name: the model's name in the registry.
-        model_type: the zoo's name of the classifier.
+        model_type: the zoo's name of it.
         parameters: those that the caller set.
         settings: every parameter that a caller may set, with the value it had.
         seed: of everything random.
         format: the form that is served; the parity gate chose it.
         reason: why the model is not served as ONNX, empty where it is.
         parity: what the gate measured, None where there is no ONNX form.
-        classes: by code, which is the column of the probabilities.
+        outcome: what the answers mean; its tag is the task.
         features: how many the encoding makes of a row.
-        target: the column of the labels, where rows come from a table.
+        target: the column of the labels or values, where rows come from a table.
         grouped_by: the column of the groups, where there is one.
+        sample_weight: the column of the rows' weights, where there is one.
+        time: the column of the rows' order, where there is one.
+        balanced: whether each class weighed the same in all.
         notes: what a reader should know, such as a calibration on few rows.
         environment: versions of what trained it.
         files: SHA-256 of each other file of the bundle.
     """
 
     name: str
-    task: str = "classification"
     model_type: str
     parameters: dict[str, Any]
     settings: dict[str, Any]
@@ -68,14 +71,33 @@ class Description(Struct, frozen=True, kw_only=True):
     reason: str
     parity: Parity | None
     signature: Signature
-    classes: tuple[str, ...]
+    outcome: Outcome
     features: int
     target: str | None
     grouped_by: str | None
+    sample_weight: str | None = None
+    time: str | None = None
+    balanced: bool = False
     trained_on: TrainedOn
     notes: tuple[str, ...]
     environment: dict[str, str]
     files: dict[str, str] = {}
+
+    @property
+    def task(self) -> str:
+        """The task, such as ``classification``."""
+        return str(self.outcome.__struct_config__.tag)
+
+    @property
+    def hidden(self) -> tuple[str, ...]:
+        """The columns of the training data that are no features."""
+        columns = (self.target, self.grouped_by, self.sample_weight, self.time)
+        return tuple(name for name in columns if name is not None)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the answers: of classes, clusters, what is predicted, or series."""
+        return self.outcome.names
 
     def to_json(self) -> bytes:
         """Return the description as JSON, indented for a reader."""
@@ -94,11 +116,15 @@ class Description(Struct, frozen=True, kw_only=True):
             raise Corrupt(f"not a model description: {error}") from error
 
 
-def environment() -> dict[str, str]:
-    """Return the versions of what a training's result depends on."""
+def environment(*more: str) -> dict[str, str]:
+    """Return the versions of what a training's result depends on.
+
+    Args:
+        more: distributions beside those that every training uses.
+    """
     return {
         "lepton-ai": __version__,
         "python": platform.python_version(),
         "machine": platform.machine(),
-        **{library: version(library) for library in _LIBRARIES},
+        **{library: version(library) for library in (*_LIBRARIES, *more)},
     }

@@ -1,4 +1,4 @@
-"""Export of fitted scikit-learn classifiers to ONNX."""
+"""Export of fitted estimators to ONNX: by skl2onnx, or by the estimator's own ``to_onnx``."""
 
 import warnings
 from typing import Any
@@ -9,8 +9,9 @@ from skl2onnx import to_onnx
 from skl2onnx.common.data_types import FloatTensorType
 
 from lepton_ai.core.errors import LeptonError
+from lepton_ai.ml.task import CLASSIFICATION, Task
 
-__all__ = ["NotExportable", "export"]
+__all__ = ["NotExportable", "export", "name_by_place"]
 
 # The newest operator sets that skl2onnx converts to and ONNX Runtime runs everywhere.
 _OPERATORS = {"": 18, "ai.onnx.ml": 3}
@@ -20,19 +21,23 @@ class NotExportable(LeptonError):
     """There is no ONNX form of this estimator."""
 
 
-def export(estimator: Any, features: int) -> bytes:
-    """Write a fitted classifier as ONNX, the same bytes for the same estimator.
+def export(estimator: Any, features: int, task: Task = CLASSIFICATION) -> bytes:
+    """Write a fitted estimator as ONNX, the same bytes for the same estimator.
 
-    The graph takes ``X``, float32 (rows, features), and gives ``probabilities``, float32
-    (rows, classes). Only the estimator is exported: preprocessing stays in float64 outside,
-    because float32 scaling moves values across the split thresholds of trees. Thresholds of
-    boosted trees are rounded down to float32 in the estimator itself, which changes none of its
-    answers on float32 features.
+    The graph takes ``X``, float32 (rows, features), and gives the answers, float32 (rows, width),
+    under the task's name for them, such as ``probabilities``. Only the estimator is exported:
+    preprocessing stays in float64 outside, because float32 scaling moves values across the split
+    thresholds of trees. Thresholds of boosted trees are rounded down to float32 in the estimator
+    itself, which changes none of its answers on float32 features.
 
     Raises:
         NotExportable: the converter does not support the estimator or its parameters.
     """
+    if hasattr(estimator, "to_onnx"):
+        written: bytes = estimator.to_onnx()
+        return written
     _floor_thresholds(estimator)
+    options = {id(estimator): {"zipmap": False}} if task is CLASSIFICATION else None
     try:
         with warnings.catch_warnings():
             # The converter reads attributes that scikit-learn deprecates; none is ours to mend.
@@ -40,16 +45,28 @@ def export(estimator: Any, features: int) -> bytes:
             model = to_onnx(
                 estimator,
                 initial_types=[("X", FloatTensorType([None, features]))],
-                options={id(estimator): {"zipmap": False}},
+                options=options,
                 target_opset=_OPERATORS,
-                name="classifier",
+                name=task.noun,
             )
     except Exception as error:
         # A converter fails in as many ways as there are estimators; the caller has one way on.
         raise NotExportable(f"{type(estimator).__name__} has no ONNX form: {error}") from error
-    _rename(model)
+    _name_outputs(model, task)
+    name_by_place(model)
     data: bytes = model.SerializeToString(deterministic=True)
     return data
+
+
+def _name_outputs(model: Any, task: Task) -> None:
+    """Call the answers what the task calls them, where the converter has a name of its own."""
+    names = [value.name for value in model.graph.output]
+    if task.output in names or len(names) != 1:
+        return
+    for node in model.graph.node:
+        node.output[:] = [task.output if name == names[0] else name for name in node.output]
+        node.input[:] = [task.output if name == names[0] else name for name in node.input]
+    model.graph.output[0].name = task.output
 
 
 def _floor_thresholds(estimator: Any) -> None:
@@ -66,7 +83,7 @@ def _floor_thresholds(estimator: Any) -> None:
             tree.nodes["num_threshold"] = np.where(nearest > thresholds, below, nearest)
 
 
-def _rename(model: Any) -> None:
+def name_by_place(model: Any) -> None:
     """Give each inner tensor and operator a name by its place, in the graph and its subgraphs.
 
     The converter draws some names from memory addresses, which differ between two runs, and

@@ -1,6 +1,7 @@
 """Fitting of one zoo estimator to a feature matrix, the same bits for the same seed."""
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from threadpoolctl import threadpool_limits
 
 from lepton_ai.core.errors import InvalidInput
+from lepton_ai.ml.task import CLASSIFICATION, Task
 from lepton_ai.ml.zoo import Entry, create
 
 __all__ = ["Fitted", "fit"]
@@ -25,7 +27,7 @@ class Fitted(Struct, frozen=True):
     """A fitted estimator.
 
     Attributes:
-        estimator: it answers by ``predict_proba``; a column for each class.
+        estimator: it answers by the method of its task.
         settings: every parameter that a caller may set, with the value it had.
         notes: what a reader of the model's card should know about the fit.
     """
@@ -38,54 +40,76 @@ class Fitted(Struct, frozen=True):
 def fit(
     entry: Entry,
     matrix: NDArray[np.float64],
-    codes: Codes,
+    target: NDArray[Any] | None,
     *,
     seed: int,
     parameters: dict[str, Any],
+    task: Task = CLASSIFICATION,
     groups: Sequence[str] | None = None,
+    weights: NDArray[np.float64] | None = None,
+    times: NDArray[np.float64] | None = None,
+    shape: tuple[int, ...] | None = None,
     workers: int = 1,
+    managed: Mapping[str, Any] | None = None,
 ) -> Fitted:
-    """Fit one classifier.
+    """Fit one estimator.
 
     Linear algebra runs on one thread, whose sums have a fixed order; trees of a forest are grown
     in parallel, which changes nothing in them.
 
     Args:
-        entry: which classifier.
+        entry: which model.
         matrix: features (rows, features).
-        codes: the class of each row, counted from 0 without gaps (rows,).
+        target: the class of each row, counted from 0 without gaps, or its value (rows,) or values
+            (rows, outputs); None where the task has none.
         seed: of everything random.
         parameters: the caller's.
-        groups: of the rows; calibration then keeps a group on one side.
+        task: what for.
+        groups: of the rows; calibration and early stopping then keep a group on one side.
+        weights: of the rows.
+        times: of the rows; early stopping then watches the last ones.
+        shape: how a row folds, for networks that see it as an image or a series.
         workers: threads that grow a forest.
+        managed: more parameters that the platform sets, where the estimator has them.
 
     Raises:
         InvalidInput: a parameter does not fit the estimator or the data.
     """
-    estimator = create(entry, seed, parameters)
+    estimator = create(entry, seed, parameters, task)
     settings = {
         key: value
         for key, value in sorted(estimator.get_params(deep=False).items())
         if key not in entry.managed
     }
-    if entry.parallel:
-        estimator.set_params(n_jobs=workers)
+    known = estimator.get_params(deep=False)
+    own = {"shape": shape, "threads": workers, **(managed or {})}
+    own |= {"n_jobs": workers} if entry.parallel else {}
+    own = {name: value for name, value in own.items() if name in known}
+    estimator.set_params(**own)
     notes: tuple[str, ...] = ()
-    if entry.calibrated:
-        splits, notes = _splits(codes, groups, seed)
+    calibrated = entry.calibrated and task is CLASSIFICATION
+    beside = {"sample_weight": weights, "groups": groups, "times": times}
+    takes = inspect.signature(estimator.fit).parameters
+    beside = {n: given for n, given in beside.items() if given is not None and n in takes}
+    if weights is not None and "sample_weight" not in beside:
+        raise InvalidInput(f"a {entry.name} cannot weigh rows; leave out sample_weight=")
+    if calibrated:
+        assert target is not None
+        beside.pop("groups", None)
+        splits, notes = _splits(target, groups, seed)
         estimator = CalibratedClassifierCV(estimator, method="sigmoid", cv=splits, ensemble=False)
     try:
         with threadpool_limits(1):
-            estimator.fit(matrix, codes)
+            estimator.fit(matrix, target, **beside)
             # Some parameters (more neighbours than rows) only show themselves in an answer.
-            estimator.predict_proba(matrix[:1])
+            task.answers(estimator, matrix[:1])
     except ValueError as error:
         raise InvalidInput(f"the {entry.name} cannot be fitted to this data: {error}") from error
     # What the fit used and the model doesn't need would only make its bytes differ.
-    if entry.calibrated:
+    if calibrated:
         estimator.set_params(cv=None)
-    if entry.parallel:
-        estimator.set_params(n_jobs=None)
+    else:
+        estimator.set_params(**{name: known[name] for name in own if name != "shape"})
     return Fitted(estimator, settings, notes)
 
 

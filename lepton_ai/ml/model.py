@@ -19,9 +19,12 @@ from lepton_ai.ml.description import Description
 from lepton_ai.ml.predictor import Predictor
 from lepton_ai.ml.preparing import features_of
 from lepton_ai.ml.signature import Signature
+from lepton_ai.ml.task import TASKS
 from lepton_ai.storage import Node, Workspace
 
 __all__ = ["Model"]
+
+_FEW = 12
 
 
 class Model:
@@ -80,8 +83,13 @@ class Model:
         return Predictor.load(self.workspace, self.node)
 
     @property
+    def task(self) -> str:
+        """What the model is for, such as ``classification``."""
+        return self.description.task
+
+    @property
     def classes(self) -> tuple[str, ...]:
-        """The classes, in the order of the probabilities' columns."""
+        """The classes, in the order of the probabilities' columns; else what is predicted."""
         return self.description.classes
 
     @property
@@ -89,12 +97,32 @@ class Model:
         """What the model takes and gives."""
         return self.description.signature
 
-    def predict(self, data: Any) -> NDArray[np.str_]:
-        """Return the most probable class of each row; see :meth:`predict_proba`."""
-        return np.array(self.predictor.labels(self.predict_proba(data)), dtype=str)
+    def predict(self, data: Any) -> NDArray[Any]:
+        """Return the prediction for each row; see :meth:`answers` for what ``data`` may be.
+
+        A classifier, clusterer or anomaly detector gives labels, as text (rows,); a regressor
+        gives values (rows,), a forecaster (rows, steps, series).
+        """
+        return self.description.outcome.predicted(self.answers(data))
 
     def predict_proba(self, data: Any) -> NDArray[np.float64]:
         """Return the probability of each class, (rows, classes), in the order of ``classes``.
+
+        Raises:
+            InvalidInput: the model gives no probabilities, or the data does not fit.
+        """
+        if TASKS[self.task].output != "probabilities":
+            raise InvalidInput(
+                f"{self.ref} does {self.task}, which has no probabilities; use predict() or "
+                "answers()"
+            )
+        return self.answers(data)
+
+    def answers(self, data: Any) -> NDArray[np.float64]:
+        """Return what the model gives for each row, float64 (rows, width).
+
+        That is a probability for each class, a membership for each cluster, the value, the score
+        of anomaly, or the steps of each series.
 
         Args:
             data: what the model was trained on the like of: an image set, one image or a list
@@ -114,9 +142,7 @@ class Model:
             return self.predictor.features_from_images(
                 [image.pixels for image in images], [image.meta for image in images]
             )
-        description = self.description
-        hidden = (description.target, description.grouped_by)
-        return features_of(self.predictor.preparation, data, hidden)
+        return features_of(self.predictor.preparation, data, self.description.hidden)
 
     def training_data(self) -> ImageSet | Table:
         """Return the rows that the model was trained on, found by its lineage.
@@ -158,6 +184,10 @@ class Model:
     def __repr__(self) -> str:
         facts = self.node.facts
         return (
-            f"Model {self.ref}: {facts['model_type']}, {', '.join(facts['classes'])}, trained on "
+            f"Model {self.ref}: {facts['model_type']}, {_shown(facts['classes'])}, trained on "
             f"{facts['rows']} rows of {facts['dataset']}, served as {facts['format']}"
         )
+
+
+def _shown(names: list[str]) -> str:
+    return ", ".join(names if len(names) <= _FEW else [*names[:_FEW], f"{len(names)} in all"])

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.ml.runtimes import Refused
+from lepton_ai.ml.task import CLASSIFICATION, Task
 
 __all__ = ["OnnxRuntime"]
 
@@ -32,7 +33,7 @@ class OnnxRuntime:
     parallel requests each run on the caller's own thread, without the interpreter's lock.
     """
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, task: Task = CLASSIFICATION) -> None:
         """Check the graph, then load it.
 
         Raises:
@@ -51,16 +52,17 @@ class OnnxRuntime:
             data, options, providers=["CPUExecutionProvider"]
         )
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-        if len(inputs) != 1 or "probabilities" not in {output.name for output in outputs}:
+        if len(inputs) != 1 or task.output not in {output.name for output in outputs}:
             raise Refused(
-                "the ONNX model must have one input and an output named 'probabilities'; it has "
+                f"the ONNX model must have one input and an output named {task.output!r}; it has "
                 f"{[i.name for i in inputs]} and {[o.name for o in outputs]}"
             )
+        self._outputs = [task.output]
         self._input = inputs[0].name
         self._width = inputs[0].shape[1]
 
     def run(self, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return class probabilities (rows, classes) of a float matrix (rows, features).
+        """Return the answers (rows, width) to a float matrix (rows, features).
 
         Raises:
             InvalidInput: the matrix has another number of columns.
@@ -76,10 +78,9 @@ class OnnxRuntime:
         return np.concatenate([self._block(rows[start : start + _BLOCK]) for start in starts])
 
     def _block(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
-        result: NDArray[np.float64] = self._session.run(["probabilities"], {self._input: rows})[
-            0
-        ].astype(np.float64)
-        return result
+        (given,) = self._session.run(self._outputs, {self._input: rows})
+        result: NDArray[np.float64] = given.astype(np.float64)
+        return result if result.ndim == 2 else result[:, np.newaxis]
 
 
 def _library() -> Any:

@@ -8,21 +8,22 @@ from numpy.typing import NDArray
 
 from lepton_ai.data.images.image import ImageMeta
 from lepton_ai.ml.bundle import Bundle
-from lepton_ai.ml.evaluation.metrics import winners
+from lepton_ai.ml.outcome import Outcome
 from lepton_ai.ml.preparation import Preparation
 from lepton_ai.ml.runtimes import Runtime, load_runtime
 from lepton_ai.ml.signature import Signature
+from lepton_ai.ml.task import TASKS
 from lepton_ai.storage import Node, Workspace
 
 __all__ = ["Predictor"]
 
 
 class Predictor:
-    """Features in, probabilities out; may be used from several threads at once.
+    """Features in, answers out; may be used from several threads at once.
 
     Attributes:
         signature: what the model takes and gives.
-        classes: the class of each column of the probabilities.
+        outcome: what the answers mean.
         preparation: what turns records or images into features.
         format: the form of the model, such as ``onnx``.
     """
@@ -30,13 +31,13 @@ class Predictor:
     def __init__(
         self,
         signature: Signature,
-        classes: tuple[str, ...],
+        outcome: Outcome,
         preparation: Preparation,
         runtime: Runtime,
         model_format: str,
     ) -> None:
         self.signature = signature
-        self.classes = classes
+        self.outcome = outcome
         self.preparation = preparation
         self.format = model_format
         self._runtime = runtime
@@ -54,9 +55,9 @@ class Predictor:
         model_format, data = bundle.model()
         return cls(
             description.signature,
-            description.classes,
+            description.outcome,
             preparation,
-            load_runtime(model_format, data),
+            load_runtime(model_format, data, TASKS[description.task]),
             model_format,
         )
 
@@ -87,9 +88,19 @@ class Predictor:
         return self.preparation.tensors(tensors)
 
     def run(self, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the probabilities (rows, classes) of features (rows, features)."""
+        """Return the answers (rows, width) to features (rows, features)."""
         return self._runtime.run(matrix)
 
-    def labels(self, probabilities: NDArray[np.float64]) -> list[str]:
-        """Return the most probable class of each row; of equals, the first."""
-        return [self.classes[code] for code in winners(probabilities)]
+    @property
+    def task(self) -> str:
+        """What the model is for, such as ``classification``."""
+        return str(self.outcome.__struct_config__.tag)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the answers' columns, where each has one."""
+        return self.outcome.names
+
+    def labels(self, answers: NDArray[np.float64]) -> list[str]:
+        """Return the label of each row, or nothing where answers are values."""
+        return self.outcome.labels(answers)

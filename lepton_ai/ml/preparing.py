@@ -18,7 +18,7 @@ from lepton_ai.data.table import Table
 from lepton_ai.data.transforms import Channels, Resize, Transform
 from lepton_ai.ml.examples import Examples
 from lepton_ai.ml.preparation import Preparation, as_features
-from lepton_ai.ml.signature import Datatype, Field, Signature, outputs_for
+from lepton_ai.ml.signature import Datatype, Field, Signature
 
 if TYPE_CHECKING:
     from lepton_ai.data.recipes import Recipe
@@ -149,9 +149,9 @@ def features_of(
     return preparation.table(columns)
 
 
-def signature_of(preparation: Preparation, classes: int) -> Signature:
-    """Return what a model with this preparation takes and gives."""
-    encoding, outputs = preparation.encoding, outputs_for(classes)
+def signature_of(preparation: Preparation, outputs: tuple[Field, ...]) -> Signature:
+    """Return what a model with this preparation takes, and that it gives these outputs."""
+    encoding = preparation.encoding
     if preparation.meta is not None:
         axes = len(preparation.meta.shape)
         return Signature("image", (Field("image", "FP32", (-1,) * (axes + 1)),), outputs)

@@ -85,6 +85,7 @@ def register(
                 "model_type": description.model_type,
                 "format": description.format,
                 "reason": description.reason,
+                "task": description.task,
                 "classes": list(description.classes),
                 "kind": description.signature.kind,
                 "rows": description.trained_on.rows,

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any, Self
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.catalog import open_dataset
@@ -11,8 +12,10 @@ from lepton_ai.data.encoding import Encoding
 from lepton_ai.data.split import split_data
 from lepton_ai.data.transforms import transforms_from
 from lepton_ai.ml.description import Description
+from lepton_ai.ml.learning import Wish, learn
 from lepton_ai.ml.model import Model
-from lepton_ai.ml.training import train_classifier
+from lepton_ai.ml.outcome import Scores
+from lepton_ai.ml.task import TASKS
 from lepton_ai.storage import Node, Workspace
 
 if TYPE_CHECKING:
@@ -87,19 +90,25 @@ class Training(Struct, frozen=True):
         data: Any = open_dataset(name, workspace)
         if self.selection is not None:
             data = self._part(data)
-        model = train_classifier(
-            data,
+        columns = self.encoding.shape is None
+        wish = Wish(
             model_type=said.model_type,
             target=said.target,
             name=said.name,
             seed=said.seed,
             groups=said.grouped_by if self._report is None else None,
-            kinds=_kinds(self.encoding) if self.recipe is None and said.target else None,
+            sample_weight=said.sample_weight,
+            time=said.time,
+            balanced=said.balanced,
+            kinds=_kinds(self.encoding) if self.recipe is None and columns else None,
             components=_components(self.encoding),
             recipe=self.recipe,
             workspace=workspace,
-            **said.parameters,
+            parameters=said.parameters,
         )
+        if isinstance(said.outcome, Scores):
+            wish = replace(wish, contamination=said.outcome.contamination)
+        model = learn(TASKS[said.task], data, wish)
         with workspace.transaction() as transaction:
             for alias in self.aliases:
                 transaction.alias(model.node, alias)

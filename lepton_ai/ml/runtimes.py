@@ -1,4 +1,4 @@
-"""Runtimes: what turns a bundle's model file into probabilities.
+"""Runtimes: what turns a bundle's model file into answers.
 
 A row per format; an implementation is imported when a bundle of that format is loaded, so
 that serving an ONNX model never imports scikit-learn.
@@ -7,12 +7,14 @@ that serving an ONNX model never imports scikit-learn.
 from typing import Any, Protocol
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from lepton_ai.core.errors import Corrupt, LeptonError
 from lepton_ai.core.optional import load
+from lepton_ai.ml.task import CLASSIFICATION, Task
 
-__all__ = ["FORMATS", "Refused", "Runtime", "load_runtime"]
+__all__ = ["FORMATS", "Format", "Refused", "Runtime", "dump_native", "load_runtime"]
 
 
 class Refused(Corrupt):
@@ -23,23 +25,44 @@ class Runtime(Protocol):
     """A loaded model, safe to call from several threads at once."""
 
     def run(self, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return class probabilities (rows, classes) of a feature matrix (rows, features)."""
+        """Return the answers (rows, width) to a feature matrix (rows, features)."""
         ...
 
 
-# format -> (the file that holds it in a bundle, its implementation)
+class Format(Struct, frozen=True):
+    """One form that a model may have.
+
+    Attributes:
+        file: what holds it in a bundle.
+        runtime: what loads it, written ``module:class``.
+        writer: what writes a fitted estimator in it, written ``module:function``; ONNX has the
+            parity gate for that.
+        extra: that installs its library.
+    """
+
+    file: str
+    runtime: str
+    writer: str = ""
+    extra: str = "all"
+
+
 FORMATS = {
-    "onnx": ("model.onnx", "lepton_ai.ml.onnx_runtime:OnnxRuntime"),
-    "skops": ("model.skops", "lepton_ai.ml.skops_runtime:SkopsRuntime"),
+    "onnx": Format("model.onnx", "lepton_ai.ml.onnx_runtime:OnnxRuntime"),
+    "skops": Format(
+        "model.skops",
+        "lepton_ai.ml.skops_runtime:SkopsRuntime",
+        "lepton_ai.ml.skops_runtime:dumps",
+    ),
 }
 
 
-def load_runtime(model_format: str, data: bytes) -> Runtime:
+def load_runtime(model_format: str, data: bytes, task: Task = CLASSIFICATION) -> Runtime:
     """Load a model file.
 
     Args:
         model_format: a key of :data:`FORMATS`.
         data: the file's bytes, whose digest and signature the caller has checked.
+        task: of the model.
 
     Raises:
         Refused: the format is unknown, or the file holds something that is never loaded.
@@ -49,12 +72,24 @@ def load_runtime(model_format: str, data: bytes) -> Runtime:
         raise Refused(
             f"a model of format {model_format!r} cannot be loaded; known: {', '.join(FORMATS)}"
         )
-    implementation: Any = load(FORMATS[model_format][1], extra="all")
+    chosen = FORMATS[model_format]
+    implementation: Any = load(chosen.runtime, extra=chosen.extra)
     try:
-        runtime: Runtime = implementation(data)
+        runtime: Runtime = implementation(data, task)
     except LeptonError:
         raise
     except Exception as error:
         # Whatever a parser raises on hostile bytes, a caller sees one error.
         raise Corrupt(f"the {model_format} model cannot be read: {error}") from error
     return runtime
+
+
+def dump_native(model_format: str, estimator: Any) -> bytes:
+    """Write a fitted estimator in a format of its own library.
+
+    Raises:
+        Refused: it holds something that is never stored.
+    """
+    chosen = FORMATS[model_format]
+    written: bytes = load(chosen.writer, extra=chosen.extra)(estimator)
+    return written

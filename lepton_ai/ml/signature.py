@@ -4,7 +4,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-__all__ = ["Datatype", "Field", "Signature", "outputs_for"]
+__all__ = ["Datatype", "Field", "Signature"]
 
 Datatype = Literal["BOOL", "INT64", "FP32", "FP64", "BYTES"]
 
@@ -27,16 +27,12 @@ class Signature(Struct, frozen=True):
     """The inputs and outputs of a model.
 
     Attributes:
-        kind: whether rows are images, records with named columns, or one matrix ``X``.
+        kind: whether rows are images, records with named columns, one matrix ``X``, or series:
+            the last steps of something that goes on, each a record.
         inputs: what a caller sends.
         outputs: what comes back, in order.
     """
 
-    kind: Literal["image", "table", "array"]
+    kind: Literal["image", "table", "array", "series"]
     inputs: tuple[Field, ...]
     outputs: tuple[Field, ...]
-
-
-def outputs_for(classes: int) -> tuple[Field, ...]:
-    """Return a classifier's outputs: ``label`` (rows), ``probabilities`` (rows, classes)."""
-    return (Field("label", "BYTES", (-1,)), Field("probabilities", "FP64", (-1, classes)))

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.ml.runtimes import Refused
+from lepton_ai.ml.task import CLASSIFICATION, Task
 
 __all__ = ["ALLOWED", "SkopsRuntime", "dumps"]
 
@@ -91,7 +92,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 class SkopsRuntime:
     """An estimator of scikit-learn, rebuilt from a skops file."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, task: Task = CLASSIFICATION) -> None:
         """Rebuild the estimator.
 
         Raises:
@@ -104,12 +105,13 @@ class SkopsRuntime:
             schema = json.loads(archive.read("schema.json"))
         _check(schema)
         estimator = skops.io.loads(data, trusted=sorted(ALLOWED))
-        if not hasattr(estimator, "predict_proba"):
-            raise Refused(f"the skops model is a {type(estimator).__name__}, no classifier")
+        if not hasattr(estimator, task.method):
+            raise Refused(f"the skops model is a {type(estimator).__name__}, no {task.noun}")
         self._estimator = estimator
+        self._task = task
 
     def run(self, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return class probabilities (rows, classes) of a float64 matrix (rows, features).
+        """Return the answers (rows, width) to a float64 matrix (rows, features).
 
         Raises:
             InvalidInput: the matrix has another number of columns.
@@ -119,10 +121,7 @@ class SkopsRuntime:
             raise InvalidInput(
                 f"the model takes {width} features a row, not an array of {matrix.shape}"
             )
-        result: NDArray[np.float64] = np.asarray(
-            self._estimator.predict_proba(matrix), dtype=np.float64
-        )
-        return result
+        return self._task.answers(self._estimator, matrix)
 
 
 def dumps(estimator: Any) -> bytes:

@@ -38,11 +38,17 @@ MOST_WAITING = 4096
 
 
 class Predicted(Struct, frozen=True):
-    """What the model said for the rows of one request, and the id of its receipt."""
+    """What the model said for the rows of one request, and the id of its receipt.
+
+    Attributes:
+        id: of the receipt.
+        labels: of the rows, where the model gives labels.
+        answers: float64 (rows, width); the model's outcome says what they mean.
+    """
 
     id: str
     labels: list[str]
-    probabilities: NDArray[np.float64]
+    answers: NDArray[np.float64]
 
 
 class Pending:
@@ -174,9 +180,9 @@ class Batcher:
             for pending, *_ in computed:
                 _refuse(pending, HttpError(503, "the answer cannot be recorded, so it is withheld"))
             return
-        for prediction_id, (pending, labels, probabilities) in zip(ids, computed, strict=True):
+        for prediction_id, (pending, labels, answers) in zip(ids, computed, strict=True):
             if not pending.future.done():
-                pending.future.set_result(Predicted(prediction_id, labels, probabilities))
+                pending.future.set_result(Predicted(prediction_id, labels, answers))
 
 
 def _refuse(pending: Pending, error: Exception) -> None:
@@ -191,7 +197,7 @@ def _timed(predictor: Predictor, batch: list[Pending]) -> tuple[list[Outcome], f
 
 
 def compute(predictor: Predictor, batch: list[Pending]) -> list[Outcome]:
-    """Return labels and probabilities for each request of a batch, or what is wrong with it.
+    """Return labels and answers for each request of a batch, or what is wrong with it.
 
     When the batch fails as a whole, each request is computed alone: one that is wrong, in
     whatever way, fails none but itself.
@@ -212,17 +218,17 @@ def _together(predictor: Predictor, batch: list[Pending]) -> list[Outcome]:
         _features(predictor, [batch[index] for index in members]) for members in groups.values()
     ]
     matrix = matrices[0] if len(matrices) == 1 else np.concatenate(matrices)
-    probabilities = predictor.run(matrix)
-    labels = predictor.labels(probabilities)
-    outcomes: list[Outcome] = [([], probabilities)] * len(batch)
+    answers = predictor.run(matrix)
+    labels = predictor.labels(answers)
+    outcomes: list[Outcome] = [([], answers)] * len(batch)
     begin = 0
     for members in groups.values():
         for index in members:
             end = begin + batch[index].rows
-            outcomes[index] = (labels[begin:end], probabilities[begin:end])
+            outcomes[index] = (labels[begin:end], answers[begin:end])
             begin = end
-    if begin != len(labels):
-        raise RuntimeError(f"the model gave {len(labels)} predictions for {begin} rows")
+    if begin != len(answers):
+        raise RuntimeError(f"the model gave {len(answers)} predictions for {begin} rows")
     return outcomes
 
 

@@ -31,22 +31,34 @@ _RETRIES = urllib3.Retry(
 )
 
 
-class Prediction(Struct, frozen=True):
-    """What the model says of one row or image.
+class Prediction(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the model says of one row or image; what it holds beside the origin is the task's.
 
     Attributes:
-        label: the class.
-        probabilities: the probability of each class.
         id: the receipt's id, shared by the rows of one request; ``lepton trace`` takes it.
         model: the endpoint that answered.
         version: the model's version.
+        label: the class or cluster, or whether it is an anomaly; empty where values are predicted.
+        probabilities: of each class.
+        memberships: of each cluster.
+        value: a regressor's.
+        low: the lower end of the value's interval, where it is known.
+        high: the upper end.
+        score: of anomaly, higher for what is stranger.
+        forecast: the next steps of each series.
     """
 
-    label: str
-    probabilities: dict[str, float]
     id: str
     model: str
     version: int
+    label: str = ""
+    probabilities: dict[str, float] = {}
+    memberships: dict[str, float] = {}
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    score: float | None = None
+    forecast: dict[str, list[float]] = {}
 
 
 class _Described(Struct):
@@ -186,10 +198,8 @@ class Client:
         self, path: str, body: bytes, content_type: str = "application/json"
     ) -> list[Prediction]:
         answer = msgspec.json.decode(self._request("POST", path, body, content_type), type=Answer)
-        return [
-            Prediction(row.label, row.probabilities, answer.id, answer.model, answer.version)
-            for row in answer.predictions
-        ]
+        origin = {"id": answer.id, "model": answer.model, "version": answer.version}
+        return [msgspec.convert(origin | row, Prediction) for row in answer.predictions]
 
     def _request(
         self, method: str, path: str, body: bytes | None = None, content_type: str = ""

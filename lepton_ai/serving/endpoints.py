@@ -63,6 +63,7 @@ async def _models(service: Service, request: Request) -> Response:
                 "deployment_id": batcher.served.deployment_id,
                 "format": batcher.served.predictor.format,
                 "signature": batcher.served.predictor.signature,
+                "task": batcher.served.predictor.task,
                 "classes": batcher.served.predictor.classes,
             }
             for name, batcher in sorted(service.batchers.items())
@@ -91,6 +92,7 @@ async def _model_metadata(service: Service, request: Request) -> Response:
                 "model": served.model,
                 "model_id": served.model_id,
                 "deployment_id": served.deployment_id,
+                "task": served.predictor.task,
                 "classes": served.predictor.classes,
             },
         }
@@ -106,13 +108,16 @@ async def _infer(service: Service, request: Request) -> Response:
     batcher = _find(service, request)
     body = await request.body()
     header_length = request.headers.get(b"inference-header-content-length")
-    read = partial(_read_tensors, service, body, header_length, request.principal)
+    names = {field.name for field in batcher.served.predictor.signature.outputs}
+    read = partial(_read_tensors, service, names, body, header_length, request.principal)
     asked, pending = read() if len(body) <= INLINE_BYTES else await _in_worker(service, read)
     predicted = await _predicted(batcher, pending)
     served = batcher.served
+    predictor = served.predictor
+    tensors = predictor.outcome.tensors(predicted.labels, predicted.answers)
     outputs = [
-        oip.Output("label", "BYTES", oip.labels_array(predicted.labels)),
-        oip.Output("probabilities", "FP64", predicted.probabilities),
+        oip.Output(field.name, field.datatype, tensors[field.name])
+        for field in predictor.signature.outputs
     ]
     answer, headers = oip.encode(
         asked, outputs, served.endpoint, str(served.version), {"prediction_id": predicted.id}
@@ -121,13 +126,13 @@ async def _infer(service: Service, request: Request) -> Response:
 
 
 def _read_tensors(
-    service: Service, body: bytes, header_length: bytes | None, principal: str
+    service: Service, names: set[str], body: bytes, header_length: bytes | None, principal: str
 ) -> tuple[oip.InferRequest, Pending]:
     asked = oip.decode(body, header_length)
-    unknown = (asked.wanted or {}).keys() - {"label", "probabilities"}
+    unknown = (asked.wanted or {}).keys() - names
     if unknown:
         raise InvalidInput(
-            f"there is no output {', '.join(sorted(unknown))}; ask for label or probabilities"
+            f"there is no output {', '.join(sorted(unknown))}; ask for {' or '.join(sorted(names))}"
         )
     digest = service.digest(body)
     return asked, Pending("tensors", asked.inputs, asked.rows, digest, principal)
@@ -155,9 +160,7 @@ async def _predict(service: Service, request: Request) -> Response:
         predicted.id,
         served.endpoint,
         served.version,
-        served.predictor.classes,
-        predicted.labels,
-        predicted.probabilities,
+        served.predictor.outcome.records(predicted.labels, predicted.answers),
     )
     return Response(records.encode(answer), [JSON, *_provenance(batcher, predicted)])
 

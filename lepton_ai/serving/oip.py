@@ -7,7 +7,6 @@ https://github.com/kserve/open-inference-protocol and its binary tensor data ext
 from typing import Annotated, Any
 
 import msgspec
-import numpy as np
 from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
@@ -211,10 +210,3 @@ def encode(
         (b"inference-header-content-length", b"%d" % len(document)),
     ]
     return b"".join([document, *blobs]), headers
-
-
-def labels_array(labels: list[str]) -> NDArray[Any]:
-    """Return labels as a BYTES tensor of shape (rows,)."""
-    array = np.empty(len(labels), dtype=object)
-    array[:] = labels
-    return array

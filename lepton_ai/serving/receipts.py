@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import sqlalchemy as sa
 from msgspec import Struct
 
 from lepton_ai.core.errors import Corrupt, NotFound
+from lepton_ai.ml.outcome import Outcome
 from lepton_ai.serving import journal
 from lepton_ai.storage import Workspace
 from lepton_ai.storage.schema import predictions
@@ -32,13 +34,13 @@ _ROWS_PER_TRANSACTION = 2000
 
 
 class Entry(Struct, frozen=True, array_like=True):
-    """One answer in the journal; ``probabilities`` are float64, little-endian, row by row."""
+    """One answer in the journal; ``answers`` are float64, little-endian, row by row."""
 
     id: str
     principal: str
     digest: bytes
     labels: list[str]
-    probabilities: bytes
+    answers: bytes
 
 
 class Batch(Struct, frozen=True, array_like=True):
@@ -50,7 +52,7 @@ class Batch(Struct, frozen=True, array_like=True):
     model_id: str
     version: int
     replica: str
-    classes: tuple[str, ...]
+    outcome: Outcome
     entries: list[Entry]
 
 
@@ -68,7 +70,7 @@ class Receipt(Struct, frozen=True):
         principal: who asked.
         permission: what the principal was allowed by policy.
         input_digest: keyed digest of the input as received; :meth:`matches` compares.
-        output: label and probabilities by class for each row.
+        output: what was answered for each row, such as a label and probabilities by class.
     """
 
     id: str
@@ -155,8 +157,7 @@ def _batches(path: Path, secret: bytes) -> Iterator[Batch]:
 
 def _receipt(batch: Batch, index: int) -> Receipt:
     entry = batch.entries[index]
-    rows = memoryview(entry.probabilities).cast("d").tolist()
-    width = len(batch.classes)
+    answers = np.frombuffer(entry.answers, dtype="<f8").reshape(-1, batch.outcome.width)
     return Receipt(
         id=entry.id,
         created_at=datetime.fromtimestamp(batch.time, UTC),
@@ -168,15 +169,7 @@ def _receipt(batch: Batch, index: int) -> Receipt:
         principal=entry.principal,
         permission="predict",
         input_digest=entry.digest.hex(),
-        output=[
-            {
-                "label": label,
-                "probabilities": dict(
-                    zip(batch.classes, rows[row * width : (row + 1) * width], strict=True)
-                ),
-            }
-            for row, label in enumerate(entry.labels)
-        ],
+        output=batch.outcome.records(entry.labels, answers),
     )
 
 

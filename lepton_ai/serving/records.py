@@ -1,4 +1,4 @@
-"""Plain records: rows as JSON objects (or arrays of numbers) in, labelled predictions out."""
+"""Plain records: rows as JSON objects (or arrays of numbers) in, predictions out."""
 
 from typing import Annotated, Any
 
@@ -11,7 +11,7 @@ from lepton_ai.core.errors import InvalidInput
 from lepton_ai.ml.signature import Signature
 from lepton_ai.serving.messages import HttpError
 
-__all__ = ["Answer", "Prediction", "decode_matrix", "decode_records", "encode", "example"]
+__all__ = ["Answer", "decode_matrix", "decode_records", "encode", "example"]
 
 Scalar = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | float | str | bool | None
 Record = dict[str, Any]
@@ -28,20 +28,17 @@ _EXAMPLES: dict[str, Any] = {
 }
 
 
-class Prediction(Struct, frozen=True):
-    """The answer for one row: its label, and the probability of each class."""
-
-    label: str
-    probabilities: dict[str, float]
-
-
 class Answer(Struct, frozen=True):
-    """The answer to one request: the id of its receipt, who answered, a prediction per row."""
+    """The answer to one request: the id of its receipt, who answered, a prediction per row.
+
+    What a prediction holds is the task's: a label and the probability of each class; a label and
+    memberships; a value, with low and high where they are known; a label and a score; a forecast.
+    """
 
     id: str
     model: str
     version: int
-    predictions: list[Prediction]
+    predictions: list[dict[str, Any]]
 
 
 def decode_records(body: bytes, signature: Signature) -> list[Record]:
@@ -110,23 +107,10 @@ def example(signature: Signature) -> str:
 
 
 def answer(
-    prediction_id: str,
-    model: str,
-    version: int,
-    classes: tuple[str, ...],
-    labels: list[str],
-    probabilities: NDArray[np.float64],
+    prediction_id: str, model: str, version: int, predictions: list[dict[str, Any]]
 ) -> Answer:
-    """Return the answer for rows with these labels and probabilities (rows, classes)."""
-    return Answer(
-        prediction_id,
-        model,
-        version,
-        [
-            Prediction(label, dict(zip(classes, row, strict=True)))
-            for label, row in zip(labels, probabilities.tolist(), strict=True)
-        ],
-    )
+    """Return the answer for rows with these predictions."""
+    return Answer(prediction_id, model, version, predictions)
 
 
 def encode(given: Answer) -> bytes:

@@ -210,7 +210,7 @@ class Recorder:
             served.model_id,
             served.version,
             self._replica,
-            served.predictor.classes,
+            served.predictor.outcome,
             entries,
         )
         self._journal.append(msgspec.msgpack.encode(batch))

@@ -3,13 +3,14 @@ import pytest
 
 from lepton_ai.core.errors import Corrupt
 from lepton_ai.ml.baseline import Baseline
+from lepton_ai.ml.outcome import Classes
 
 
 def measured(matrix: np.ndarray) -> Baseline:
     names = [f"f{n}" for n in range(matrix.shape[1])]
     codes = np.arange(len(matrix)) % 4 // 3
     answers = np.stack([1 - codes * 0.85, codes * 0.85], axis=1)
-    return Baseline.of(matrix, names, codes, ("no", "yes"), answers, "held-out")
+    return Baseline.of(matrix, names, codes, Classes(("no", "yes")), answers, "held-out")
 
 
 def test_shares_of_classes_and_answers() -> None:

@@ -9,9 +9,12 @@ from lepton_ai.data.encoding import Encoding
 from lepton_ai.data.images.imageset import ImageSet
 from lepton_ai.data.preprocess import preprocess_images
 from lepton_ai.ml.examples import gather
+from lepton_ai.ml.outcome import Classes
 from lepton_ai.ml.preparation import Preparation, as_features
 from lepton_ai.ml.preparing import evenly, features_of, fit_preparation, signature_of
 from lepton_ai.storage import Workspace
+
+LABELS = Classes(("a", "b")).fields
 
 
 def test_features_are_float32_numbers_in_range() -> None:
@@ -30,7 +33,7 @@ def test_a_record_a_frame_and_tensors_give_the_same_features(
     rows = loans.drop("risk")
     assert (preparation.table(rows) == matrix).all()
     assert (preparation.table(rows.to_dicts()) == matrix).all()
-    columns = {field.name: rows[field.name] for field in signature_of(preparation, 2).inputs}
+    columns = {field.name: rows[field.name] for field in signature_of(preparation, LABELS).inputs}
     tensors = {name: column.to_numpy() for name, column in columns.items()}
     assert (preparation.tensors(tensors) == matrix).all()
     tall = {name: tensor[:, None] for name, tensor in tensors.items()}
@@ -87,7 +90,7 @@ def test_altered_json_is_corrupt(change: str, painted: ImageSet) -> None:
 def test_signatures(painted: ImageSet, loans: pl.DataFrame, workspace: Workspace) -> None:
     examples = gather(painted, target=None, groups=None, name=None, workspace=None)
     preparation, _ = fit_preparation(examples, scaled=False, components=None, kinds=None)
-    signature = signature_of(preparation, 2)
+    signature = signature_of(preparation, LABELS)
     assert [(f.name, f.datatype, f.shape) for f in signature.inputs] == [
         ("image", "FP32", (-1, -1, -1))
     ]
@@ -98,7 +101,7 @@ def test_signatures(painted: ImageSet, loans: pl.DataFrame, workspace: Workspace
     frame = loans.with_columns(old=pl.col("amount") > 1000)
     examples = gather(frame, target="risk", groups=None, name=None, workspace=workspace)
     preparation, _ = fit_preparation(examples, scaled=False, components=None, kinds=None)
-    assert [(f.name, f.datatype) for f in signature_of(preparation, 2).inputs] == [
+    assert [(f.name, f.datatype) for f in signature_of(preparation, LABELS).inputs] == [
         ("age", "FP64"), ("job", "BYTES"), ("amount", "FP64"), ("old", "BOOL"),
     ]  # fmt: skip
 

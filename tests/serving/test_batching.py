@@ -23,7 +23,7 @@ class Observed:
 
     def __init__(self, inner: Predictor, pause: float = 0.0) -> None:
         self.signature = inner.signature
-        self.classes = inner.classes
+        self.outcome = inner.outcome
         self.features = inner.features
         self.features_from_tensors = inner.features_from_tensors
         self.labels = inner.labels
@@ -88,7 +88,7 @@ def test_what_waits_at_one_turn_is_one_batch(predictor):
     answers = run(observed, scenario)
     assert observed.runs == [16, 4]
     expected = predictor.run(predictor.features(records(ROWS[:20])))
-    assert np.array_equal(np.concatenate([a.probabilities for a in answers]), expected)
+    assert np.array_equal(np.concatenate([a.answers for a in answers]), expected)
     assert [a.labels[0] for a in answers] == predictor.labels(expected)
 
 
@@ -110,7 +110,7 @@ def test_records_and_tensors_of_all_sizes_share_a_batch(predictor):
     answers = run(observed, scenario)
     assert observed.runs == [15]
     expected = predictor.run(predictor.features(records(ROWS[:15])))
-    got = np.concatenate([answer.probabilities for answer in answers])
+    got = np.concatenate([answer.answers for answer in answers])
     rows = [*range(5), *range(6, 15)]
     assert np.array_equal(got[rows], expected[rows])
     assert [len(answer.labels) for answer in answers] == [3, 2, 1, 1, 4, 2, 2]
@@ -127,7 +127,7 @@ def test_what_is_wrong_fails_alone(predictor):
     answers = run(observed, scenario)
     assert isinstance(answers[1], InvalidInput)
     expected = predictor.run(predictor.features(records(ROWS[:3])))
-    assert [answers[i].probabilities[0].tolist() for i in (0, 2, 3)] == expected.tolist()
+    assert [answers[i].answers[0].tolist() for i in (0, 2, 3)] == expected.tolist()
 
 
 def test_a_slow_model_runs_in_a_thread_and_what_arrives_meanwhile_is_the_next_batch(predictor):

@@ -48,7 +48,7 @@ def test_tritonclient_reads_what_is_written(binary):
     body, headers = oip.encode(
         given,
         [
-            oip.Output("label", "BYTES", oip.labels_array(["b", "ä"])),
+            oip.Output("label", "BYTES", np.array(["b", "ä"], dtype=object)),
             oip.Output("probabilities", "FP64", chances),
         ],
         "m",
@@ -72,7 +72,7 @@ def test_only_the_outputs_that_were_asked_for_come_back():
     asked = [triton.InferRequestedOutput("label", binary_data=False)]
     given = oip.decode(*request(("x", np.zeros((1, 1)), "FP64", False), outputs=asked))
     outputs = [
-        oip.Output("label", "BYTES", oip.labels_array(["a"])),
+        oip.Output("label", "BYTES", np.array(["a"], dtype=object)),
         oip.Output("probabilities", "FP64", np.ones((1, 1))),
     ]
     body, _ = oip.encode(given, outputs, "m", "1", {})

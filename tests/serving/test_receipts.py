@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from lepton_ai.core.errors import Corrupt, NotFound
+from lepton_ai.ml.outcome import Classes
 from lepton_ai.serving.journal import JournalWriter
 from lepton_ai.serving.receipts import Batch, Entry, archive, digest_key, journal_of, receipt
 from lepton_ai.storage.schema import predictions
@@ -30,7 +31,7 @@ def write(workspace, nodes, owner: str, ids: list[str], roll: bool = True) -> Jo
         entries = [
             Entry(name, "owner", b"d" * 16, ["b"], probabilities) for name in ids[start : start + 3]
         ]
-        batch = Batch(1e9, "m", nodes[0], nodes[1], 1, "r", ("a", "b"), entries)
+        batch = Batch(1e9, "m", nodes[0], nodes[1], 1, "r", Classes(("a", "b")), entries)
         writer.append(msgspec.msgpack.encode(batch))
     if roll:
         writer.roll()

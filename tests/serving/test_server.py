@@ -471,7 +471,7 @@ def test_a_body_that_is_too_long_is_refused_however_it_comes(server):
 
 @pytest.mark.parametrize(
     ("coding", "body", "status"),
-    [("br", b"x", 415), ("gzip", b"x", 400), ("gzip", gzip.compress(b"{}")[:-4], 400)],
+    [("br", b"x", 415), ("gzip", b"x", 400), ("gzip", gzip.compress(b"{}", mtime=0)[:-4], 400)],
 )
 def test_content_codings(server, coding, body, status):
     response = server.call(

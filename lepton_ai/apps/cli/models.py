@@ -46,7 +46,12 @@ def ls(name: str | None, as_json: bool) -> None:
 def zoo_(as_json: bool) -> None:
     """List the kinds of model that `lepton train --model` knows."""
     rows = [
-        {"model": entry.name, "also called": ", ".join(entry.aliases), "class": entry.path}
+        {
+            "model": entry.name,
+            "for": ", ".join(entry.paths),
+            "also called": ", ".join(entry.aliases),
+            "needs": "" if entry.extra == "all" else f"lepton-ai[{entry.extra}]",
+        }
         for entry in zoo.entries().values()
     ]
     print_rows(rows, as_json=as_json, empty="")
@@ -68,7 +73,9 @@ def show(model: str, as_json: bool) -> None:
         click.echo("stale: it learned from a person who was erased since; train it again")
     click.echo(f"id: {chosen.node.id}")
     click.echo(f"takes: {chosen.signature.kind}")
-    click.echo(f"gives: a probability for each of {', '.join(chosen.classes)}")
+    gives = ", ".join(f"{field.name} {list(field.shape)}" for field in chosen.signature.outputs)
+    click.echo(f"does: {chosen.task} ({', '.join(chosen.classes[:20])})")
+    click.echo(f"gives: {gives}")
     click.echo(f"files: {', '.join(sorted(chosen.bundle.names))} (signature checked)")
     click.echo(f"\nNext: lepton models card {chosen.ref}, or lepton deploy {chosen.ref}")
 

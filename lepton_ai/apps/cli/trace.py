@@ -8,6 +8,7 @@ import click
 from msgspec import Struct
 from rich.tree import Tree
 
+from lepton_ai.apps.cli.answers import outlined
 from lepton_ai.apps.cli.output import as_json, console, plain, print_json, when
 from lepton_ai.core.errors import NotFound
 from lepton_ai.serving.receipts import Receipt, receipt
@@ -121,8 +122,8 @@ def show_trace(
 def _describe(tree: Tree, answer: Receipt) -> None:
     tree.add(f"answered {when(answer.created_at)} to {plain(answer.principal)}, who may predict")
     for row in answer.output[:3]:
-        shares = ", ".join(f"{label} {share:.3f}" for label, share in row["probabilities"].items())
-        tree.add(f"output {plain(row['label'])} [dim]{plain(shares)}[/dim]")
+        said = outlined(row)
+        tree.add(f"output {plain(said.answer)} [dim]{plain(said.details)}[/dim]")
     if len(answer.output) > 3:
         tree.add(f"[dim]and {len(answer.output) - 3:,} more rows (--json shows them)[/dim]")
     tree.add(f"input digest [dim]{answer.input_digest}[/dim]")

@@ -1,0 +1,374 @@
+"""Learning: from data of any kind to a registered model version, for every task."""
+
+import hashlib
+import os
+import re
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from lepton_ai.core.errors import Corrupt, InvalidInput
+from lepton_ai.data.catalog import open_dataset
+from lepton_ai.data.columns import texts
+from lepton_ai.ml import zoo
+from lepton_ai.ml.baseline import Baseline
+from lepton_ai.ml.cards import render
+from lepton_ai.ml.description import Description, TrainedOn, environment
+from lepton_ai.ml.examples import Examples, gather, in_order
+from lepton_ai.ml.export import NotExportable, export
+from lepton_ai.ml.fitting import Fitted, fit
+from lepton_ai.ml.model import Model
+from lepton_ai.ml.outcome import Classes, Clusters, Outcome, Scores, Values
+from lepton_ai.ml.parity import Parity, compare, mixed_rows
+from lepton_ai.ml.preparation import Preparation
+from lepton_ai.ml.preparing import (
+    evenly,
+    features_of,
+    fit_behind,
+    fit_preparation,
+    signature_of,
+)
+from lepton_ai.ml.registry import check_name, register
+from lepton_ai.ml.runtimes import FORMATS, dump_native, load_runtime
+from lepton_ai.ml.task import CLASSIFICATION, CLUSTERING, DETECTION, REGRESSION, Task
+from lepton_ai.storage import Node, Workspace
+
+if TYPE_CHECKING:
+    from lepton_ai.data.recipes import Recipe
+
+__all__ = ["Wish", "learn"]
+
+Matrix = NDArray[np.float64]
+
+# The gate looks at no more rows than this of each kind: an export is wrong in many rows or none.
+_GATE_ROWS = 4000
+
+
+class Wish(Struct, frozen=True, kw_only=True):
+    """What a caller asked of a training; see `lepton_ai.ml.training` for each word.
+
+    Attributes:
+        parameters: of the estimator.
+    """
+
+    model_type: str
+    target: Any = None
+    name: str | None = None
+    seed: int = 0
+    groups: str | None = None
+    sample_weight: str | None = None
+    time: str | None = None
+    balanced: bool = False
+    contamination: float = 0.05
+    kinds: Mapping[str, Any] | None = None
+    components: int | float | None = None
+    recipe: Any = None
+    workspace: Workspace | None = None
+    parameters: dict[str, Any] = {}
+
+
+def learn(task: Task, data: Any, wish: Wish) -> Model:
+    """Train a model and register it as the next version of its name.
+
+    The same data, seed and parameters give the same bytes, so training again after a crash
+    gives the same version. The first version of a name becomes its ``champion``.
+
+    Raises:
+        UnknownModel: no model of this task has that name; the message lists the names.
+        UnknownParameter: the model has no such parameter; the message lists near ones.
+        InvalidInput: a parameter's value is wrong, or the data cannot be learned from.
+    """
+    entry = zoo.find(wish.model_type, task.name)
+    if wish.name is not None:
+        check_name(wish.name)
+    seed = wish.seed
+    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**32:
+        raise InvalidInput(f"seed must be a whole number from 0 to 2**32 - 1; got {seed!r}")
+    parameters = {key: _plain(key, value) for key, value in wish.parameters.items()}
+    zoo.create(entry, seed, parameters, task)
+    examples = gather(
+        data,
+        target=wish.target,
+        groups=wish.groups,
+        name=wish.name,
+        workspace=wish.workspace,
+        task=task,
+        sample_weight=wish.sample_weight,
+        time=wish.time,
+    )
+    place = wish.workspace or examples.dataset.workspace
+    if place is not examples.dataset.workspace:
+        raise InvalidInput("the data is stored in another workspace; leave out workspace=")
+    chosen, origin = _recipe(wish.recipe, place)
+    options: dict[str, Any] = {
+        "scaled": entry.scaled,
+        "components": wish.components,
+        "kinds": wish.kinds,
+    }
+    classes = _classes(examples) if task is CLASSIFICATION else ()
+    if chosen is None:
+        preparation, matrix = fit_preparation(examples, **options)
+    else:
+        from lepton_ai.data.recipes.stored import joined
+
+        preparation, matrix, left = fit_behind(chosen, examples, **options)
+        examples = examples.take(left)
+        if preparation.front is not None:
+            origin += joined(place, preparation.front.recipe)
+        if len(set(examples.labels.tolist())) < len(classes):
+            raise InvalidInput("the recipe drops all training rows of a class")
+    target = _targets(task, examples, classes)
+    fitted = fit(
+        entry,
+        matrix,
+        target,
+        task=task,
+        seed=seed,
+        parameters=_coded(parameters, classes),
+        groups=examples.groups,
+        weights=_weights(examples.weights, target, classes, balanced=wish.balanced),
+        times=examples.times,
+        shape=preparation.encoding.shape,
+        workers=place.settings.workers or os.cpu_count() or 1,
+    )
+    sibling = _sibling(examples)
+    held_out = None if sibling is None else _held_out(preparation, examples, sibling)
+    gate = matrix[evenly(len(matrix), _GATE_ROWS)]
+    tried = mixed_rows(gate, len(gate), seed) if held_out is None else held_out
+    answers = task.answers(fitted.estimator, gate if held_out is None else held_out)
+    outcome = _OUTCOMES[task.name](fitted.estimator, matrix, examples, classes, wish)
+    model_format, reason, parity, model_file = served_form(task, entry, fitted, gate, tried)
+    baseline = Baseline.of(
+        matrix,
+        preparation.encoding.feature_names,
+        target,
+        outcome,
+        answers,
+        "training" if held_out is None else "held-out",
+    )
+    counts = [] if not classes or target is None else np.bincount(target.astype(np.int64)).tolist()
+    description = Description(
+        name=wish.name or _name_after(examples.dataset.name),
+        model_type=entry.name,
+        parameters=parameters,
+        settings=fitted.settings,
+        seed=seed,
+        format=model_format,
+        reason=reason,
+        parity=parity,
+        signature=signature_of(preparation, outcome.fields),
+        outcome=outcome,
+        features=matrix.shape[1],
+        target=examples.target,
+        grouped_by=examples.grouped_by,
+        sample_weight=wish.sample_weight,
+        time=wish.time,
+        balanced=wish.balanced,
+        trained_on=TrainedOn(
+            dataset=examples.dataset.ref,
+            content=_content(matrix, target),
+            rows=len(matrix),
+            classes=dict(zip(classes, counts, strict=True)),
+            groups=None if examples.groups is None else len(set(examples.groups)),
+            held_out=0 if held_out is None else len(held_out),
+        ),
+        notes=fitted.notes,
+        environment=environment(*entry.libraries),
+    )
+    files = {
+        FORMATS[model_format].file: model_file,
+        "encoding.json": preparation.to_json(),
+        "baseline.json": baseline.to_json(),
+        "card.md": render(description, preparation).encode(),
+    }
+    parents = [(examples.dataset.record().id, "training"), *origin]
+    if sibling is not None:
+        parents.append((sibling.id, "held-out"))
+    return Model(place, register(place, description, files, parents))
+
+
+def _classes(examples: Examples) -> tuple[str, ...]:
+    classes = tuple(in_order(set(examples.labels.tolist())))
+    if len(classes) < 2:
+        count = len(examples.labels)
+        found = f"all {count} rows are labelled {classes[0]!r}" if count else "there are no rows"
+        raise InvalidInput(f"{found}; a classifier needs rows of two classes or more")
+    return classes
+
+
+def _targets(
+    task: Task, examples: Examples, classes: tuple[str, ...]
+) -> NDArray[np.int64] | Matrix | None:
+    """Return what each row is to be learned as: the code of its class, or its value."""
+    if task is CLASSIFICATION:
+        place_of = {label: code for code, label in enumerate(classes)}
+        return np.array([place_of[label] for label in examples.labels.tolist()], dtype=np.int64)
+    if examples.values is not None and len(np.unique(examples.values)) < 2:
+        shown = f"all {len(examples.values)} rows have the value {examples.values[0]}"
+        raise InvalidInput(f"{shown}; there is nothing to learn")
+    return examples.values
+
+
+def _weights(
+    weights: Matrix | None, target: Any, classes: tuple[str, ...], *, balanced: bool
+) -> Matrix | None:
+    """Return the rows' weights; balanced, each class weighs the same in all."""
+    if not balanced:
+        return weights
+    if not classes:
+        raise InvalidInput("balanced= is about classes; leave it out")
+    weights = np.ones(len(target)) if weights is None else weights
+    total = np.bincount(target, weights, minlength=len(classes))
+    if not total.all():
+        raise InvalidInput(f"the rows of class {classes[int(total.argmin())]!r} weigh nothing")
+    even: Matrix = weights * (total.sum() / (len(classes) * total))[target]
+    return even
+
+
+def _clusters(
+    estimator: Any, matrix: Matrix, examples: Examples, classes: tuple[str, ...], wish: Wish
+) -> Outcome:
+    width = CLUSTERING.answers(estimator, matrix[:1]).shape[1]
+    noise = bool(getattr(estimator, "noise_", False))
+    names = [str(number) for number in range(width - noise)] + ["noise"] * noise
+    return Clusters(tuple(names))
+
+
+def _scores(
+    estimator: Any, matrix: Matrix, examples: Examples, classes: tuple[str, ...], wish: Wish
+) -> Outcome:
+    if not 0 < wish.contamination < 1:
+        raise InvalidInput(
+            f"contamination is the share of the training rows that count as anomalies, between 0 "
+            f"and 1; got {wish.contamination}"
+        )
+    scores = DETECTION.answers(estimator, matrix)[:, 0]
+    return Scores(float(np.quantile(scores, 1 - wish.contamination)), wish.contamination)
+
+
+# task -> what its answers mean, of (estimator, training features, examples, classes, wish)
+_OUTCOMES: dict[str, Callable[..., Outcome]] = {
+    CLASSIFICATION.name: lambda estimator, matrix, examples, classes, wish: Classes(classes),
+    REGRESSION.name: lambda estimator, matrix, examples, classes, wish: Values(
+        (examples.target or "value",)
+    ),
+    CLUSTERING.name: _clusters,
+    DETECTION.name: _scores,
+}
+
+
+def _recipe(
+    recipe: "Recipe | str | None", place: Workspace
+) -> "tuple[Recipe | None, list[tuple[str, str]]]":
+    """Return a recipe, and the node it is kept in where it is named."""
+    if not isinstance(recipe, str):
+        return recipe, []
+    from lepton_ai.data.recipes import open_recipe
+
+    node = place.lineage.resolve(recipe, ["recipe"])
+    return open_recipe(node.ref, place), [(node.id, "recipe")]
+
+
+def served_form(
+    task: Task, entry: zoo.Entry, fitted: Fitted, training: Matrix, held_out: Matrix
+) -> tuple[str, str, Parity | None, bytes]:
+    """Return format, reason, parity and bytes of the form to serve: ONNX where it is faithful.
+
+    Any other form is read back and compared too: what answers otherwise is not registered.
+
+    Raises:
+        Corrupt: no form of the model answers as it was trained.
+    """
+    trained, blocks = _Trained(task, fitted), [training, held_out]
+    shares = task.output == "probabilities"
+    parity: Parity | None = None
+    try:
+        exported = export(fitted.estimator, training.shape[1], task)
+        parity = compare(trained, load_runtime("onnx", exported, task), blocks, shares=shares)
+    except (NotExportable, Corrupt) as error:
+        reason = str(error)
+    else:
+        if parity.passed:
+            return "onnx", "", parity, exported
+        reason = f"the ONNX form answers otherwise than the trained model: {parity}"
+    native = dump_native(entry.native, fitted.estimator)
+    back = compare(trained, load_runtime(entry.native, native, task), blocks, shares=shares)
+    if not back.passed:
+        raise Corrupt(
+            f"no form of this {entry.name} answers as it was trained: {reason}; as "
+            f"{entry.native}: {back}"
+        )
+    return entry.native, reason, parity, native
+
+
+class _Trained:
+    """The estimator as it was trained, as a runtime."""
+
+    def __init__(self, task: Task, fitted: Fitted) -> None:
+        self._task = task
+        self._estimator = fitted.estimator
+
+    def run(self, matrix: Matrix) -> Matrix:
+        return self._task.answers(self._estimator, matrix)
+
+
+def _sibling(examples: Examples) -> Node | None:
+    """Return the split's other side, where the examples are the training side of one."""
+    node = examples.dataset.node
+    if node is None or node.kind != "split" or node.facts.get("side") != "train":
+        return None
+    lineage = examples.dataset.workspace.lineage
+    siblings = lineage.nodes(node.facts["siblings"]).values()
+    return next((other for other in siblings if other.facts["side"] == "test"), None)
+
+
+def _held_out(preparation: Preparation, examples: Examples, sibling: Node) -> Matrix | None:
+    """Return features of the other side's rows; its labels are not looked at."""
+    data = open_dataset(sibling.id, examples.dataset.workspace)
+    data = data.take(evenly(len(data), _GATE_ROWS))
+    hidden = (examples.target, examples.grouped_by, *examples.beside)
+    return features_of(preparation, data, hidden) if len(data) else None
+
+
+def _name_after(dataset: str) -> str:
+    """Name a model after its dataset, without what a model's name may not hold."""
+    return re.sub(r"^[\W_]+|[^\w .+-]", "", dataset)[:100].strip() or "model"
+
+
+def _coded(parameters: dict[str, Any], classes: tuple[str, ...]) -> dict[str, Any]:
+    """Write weights by class as the estimator knows the classes: by number."""
+    weights = parameters.get("class_weight")
+    if not isinstance(weights, dict):
+        return parameters
+    named = dict(zip(texts(list(weights)), weights.values(), strict=True))
+    if set(named) != set(classes):
+        raise InvalidInput(
+            f"class_weight names {list(weights)}, but the classes are {list(classes)}"
+        )
+    return parameters | {"class_weight": {code: named[label] for code, label in enumerate(classes)}}
+
+
+def _plain(name: str, value: Any) -> Any:
+    """Return a parameter as the model's description can record it, with NumPy's numbers plain."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, dict):
+        return {_plain(name, key): _plain(name, item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_plain(name, item) for item in value)
+    if value is None or isinstance(value, str | int | float):
+        return value
+    raise InvalidInput(
+        f"the parameter {name!r} is a {type(value).__name__}, which no model can record; pass "
+        "numbers, text, or lists of them"
+    )
+
+
+def _content(matrix: Matrix, target: NDArray[np.int64] | Matrix | None) -> str:
+    content = hashlib.sha256(np.ascontiguousarray(matrix, dtype="<f4").tobytes())
+    if target is not None:
+        content.update(target.astype("<i8" if target.dtype.kind == "i" else "<f8").tobytes())
+    return content.hexdigest()

@@ -1,0 +1,53 @@
+"""Entry: one kind of model that can be trained by name."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Struct, field
+
+__all__ = ["Entry"]
+
+# What the platform sets of an estimator itself, wherever it has it.
+MANAGED = (
+    "n_jobs",
+    "random_state",
+    "verbose",
+    "warm_start",
+    "shape",
+    "threads",
+    "checkpoint",
+    "progress",
+)
+
+
+class Entry(Struct, frozen=True, kw_only=True):
+    """One kind of model.
+
+    Attributes:
+        name: what the platform calls it.
+        aliases: other names for it; case, spaces and punctuation don't count in any name.
+        paths: for each task that it can do, where the estimator's class lies, written
+            ``module:class``.
+        extra: the extra of the lepton-ai distribution that installs its library.
+        defaults: parameters that differ from the library's own defaults.
+        scaled: whether its features should be standardised first.
+        calibrated: whether a classifier's scores become probabilities by calibration (Platt, 1999).
+        parallel: whether ``n_jobs`` threads fit it, to the same bits as one.
+        native: the format it is kept in where the parity gate refuses its ONNX form.
+        space: what tuning searches, by parameter; see `lepton_ai.ml.selection`.
+        libraries: distributions that it needs beside scikit-learn, whose versions a model records.
+        managed: parameters that the platform sets itself, so that a caller may not.
+    """
+
+    name: str
+    aliases: tuple[str, ...]
+    paths: Mapping[str, str]
+    extra: str = "all"
+    defaults: dict[str, Any] = field(default_factory=dict)
+    scaled: bool = False
+    calibrated: bool = False
+    parallel: bool = False
+    native: str = "skops"
+    space: dict[str, Any] = field(default_factory=dict)
+    libraries: tuple[str, ...] = ()
+    managed: tuple[str, ...] = MANAGED
