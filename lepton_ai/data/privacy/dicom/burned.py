@@ -14,6 +14,7 @@ __all__ = ["suspicion"]
 # Kinds of images that commonly carry the patient's name in their pixels.
 _MODALITIES = {"US", "SC", "OT", "XC", "ES", "GM", "SM", "OP", "DOC", "SR", "IVUS", "BDUS"}
 _LETTERS = 8
+_FRAMES = 32
 
 
 def suspicion(dataset: Any, pixels: NDArray[Any] | None) -> str:
@@ -37,12 +38,17 @@ def suspicion(dataset: Any, pixels: NDArray[Any] | None) -> str:
 
 
 def _looks_written(pixels: NDArray[Any]) -> bool:
+    colours = pixels.ndim >= 3 and pixels.shape[-1] in (3, 4)
+    frames = pixels.max(axis=-1) if colours else pixels
+    frames = frames.reshape(-1, *frames.shape[-2:])
+    # Text on one frame is on its neighbours too.
+    step = max(1, len(frames) // _FRAMES)
+    return any(_plane_looks_written(frame) for frame in [*frames[::step], frames[-1]])
+
+
+def _plane_looks_written(plane: NDArray[Any]) -> bool:
     from scipy import ndimage
 
-    planes = pixels if pixels.ndim > 2 and pixels.shape[-1] not in (3, 4) else pixels[None]
-    plane = planes.reshape(-1, *planes.shape[-2:])[0] if planes.ndim >= 3 else planes
-    if pixels.ndim >= 3 and pixels.shape[-1] in (3, 4):
-        plane = pixels.reshape(-1, *pixels.shape[-3:])[0].max(axis=-1)
     if min(plane.shape) < 48 or plane.max() == plane.min():
         return False
     low, high = float(plane.min()), float(plane.max())

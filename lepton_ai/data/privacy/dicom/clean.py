@@ -6,14 +6,17 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
+from lepton_ai.data.privacy.detect import redact
 from lepton_ai.data.privacy.dicom.identifiers import Identifiers
-from lepton_ai.data.privacy.dicom.profile import EDITION, METHODS, action_of
+from lepton_ai.data.privacy.dicom.pixels import clean_pixels
+from lepton_ai.data.privacy.dicom.profile import METHOD, METHODS, action_of
 from lepton_ai.data.privacy.dicom.pseudonyms import Pseudonyms
 
 __all__ = ["clean"]
 
 _DATES = {"DA", "DT"}
-_WORDS = {"LO", "SH", "LT", "ST", "UT", "UC", "UR", "AE"}
+_WORDS = {"LO", "SH", "UR", "AE", "CS"}
+_PROSE = {"LT", "ST", "UT", "UC"}
 _BIRTH = {(0x0010, 0x0030), (0x0010, 0x0032), (0x0010, 0x0033), (0x0010, 0x0034)}
 _DUMMIES: dict[str, Any] = {
     "AE": "ANON", "AS": "000Y", "CS": "ANON", "DS": "0", "IS": "0", "LO": "ANON", "LT": "ANON",
@@ -30,11 +33,12 @@ def clean(dataset: Dataset, names: Pseudonyms, known: Identifiers, patient: str)
         known: the patient's identifiers, which are taken out of all text that stays.
         patient: the original patient id, which pseudonyms and the shift of dates follow from.
     """
+    clean_pixels(dataset)
     _Cleaner(names, known, patient).clean(dataset)
     dataset.PatientID = dataset.PatientName = names.patient(patient)
     dataset.PatientIdentityRemoved = "YES"
     dataset.LongitudinalTemporalInformationModified = "MODIFIED"
-    dataset.DeidentificationMethod = f"DICOM PS3.15 {EDITION} Basic Profile, by Lepton AI"
+    dataset.DeidentificationMethod = METHOD
     codes = []
     for value, meaning in METHODS:
         code = Dataset()
@@ -86,8 +90,15 @@ class _Cleaner:
                 element.value = self._each(
                     element.value, lambda text: self._names.date(text, self._days)
                 )
-            elif element.VR in _WORDS | {"CS"}:
+            elif element.VR == "TM":
+                element.value = self._each(element.value, self._names.time)
+            elif element.VR in _WORDS:
                 element.value = self._each(element.value, self._known.without)
+            elif element.VR in _PROSE:
+                # Whoever writes prose names others too, who stand nowhere else.
+                element.value = self._each(
+                    element.value, lambda text: redact(self._known.without(text))
+                )
 
     def _each(self, value: Any, change: Any) -> Any:
         if value is None or value == "":

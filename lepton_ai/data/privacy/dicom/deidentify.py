@@ -18,7 +18,7 @@ from lepton_ai.core.progress import track
 from lepton_ai.data.privacy.dicom.burned import suspicion
 from lepton_ai.data.privacy.dicom.clean import clean
 from lepton_ai.data.privacy.dicom.identifiers import Identifiers, identifiers_in
-from lepton_ai.data.privacy.dicom.profile import EDITION, METHODS, action_of
+from lepton_ai.data.privacy.dicom.profile import EDITION, METHOD, METHODS, action_of
 from lepton_ai.data.privacy.dicom.pseudonyms import Pseudonyms
 from lepton_ai.storage import Workspace
 
@@ -26,6 +26,15 @@ __all__ = ["DeidentificationReport", "Refused", "deidentify_images"]
 
 _DIRECTORY = "1.2.840.10008.1.3.10"  # DICOMDIR
 _PIXELS = {0x7FE00010, 0x7FE00008, 0x7FE00009}
+_SHORTEST_IN_PIXELS = 6
+# Digits of these may spell anything by chance.
+_NUMBERS = {
+    "AT", "DS", "FD", "FL", "IS", "OD", "OF", "OL", "OV", "SL", "SS", "SV", "TM", "UI", "UL", "US",
+    "UV",
+}  # fmt: skip
+# What we write ourselves may be a person's name elsewhere.
+_MARKERS = (0x00120063, 0x00120064)
+_OURS = {word.casefold() for text in (METHOD, *dict(METHODS).values()) for word in text.split()}
 
 
 class Refused(Struct, frozen=True):
@@ -138,7 +147,7 @@ def _deidentify(
         for number, path in enumerate(track(paths, "de-identifying")):
             try:
                 done = _one(path, draft, names, identifiers, burned_in)
-            except (LeptonError, ValueError, TypeError, AttributeError, OSError, KeyError) as error:
+            except Exception as error:  # hostile files break a parser in many ways
                 refused[number] = _reason(error)
                 continue
             if done is not None:
@@ -175,7 +184,7 @@ def _survey(start: Path, paths: list[Path]) -> tuple[dict[str, set[str]], int, d
     directories = 0
     for number, path in enumerate(track(paths, "gathering identifiers")):
         try:
-            dataset = pydicom.dcmread(path, stop_before_pixels=True)
+            dataset = _read(path, pixels=False)
             if _is_directory(dataset):
                 directories += 1
                 continue
@@ -184,7 +193,7 @@ def _survey(start: Path, paths: list[Path]) -> tuple[dict[str, set[str]], int, d
         except InvalidDicomError:
             refused[number] = "it is no DICOM file"
             continue
-        except Exception as error:  # hostile files break a parser in many ways
+        except Exception as error:
             refused[number] = f"it cannot be read: {type(error).__name__}"
             continue
         relative = path.relative_to(start.parent if start.is_file() else start)
@@ -195,12 +204,26 @@ def _survey(start: Path, paths: list[Path]) -> tuple[dict[str, set[str]], int, d
     return known, directories, refused
 
 
+def _read(path: Path, *, pixels: bool = True) -> Any:
+    """Read a file without what is no attribute: bytes behind its end, a network's command."""
+    dataset = pydicom.dcmread(path, stop_before_pixels=not pixels)
+    for tag in list(dataset.keys()):
+        try:
+            dataset[tag]
+        except (NotImplementedError, KeyError):
+            del dataset[tag]
+        else:
+            if tag.group < 0x0008:
+                del dataset[tag]
+    return dataset
+
+
 def _one(
     path: Path, draft: Path, names: Pseudonyms, identifiers: dict[str, Identifiers], burned_in: str
 ) -> tuple[tuple[str, str, str], int] | None:
     """Clean, write, read again and search one file; return where it belongs."""
     try:
-        dataset = pydicom.dcmread(path)
+        dataset = _read(path)
     except InvalidDicomError:
         return None  # named by the survey
     if _is_directory(dataset):
@@ -237,24 +260,42 @@ def _one(
 def _left(path: Path, known: Identifiers) -> str:
     """Return where a written file still holds an identifier; nothing where it holds none."""
     dataset = pydicom.dcmread(path)
+    start = len(data := path.read_bytes())
+    moved = set(_OURS)
+    for marker in _MARKERS:
+        del dataset[marker]
     for element in [*dataset.file_meta, *dataset.iterall()]:
         gone = action_of(element.tag.group, element.tag.element) == "remove"
         if gone and element.VR not in ("DA", "DT", "TM"):
             return f"{element.tag} {element.keyword}, which should be gone"
-        if element.VR == "SQ" or element.tag in _PIXELS:
-            continue
-        value = element.value
-        if isinstance(value, bytes):
-            if known.in_bytes(value):
-                return f"{element.tag} {element.keyword}"
-        elif value is not None and known.in_text(str(value)):
+        if element.tag in _PIXELS:
+            start = min(start, element.file_tell or start)
+        elif element.VR in ("DA", "DT"):
+            # A date that was moved may fall on another date of the patient.
+            values = element.value if element.VM > 1 else [element.value]
+            moved |= {str(value)[:8] for value in values}
+        elif _holds(element, known):
             return f"{element.tag} {element.keyword}"
-    if "PixelData" in dataset:
-        dataset.PixelData = b""
-    # What no parser showed: the raw bytes of all but the pixels.
-    data = path.read_bytes()
-    offset = data.rfind(b"\xe0\x7f\x10\x00")
-    return "the raw bytes" if known.in_bytes(data if offset < 0 else data[:offset]) else ""
+    # What no parser showed.
+    if known.in_bytes(data[:start], besides=moved):
+        return "the raw bytes"
+    # Among so many bytes, a few are equal to a short one by chance.
+    if known.in_bytes(data[start:], shortest=_SHORTEST_IN_PIXELS, besides=moved):
+        return "the bytes of its pixels"
+    return ""
+
+
+def _holds(element: Any, known: Identifiers) -> bool:
+    """Say whether an attribute's value is, or holds, an identifier."""
+    value = element.value
+    if value is None or element.VR == "SQ":
+        return False
+    if isinstance(value, bytes):
+        return known.in_bytes(value)
+    if element.VR in _NUMBERS:
+        values = value if element.VM > 1 else [value]
+        return any(known.is_one(str(one)) for one in values)
+    return known.in_text(str(value))
 
 
 def _pixels(dataset: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from lepton_ai.core.optional import load
 
-__all__ = ["EDITION", "METHODS", "Action", "action_of"]
+__all__ = ["EDITION", "METHOD", "METHODS", "Action", "action_of"]
 
 EDITION = "2026c"
 Action = Literal["remove", "empty", "dummy", "uid", "keep"]
@@ -27,6 +27,7 @@ _ACTIONS: dict[str, Action] = {
     "X_Z_U_STAR_TAGS": "uid",
 }
 
+METHOD = f"DICOM PS3.15 {EDITION} Basic Profile, by Lepton AI"
 # Codes of DICOM PS3.16, CID 7050, for what is applied here.
 METHODS = (
     ("113100", "Basic Application Confidentiality Profile"),

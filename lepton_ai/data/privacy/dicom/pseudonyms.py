@@ -1,11 +1,14 @@
 """Pseudonyms: the same person, study and image get the same new names, under a key."""
 
 import hashlib
+import re
 from datetime import datetime, timedelta
 
 __all__ = ["Pseudonyms"]
 
 _STANDARD = "1.2.840.10008."
+# What may follow the day: a time and an offset from UTC.
+_TIME = re.compile(r"[0-9.+-]*")
 
 
 class Pseudonyms:
@@ -37,8 +40,14 @@ class Pseudonyms:
     def date(self, text: str, days: int) -> str:
         """Return a date (DA) or a date with a time (DT) moved by days; what is neither, empty."""
         stripped = text.strip()
+        if not _TIME.fullmatch(stripped[8:]):
+            return ""
         try:
             moved = datetime.strptime(stripped[:8], "%Y%m%d") + timedelta(days=days)
         except (ValueError, OverflowError):
             return ""
         return f"{moved:%Y%m%d}{stripped[8:]}"
+
+    def time(self, text: str) -> str:
+        """Return a time of day (TM) as it is; what is none, empty."""
+        return text if _TIME.fullmatch(text.strip().replace(":", "")) else ""
