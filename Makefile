@@ -9,7 +9,7 @@ DEV := $(VENV)/.installed-dev
 CRASHES ?= 200
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-crash check docs format bench packages clean
+.PHONY: help demo test test-crash test-spark check docs format bench packages clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,10 @@ test: $(DEV) packages ## Install what the tests need, then run them all, with co
 
 test-crash: $(DEV) packages ## Kill -9 at CRASHES random moments (200 unless set) of the path
 	LEPTON_CRASHES=$(CRASHES) $(BIN)/python -m pytest -m crash --timeout=0 -s $(ARGS)
+
+test-spark: $(DEV) ## Install Spark, then run recipes on it; needs Java 17 or later
+	@$(PIP) --editable '.[dev,spark]'
+	$(BIN)/python -m pytest -m spark --timeout=0 tests/data/recipes $(ARGS)
 
 check: $(DEV) ## Style, types and the direction of imports
 	$(BIN)/ruff check .

@@ -11,7 +11,7 @@ from lepton_ai.data.expression import AGGREGATES, aggregates, columns_in, expres
 from lepton_ai.data.recipes.engines import on_spark, without_nan
 from lepton_ai.data.recipes.figures import taken_apart
 from lepton_ai.data.recipes.rolled import Over, Window, rolled
-from lepton_ai.data.recipes.step import Frame, Step, present
+from lepton_ai.data.recipes.step import Frame, Step, grouped, present
 
 __all__ = ["Aggregate", "Calendar"]
 
@@ -50,7 +50,7 @@ class Aggregate(Step, frozen=True, kw_only=True, tag="aggregate"):
         wanted = [expression(text).alias(name) for name, text in values.items()]
         if not self.by:
             return without_nan(frame.select(*wanted), list(self.values))
-        return without_nan(frame.group_by(*self.by).agg(*wanted), list(self.values))
+        return without_nan(grouped(frame, self.by, wanted), list(self.values))
 
     def reads(self) -> set[str]:
         """Return the columns that the step looks at."""

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import narwhals as nw
 
 from lepton_ai.core.errors import InvalidInput
-from lepton_ai.data.recipes.engines import like
+from lepton_ai.data.recipes.engines import like, on_spark
 from lepton_ai.data.recipes.step import Frame, Step, present, textual, with_columns
 
 __all__ = ["DateParts", "ParseDates"]
@@ -130,13 +130,22 @@ def _in_utc(frame: Frame, names: list[str], zone: str) -> Frame:
         done: Frame = nw.from_native(native.with_columns(moments))
         return done
     done = like(frame, frame.collect("polars").to_native().with_columns(moments))
-    shown: Any = done.collect_schema()[names[0]]
-    if shown.time_zone not in _UTC:
+    shown = _shown_in(done, names[0])
+    if shown not in _UTC:
         raise InvalidInput(
             f"ParseDates(zone=...) gives times in UTC, and this {frame.implementation} shows them "
-            f"in {shown.time_zone}; set its TimeZone (DuckDB) or spark.sql.session.timeZone to UTC"
+            f"in {shown}; set its TimeZone (DuckDB) or spark.sql.session.timeZone to UTC"
         )
     return done
+
+
+def _shown_in(frame: Frame, name: str) -> str:
+    """Return the zone in which an engine's connection shows times."""
+    if on_spark(frame):
+        native: Any = frame.to_native()
+        return str(native.sparkSession.conf.get("spark.sql.session.timeZone"))
+    kind: Any = frame.collect_schema()[name]
+    return str(kind.time_zone)
 
 
 Part = Literal["year", "month", "day", "weekday", "hour", "minute", "ordinal_day"]

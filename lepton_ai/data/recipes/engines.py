@@ -44,6 +44,7 @@ def opened(data: Any) -> tuple[Frame, Callable[[Frame], Any], bool]:
             f"{type(data).__name__}"
         ) from error
     if isinstance(frame, nw.LazyFrame):
+        _refuse_names(frame)
         return _plain(frame), nw.to_native, False
     kind = frame.implementation
     if kind.is_polars():
@@ -55,6 +56,14 @@ def opened(data: Any) -> tuple[Frame, Callable[[Frame], Any], bool]:
 
     # Other frames of memory are computed by Polars: it has every step, they do not.
     return _plain(nw.from_native(frame.to_polars().lazy())), back, True
+
+
+def _refuse_names(frame: Frame) -> None:
+    odd = [name for name in frame.collect_schema().names() if "." in name or "`" in name]
+    if odd and on_spark(frame):
+        raise InvalidInput(
+            f"Spark takes dots and backticks in the names of columns for its own; rename {odd}"
+        )
 
 
 def without_nan(frame: Frame, names: Sequence[str] | None = None) -> Frame:

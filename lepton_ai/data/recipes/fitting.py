@@ -128,7 +128,8 @@ def _at(place: int, step: Step, error: Exception) -> Exception:
     from polars.exceptions import PolarsError
 
     strange = (TypeError, AttributeError, NotImplementedError, NarwhalsError, PolarsError)
-    if not isinstance(error, (*strange, DuckDBError)):
+    of_spark = type(error).__module__.startswith("pyspark.")
+    if not (isinstance(error, (*strange, DuckDBError)) or of_spark):
         return error
     said = str(error).strip().splitlines()
     return InvalidInput(

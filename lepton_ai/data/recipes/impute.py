@@ -15,6 +15,7 @@ from lepton_ai.data.recipes.step import (
     Frame,
     Step,
     all_but_hidden,
+    grouped,
     numeric,
     present,
     statistics,
@@ -204,9 +205,7 @@ def _holds(kind: Any, value: float) -> bool:
 def _mode(frame: Frame, name: str) -> Any:
     """Return the most frequent value, of equally frequent ones the least."""
     counts = (
-        frame.filter(~nw.col(name).is_null())
-        .group_by(name)
-        .agg(nw.len().alias("_lepton_count"))
+        grouped(frame.filter(~nw.col(name).is_null()), [name], [nw.len().alias("_lepton_count")])
         .sort("_lepton_count", name, descending=[True, False])
         .head(1)
         .collect("polars")

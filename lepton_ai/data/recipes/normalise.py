@@ -7,7 +7,7 @@ import msgspec
 import narwhals as nw
 from msgspec import field
 
-from lepton_ai.data.recipes.step import Frame, Step, present, textual, with_columns
+from lepton_ai.data.recipes.step import Frame, Step, grouped, present, textual, with_columns
 
 __all__ = ["Rare", "Tidy"]
 
@@ -109,7 +109,8 @@ class Rare(Step, frozen=True, kw_only=True, tag="rare"):
         """Learn which categories stay."""
         kept = {}
         for name in textual(frame, self.columns, "Rare"):
-            counts = frame.group_by(name).agg(nw.len().alias("_lepton_count")).collect("polars")
+            counted = grouped(frame, [name], [nw.len().alias("_lepton_count")])
+            counts = counted.collect("polars")
             known = counts.filter(~nw.col(name).is_null())
             total = sum(known["_lepton_count"].to_list())
             pairs = zip(known[name].to_list(), known["_lepton_count"].to_list(), strict=True)

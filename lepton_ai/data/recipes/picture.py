@@ -24,7 +24,7 @@ class _Look(NamedTuple):
 
 _LOOKS = {
     "learns": _Look("#2563eb", "#eff6ff", "learns from training rows"),
-    "rows": _Look("#d97706", "#fffbeb", "training rows only"),
+    "rows": _Look("#d97706", "#fffbeb", ""),
     "plain": _Look("#64748b", "#f8fafc", ""),
 }
 
@@ -51,10 +51,7 @@ def draw(recipe: "Recipe") -> str:
         height = 42 + _LINE * (len(lines) + len(reasons))
         parts.append(_arrow(top))
         top += _GAP
-        mark = look.mark
-        before, after = counts[place], counts[place + 1]
-        if step.rows and before is not None and after is not None:
-            mark = f"{mark}: {before:,} → {after:,}"
+        mark = recipe.moved(place).replace("->", "→") if step.rows else look.mark
         parts += _box(place + 1, type(step).__name__, look, mark, top, height)
         y = top + 29
         for line in lines:

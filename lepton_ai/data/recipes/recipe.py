@@ -191,8 +191,7 @@ class Recipe(Struct, frozen=True, omit_defaults=True):
         return "\n".join(lines)
 
     def moved(self, place: int) -> str:
-        """Say of a step that changes rows how many it left, and that it is for training."""
+        """Say of a step that changes rows how many it left, and whether it is for training."""
         before, after = (self.counts or (None,) * (len(self) + 1))[place : place + 2]
-        if before is None or after is None:
-            return "training rows only"
-        return f"training rows only: {before:,} -> {after:,}"
+        what = "training rows only" if self.steps[place].alone else "rows"
+        return what if before is None or after is None else f"{what}: {before:,} -> {after:,}"

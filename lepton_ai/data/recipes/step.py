@@ -16,6 +16,7 @@ __all__ = [
     "Frame",
     "Step",
     "all_but_hidden",
+    "grouped",
     "hidden",
     "hiding",
     "numeric",
@@ -143,6 +144,17 @@ def _of_kind(frame: Frame, wanted: Sequence[str], what: str, fits: Any, kind: st
 def with_columns(frame: Frame, *columns: nw.Expr) -> Frame:
     """Return the frame with columns added or replaced; as it is where there are none."""
     return frame.with_columns(*columns) if columns else frame
+
+
+def grouped(frame: Frame, by: Sequence[str], figures: Sequence[nw.Expr]) -> Frame:
+    """Return figures of each group, a row a group, in no particular order."""
+    if not any("." in name for name in by):
+        return frame.group_by(*by).agg(*figures)
+    # Some engines would take what stands before the dot for a table.
+    own = {name: f"_lepton_by{place}" for place, name in enumerate(by)}
+    keyed = frame.with_columns(nw.col(name).alias(new) for name, new in own.items())
+    done = keyed.group_by(*own.values()).agg(*figures)
+    return done.rename({new: name for name, new in own.items()})
 
 
 def statistics(frame: Frame, wanted: Mapping[str, nw.Expr]) -> dict[str, Any]:

@@ -1,7 +1,6 @@
-"""The same recipe on every engine: Polars, pandas, Arrow, DuckDB, and Spark where it is there."""
+"""The same recipe on every engine in the process: Polars, pandas, Arrow, DuckDB."""
 
 import datetime as dt
-import importlib.util
 import math
 
 import duckdb
@@ -17,122 +16,25 @@ from lepton_ai.data.read_table import read_table
 from lepton_ai.data.recipes import (
     Aggregate,
     AsOf,
-    Bin,
-    Calendar,
-    Convert,
     DateParts,
     Deduplicate,
     Derive,
-    DropColumns,
-    DropMissing,
-    Embed,
     Filter,
-    FuzzyDuplicates,
-    HashEncode,
     Impute,
     Invalid,
     Join,
     Lag,
-    OneHot,
-    Ordinal,
     Outliers,
     ParseDates,
-    Rare,
     Recipe,
-    Rename,
-    Rolling,
-    RollingTime,
     Scale,
-    Select,
-    Sort,
     TargetEncode,
-    Tfidf,
-    Tidy,
-    Units,
     run_recipe,
     save_recipe,
 )
 from lepton_ai.data.recipes.steps import AnyStep
 from lepton_ai.storage import Workspace
-
-START = dt.datetime(2026, 1, 30, 22)
-FRAME = pl.DataFrame(
-    {
-        "n": range(12),
-        "g": ["a", "b", None] * 4,
-        "x": [1.5, None, float("nan"), -3.0, 8.0, 2.0, 0.0, 40.0, None, 5.0, 6.0, 7.0],
-        "k": [0, 3, 1, None, 2, 5, 1, 1, 0, 2, 9, 4],
-        "t": [START + dt.timedelta(minutes=37 * n) if n != 5 else None for n in range(12)],
-        "s": [" Über  A", "n/a", "ﬁne", "12", "1.5", "-4e2", None, "yes", "5 kg", "8 g", "", "x"],
-        "d": ["2026-01-31", "30.02.2026", "1.2.2026", None, "20260301", "soon"] * 2,
-        "note": ["clear lung", "nodule in lung", "heart", "clear heart", "lung nodule", ""] * 2,
-        "y": [True, False, True, True, False, None] * 2,
-    }
-)  # fmt: skip
-
-STEPS: list[object] = [
-    Aggregate(by=("g",), values={"s": "sum(x)", "q": "quantile(x, 0.3)", "r": "sum(x) / sum(k)"}),
-    Aggregate(values={"d": "std(x)", "c": "count(x)", "u": "n_unique(k)", "a": "rows()"}),
-    Aggregate(
-        by=("g",), values={"f": "first(k, by=n)", "l": "last(x, by=n) - first(k, by=col('n'))"}
-    ),
-    Bin(column="x", bins=3),
-    Calendar(time="t", every="1d", by=("g",), values={"m": "mean(x)", "h": "max(k)"}),
-    Calendar(time="t", every="1mo", values={"n": "rows()"}),
-    Convert(columns=("s",)),
-    Convert(columns=("s",), to="boolean"),
-    DateParts(column="t", parts=("month", "weekday", "hour"), cyclic=True),
-    Deduplicate(columns=("g",), keep="last", order=("n",)),
-    Derive(columns={"z": "x / k", "m": "k % 3", "w": "upper(s) if k > 1 else d"}),
-    DropColumns(columns=("s",), missing_above=0.3, constant=True),
-    DropMissing(columns=("x", "g")),
-    Embed(column="note", size=2),
-    Filter(where="x > 0 and g is not None or k in (0, 5)"),
-    FuzzyDuplicates(column="note", order=("n",), similarity=0.9),
-    HashEncode(columns=("g",), buckets=8),
-    Impute(columns=("x", "k"), method="median", flag=True),
-    Impute(columns=("g",), method="mode"),
-    Impute(columns=("x",), method="forward", order=("n",), by=("g",)),
-    Impute(columns=("x", "k"), method="model", predictors=("n",)),
-    Impute(columns=("x", "k"), method="neighbours", nearest=2),
-    Invalid(column="x", low=0, high=10),
-    Invalid(column="d", pattern="[0-9-]+", action="drop"),
-    Lag(columns=("x", "g"), order=("n",), by=("y",), lags=(1, 2)),
-    OneHot(columns=("g",)),
-    Ordinal(columns=("g", "d")),
-    Outliers(columns=("x", "k"), method="z", width=1),
-    Outliers(columns=("x",), action="drop"),
-    ParseDates(columns=("d",), formats=("%Y-%m-%d", "%-d.%-m.%Y", "%Y%m%d")),
-    Rare(columns=("d",), share=0.2),
-    Rename(names={"x": "v", "k": "x"}),
-    Rolling(columns=("x",), order=("n",), window=3, what=("mean", "sum", "std", "min", "max")),
-    RollingTime(
-        columns=("x",), time="t", window="90m", by=("g",), what=("mean", "min", "max", "count")
-    ),
-    RollingTime(columns=("k",), time="t", window="2h", what=("sum", "std")),
-    Scale(columns=("x", "k"), method="robust"),
-    Scale(columns=("x",), method="log"),
-    Scale(columns=("x", "k"), method="power"),
-    Select(columns=("k", "n")),
-    Sort(by=("n",), descending=True),
-    TargetEncode(columns=("g", "k"), target="y", order=("n",), smoothing=1),
-    Tfidf(column="note", most=4),
-    Tidy(columns=("s",), unicode="NFKC", case="lower", synonyms={"yes": "ja"}),
-    Units(column="s", to="g", assume="kg"),
-]
-
-
-def in_order(frame: pl.DataFrame) -> pl.DataFrame:
-    """Rows in an order of their own: engines promise none."""
-    frame = frame.with_columns(pl.col(pl.Datetime).cast(pl.Datetime("us")))
-    keys = [name for name in ("n", "g", "t") if name in frame.columns]
-    return frame.sort(keys or frame.columns)
-
-
-def same(left: pl.DataFrame, right: pl.DataFrame) -> None:
-    assert_frame_equal(
-        in_order(left), in_order(right), check_dtypes=False, rel_tol=1e-9, abs_tol=1e-12
-    )
+from tests.data.recipes.every_step import FRAME, START, STEPS, same
 
 
 def test_every_step_is_here() -> None:
@@ -145,6 +47,7 @@ def test_polars_duckdb_and_pandas_agree(step: object) -> None:
     recipe = Recipe([step])
     fitted, expected = recipe.fit_apply(FRAME)
     with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
         relation = connection.from_arrow(FRAME.to_arrow())
         on_duckdb, done = recipe.fit_apply(relation)
         assert isinstance(done, duckdb.DuckDBPyRelation)
@@ -211,10 +114,23 @@ def test_engines_agree_on_any_rows(rows: list[tuple[str | None, float | None, in
     )  # fmt: skip
 
 
-def test_zones_need_polars() -> None:
+def test_times_in_utc_need_a_connection_that_shows_them_so() -> None:
     recipe = Recipe([ParseDates(columns=("d",), formats=("%Y-%m-%d %H:%M",), zone="UTC")])
-    with pytest.raises(InvalidInput, match="does not work on"):
-        recipe.fit_apply(duckdb.sql("select '2024-01-01 10:00' as d"))
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'Europe/Kyiv'")
+        rows = connection.sql("select '2024-01-01 10:00' as d")
+        with pytest.raises(InvalidInput, match="shows them in Europe/Kyiv; set its TimeZone"):
+            recipe.fit_apply(rows)
+
+
+def test_parts_of_a_time_are_those_of_its_zone() -> None:
+    frame = FRAME.with_columns(pl.col("t").dt.replace_time_zone("Europe/Kyiv"))
+    recipe = Recipe([DateParts(column="t", parts=("month", "day", "hour"), keep=False)])
+    expected = recipe.fit_apply(frame)[1]
+    assert expected["t_hour"][0] == 22
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'Europe/Kyiv'")
+        same(recipe.fit_apply(connection.from_arrow(frame.to_arrow()))[1].pl(), expected)
 
 
 def test_joins_on_every_engine(workspace: Workspace) -> None:
@@ -222,9 +138,10 @@ def test_joins_on_every_engine(workspace: Workspace) -> None:
     read_table(labs, name="labs")
     doses = pl.DataFrame(
         {
-            "id": [1, 1, 2],
-            "t": [START, START + dt.timedelta(hours=2), START + dt.timedelta(days=1)],
-            "dose": [10.0, 20.0, 99.0],
+            "id": [1, 1, 1, 2],
+            "t": [START, *[START + dt.timedelta(hours=2)] * 2, START + dt.timedelta(days=1)],
+            # Of two at one time, the one stored last.
+            "dose": [10.0, 15.0, 20.0, 99.0],
         }
     )
     read_table(doses, name="doses")
@@ -269,6 +186,28 @@ def test_joins_are_part_of_the_lineage(workspace: Workspace) -> None:
     assert parents == {"data": "visits:1", "recipe": "joined:1", "joined": "labs:1"}
 
 
+def test_values_by_reference(workspace: Workspace) -> None:
+    read_table({"code": ["A", "B", None]}, name="wards")
+    read_table({"ward": ["A", "X", None, "B"], "n": [1, 2, 3, 4]}, name="stays")
+    recipe = Recipe([Invalid(column="ward", table="wards", key="code")])
+    done = recipe.run("stays", name="checked")
+    assert done.to_polars().sort("n")["ward"].to_list() == ["A", None, None, "B"]
+    parents = {role: node.ref for role, node in workspace.lineage.parents(done.dataset.id)}
+    assert parents["joined"] == "wards:1"
+    fitted = recipe.fit(pl.DataFrame({"ward": ["A"]}))
+    assert fitted.steps[0].explain() == "empty values of ward not in code of wards:1"
+    # What was learned stays, whatever becomes of the reference.
+    read_table({"code": ["X"]}, name="wards")
+    with duckdb.connect() as connection:
+        rows = connection.sql("select unnest(['A', 'X']) as ward")
+        assert fitted.apply(rows).fetchall() == [("A",), (None,)]
+    with pytest.raises(InvalidInput, match="has no column 'ward'"):
+        Recipe([Invalid(column="ward", table="wards")]).fit(pl.DataFrame({"ward": ["A"]}))
+    read_table(pl.DataFrame({"ward": [None]}, schema={"ward": pl.String}), name="none")
+    with pytest.raises(InvalidInput, match="lists 0 values"):
+        Recipe([Invalid(column="ward", table="none")]).fit(pl.DataFrame({"ward": ["A"]}))
+
+
 def test_joins_that_would_go_wrong(workspace: Workspace) -> None:
     read_table({"id": [1, 1], "x": [3.5, 7.0]}, name="labs")
     frame = pl.DataFrame({"id": [1], "x": [0]})
@@ -290,40 +229,3 @@ def test_a_stored_recipe_is_what_it_was(workspace: Workspace) -> None:
     assert save_recipe("fill", recipe.then(Scale())).ref == "fill:2"
     done = run_recipe("fill:1", "raw", "filled")
     assert done.to_polars()["x"].to_list() == [1.0, 1.0]
-
-
-@pytest.mark.skipif(
-    importlib.util.find_spec("pyspark") is None,
-    reason="SKIPPED FOR LACK OF SPARK: pip install pyspark, with a Java of 17 or later",
-)
-def test_spark_agrees() -> None:
-    import warnings
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from pyspark.sql import SparkSession
-
-        session = (
-            SparkSession.builder.master("local[1]")
-            .config("spark.ui.enabled", "false")
-            .config("spark.sql.shuffle.partitions", "1")
-            .config("spark.sql.session.timeZone", "UTC")
-            .config("spark.driver.host", "127.0.0.1")
-            .getOrCreate()
-        )
-        failed = []
-        try:
-            rows = session.createDataFrame(FRAME.to_arrow())
-            for step in STEPS:
-                _, expected = Recipe([step]).fit_apply(FRAME)
-                try:
-                    done = Recipe([step]).fit_apply(rows)[1]
-                    same(pl.DataFrame(done.toArrow()), expected)
-                except Exception as error:
-                    said = f"{step}: {type(error).__name__} {error}"[:400]
-                    # The first and last of a group are the one thing that Spark has not here.
-                    if "is not supported for PySpark" not in said or "first(" not in said:
-                        failed.append(said)
-        finally:
-            session.stop()
-    assert not failed, "\n\n".join(failed)
