@@ -54,6 +54,37 @@ def test_proposed_shown_run_and_trained_with(tmp_path: Path) -> None:
     assert trained.startswith("Model visits:1")
 
 
+def editor(folder: Path, change: str) -> str:
+    """An editor that changes one thing, as $EDITOR names it."""
+    script = folder / "editor.sh"
+    script.write_text(f'#!/bin/sh\nsed -i "{change}" "$1"\n')
+    script.chmod(0o755)
+    return str(script)
+
+
+def test_edited_as_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run("recipe", "propose", "visits", "--save", "tidy")
+    run("recipe", "run", "tidy", "visits")
+    monkeypatch.setenv("EDITOR", editor(tmp_path, "s/columns: .age./&\\n  method: mean/"))
+    assert "fill gaps (mean): age" in run("recipe", "edit", "visits_clean")
+    # What was learned went with the edit, and is learned again.
+    assert "fitted" not in run("recipe", "show", "visits_clean")
+    written = run("recipe", "show", "visits_clean", "--yaml")
+    assert "because: ward hold stray blanks" in written
+    Path("mine.yaml").write_text(written.replace("mean", "median"))
+    assert "kept as mine:1" in run("recipe", "save", "mine", "mine.yaml")
+    assert "fill gaps (median): age" in run("recipe", "show", "mine")
+    monkeypatch.setenv("EDITOR", editor(tmp_path, "s/impute/impude/"))
+    # What was typed is not lost where it is wrong.
+    Path("mine.yaml").unlink()
+    with pytest.raises(LeptonError, match=r"'impude' is no step.* lies in mine\.yaml"):
+        run("recipe", "edit", "mine")
+    assert "impude" in Path("mine.yaml").read_text()
+    monkeypatch.setenv("EDITOR", "true")
+    assert "nothing was changed" in run("recipe", "edit", "mine")
+
+
 def test_what_is_not_there() -> None:
     with pytest.raises(NotFound):
         run("recipe", "show", "nothing")
