@@ -148,7 +148,7 @@ class Scores(Struct, frozen=True, tag_field="task", tag="detection"):
 
     def labels(self, answers: Answers) -> list[str]:
         """Return ``anomaly`` or ``normal`` for each row."""
-        return [self.names[score >= self.threshold] for score in answers[:, 0]]
+        return [self.names[int(score >= self.threshold)] for score in answers[:, 0]]
 
     def predicted(self, answers: Answers) -> NDArray[Any]:
         """Return the label of each row, as text (rows,)."""

@@ -53,6 +53,12 @@ FORMATS = {
         "lepton_ai.ml.skops_runtime:SkopsRuntime",
         "lepton_ai.ml.skops_runtime:dumps",
     ),
+    "safetensors": Format(
+        "model.safetensors",
+        "lepton_ai.ml.networks.weights:WeightsRuntime",
+        "lepton_ai.ml.networks.weights:dumps",
+        extra="deep",
+    ),
 }
 
 

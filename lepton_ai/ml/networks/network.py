@@ -203,6 +203,12 @@ class Network(BaseEstimator):  # type: ignore[misc]
         self.graph_ = Graph(bodies, shape, self._kind, *map(torch.from_numpy, moments))
         self.graph_.eval().requires_grad_(False)
 
+    def _features(self, *arguments: Any, **named: Any) -> Any:
+        """Return what scikit-learn's `validate_data` does, features as float32."""
+        # A number too large for float32 becomes infinite, which is then refused.
+        with np.errstate(over="ignore"):
+            return validate_data(self, *arguments, dtype=np.float32, **named)
+
     def _before(self, features: int) -> Graph | None:
         """Return the graph to begin with, where there is one."""
         graph: Graph | None = getattr(self, "graph_", None) if self.warm_start else None
@@ -223,7 +229,7 @@ class Network(BaseEstimator):  # type: ignore[misc]
     def _answers(self, X: Any) -> NDArray[np.float32]:  # noqa: N803
         """Return what the graph answers (rows, k) to features (rows, features)."""
         check_is_fitted(self, "graph_")
-        features = validate_data(self, X, dtype=np.float32, reset=False)
+        features = self._features(X, reset=False)
         with _reproducible(torch.device("cpu"), self.threads), torch.inference_mode():
             parts = torch.split(torch.tensor(features), _ANSWERED_AT_ONCE)
             answers: NDArray[np.float32] = torch.cat([self.graph_(part) for part in parts]).numpy()
@@ -279,6 +285,10 @@ class Network(BaseEstimator):  # type: ignore[misc]
                 f"be {features}, such as shape=({features},)"
             )
         return shape
+
+    def _validate_params(self) -> None:
+        """Check as every estimator of scikit-learn does, by the name that it has there."""
+        self._check()
 
     def _check(self) -> None:
         """Refuse parameters that no fit could use, before any work."""
@@ -361,7 +371,7 @@ class NetworkClassifier(ClassifierMixin, Network):  # type: ignore[misc]
             InvalidInput: a parameter or the weights cannot be used.
             ValueError: features or labels have a form that no classifier takes.
         """
-        features, labels = validate_data(self, X, y, dtype=np.float32)
+        features, labels = self._features(X, y)
         check_classification_targets(labels)
         self.classes_, codes = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
@@ -437,9 +447,7 @@ class NetworkRegressor(RegressorMixin, Network):  # type: ignore[misc]
             InvalidInput: a parameter or the weights cannot be used.
             ValueError: features or values have a form that no regressor takes.
         """
-        features, values = validate_data(
-            self, X, y, dtype=np.float32, multi_output=True, y_numeric=True
-        )
+        features, values = self._features(X, y, multi_output=True, y_numeric=True)
         if self.loss not in _DISTANCES:
             raise InvalidInput(f"loss {self.loss!r} is unknown; known: {', '.join(_DISTANCES)}")
         weights = _check_sample_weight(sample_weight, features, ensure_non_negative=True)

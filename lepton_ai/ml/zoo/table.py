@@ -1,8 +1,16 @@
 """The zoo as a table: names, aliases, tasks, dotted paths, extras. A leaf."""
 
+from typing import Any
+
 from lepton_ai.ml.zoo.entry import MANAGED, Entry
 
 __all__ = ["TABLE"]
+
+_DEEP: dict[str, Any] = {
+    "extra": "deep",
+    "native": "safetensors",
+    "libraries": ("torch", "safetensors", "onnxscript"),
+}
 
 TABLE = (
     Entry(
@@ -99,6 +107,39 @@ TABLE = (
         aliases=("ridge regression",),
         paths={"regression": "sklearn.linear_model:Ridge"},
         scaled=True,
+    ),
+    Entry(
+        name="cnn",
+        aliases=("convolutional neural network", "residual network", "resnet", "image network"),
+        paths={
+            "classification": "lepton_ai.ml.networks.residual:ResidualClassifier",
+            "regression": "lepton_ai.ml.networks.residual:ResidualRegressor",
+        },
+        **_DEEP,
+    ),
+    Entry(
+        name="table cnn",
+        aliases=("table convolution", "tabular cnn", "1-d cnn"),
+        paths={
+            "classification": "lepton_ai.ml.networks.tabular:TableConvolutionClassifier",
+            "regression": "lepton_ai.ml.networks.tabular:TableConvolutionRegressor",
+        },
+        **_DEEP,
+    ),
+    Entry(
+        name="deep perceptron",
+        aliases=("deep mlp", "tabular network", "residual perceptron"),
+        paths={
+            "classification": "lepton_ai.ml.networks.tabular:PerceptronClassifier",
+            "regression": "lepton_ai.ml.networks.tabular:PerceptronRegressor",
+        },
+        **_DEEP,
+    ),
+    Entry(
+        name="autoencoder",
+        aliases=("reconstruction",),
+        paths={"detection": "lepton_ai.ml.networks.autoencoder:Autoencoder"},
+        **_DEEP,
     ),
     Entry(
         name="lasso",
