@@ -2,11 +2,11 @@
 
 from lepton_ai.data.documents.documentset import DocumentSet
 from lepton_ai.data.images.imageset import ImageSet
-from lepton_ai.data.listing import DatasetInfo, datasets
+from lepton_ai.data.listing import DatasetInfo, Listed, catalog, datasets
 from lepton_ai.data.table import Table
 from lepton_ai.storage import Workspace
 
-__all__ = ["DatasetInfo", "datasets", "open_dataset"]
+__all__ = ["DatasetInfo", "Listed", "catalog", "datasets", "open_dataset"]
 
 # By the format that a dataset's node names: what opens it.
 _FORMATS: dict[str, type[ImageSet] | type[Table]] = {

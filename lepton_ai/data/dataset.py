@@ -6,10 +6,12 @@ from typing import Any, Self
 
 import msgspec
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.split_report import SplitReport
+from lepton_ai.data.versions import history
 from lepton_ai.storage import Node, NodeSpec, Workspace
 
 __all__ = ["Dataset", "Rows", "places_of", "record_sides", "selected_rows"]
@@ -72,6 +74,21 @@ class Dataset(ABC):
     def _facts(self) -> dict[str, Any]:
         """Return what a selection's node says beside its rows."""
         return {}
+
+    def history(self) -> pl.DataFrame:
+        """Return the versions, oldest first: what made each, its rows, bytes and tags."""
+        return history(self.workspace, self.name)
+
+    def tag(self, name: str) -> None:
+        """Let ``NAME@tag`` mean this version from now on.
+
+        Raises:
+            InvalidInput: the tag is no word, or this is a selection.
+        """
+        if self.rows is not None:
+            raise InvalidInput(f"this is a selection of {self.ref}; tag the whole: {self.ref}")
+        with self.workspace.transaction() as transaction:
+            transaction.alias(self.dataset, name)
 
     def take(self, places: Sequence[int] | NDArray[np.integer[Any]]) -> Self:
         """Return the selection of these places, in this order; they count from 0."""

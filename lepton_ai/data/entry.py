@@ -1,6 +1,6 @@
 """Entry: what people say of a dataset, of all its versions at once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,9 +12,10 @@ from lepton_ai.core.errors import Corrupt
 from lepton_ai.security.grants import require
 from lepton_ai.security.policy import Permission
 from lepton_ai.storage import Workspace
+from lepton_ai.storage.database import BATCH
 from lepton_ai.storage.schema import entries
 
-__all__ = ["ColumnEntry", "Entry", "change_entry", "get_entry"]
+__all__ = ["ColumnEntry", "Entry", "change_entry", "get_entries", "get_entry"]
 
 
 class ColumnEntry(Struct, frozen=True, omit_defaults=True):
@@ -49,10 +50,22 @@ def get_entry(workspace: Workspace, name: str) -> Entry:
     Raises:
         Corrupt: the row was altered.
     """
+    return get_entries(workspace, [name])[name]
+
+
+def get_entries(workspace: Workspace, names: Iterable[str]) -> dict[str, Entry]:
+    """Return the entry of each dataset; see `get_entry`."""
+    found = dict.fromkeys(names, Entry())
+    wanted = [*found]
     with workspace.database.read() as connection:
-        body = connection.scalar(sa.select(entries.c.body).where(entries.c.name == name))
-    if body is None:
-        return Entry()
+        for start in range(0, len(wanted), BATCH):
+            here = entries.c.name.in_(wanted[start : start + BATCH])
+            for row in connection.execute(sa.select(entries).where(here)):
+                found[row.name] = _read(workspace, row.name, row.body)
+    return found
+
+
+def _read(workspace: Workspace, name: str, body: bytes) -> Entry:
     try:
         return msgspec.json.decode(workspace.keys.unseal(body, _context(name)), type=Entry)
     except (Corrupt, msgspec.DecodeError) as error:

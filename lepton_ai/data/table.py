@@ -263,11 +263,6 @@ class Table(ChangedTable):
         version, alias = (when, None) if isinstance(when, int) else (None, when)
         return self._changed(lineage.find("dataset", self.name, version, alias))
 
-    def history(self) -> pl.DataFrame:
-        """Return the versions, oldest first: what made each, its rows, bytes and tags."""
-        versions: pl.DataFrame = tables.history(self.workspace, self.name)
-        return versions
-
     def _changed(self, dataset: Node) -> Self:
         return type(self)(self.workspace, dataset, principal=self._principal)
 

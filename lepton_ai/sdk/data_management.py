@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lepton_ai.data.catalog import catalog as catalog
     from lepton_ai.data.catalog import datasets as datasets
     from lepton_ai.data.catalog import open_dataset as open_dataset
     from lepton_ai.data.documents.documentset import DocumentSet as DocumentSet
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from lepton_ai.data.table import Table as Table
 
 _PLACES = {
-    "catalog": ("datasets", "open_dataset"),
+    "catalog": ("catalog", "datasets", "open_dataset"),
     "documents.documentset": ("DocumentSet",),
     "documents.read": ("import_documents",),
     "erase.erase": ("erase_subject",),

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from lepton_ai.apps.cli.data_import import import_, show
+from lepton_ai.apps.cli.data_import import import_
+from lepton_ai.apps.cli.data_show import show
 from lepton_ai.apps.cli.phantoms import write_phantoms
 from lepton_ai.storage import Workspace
 

@@ -1,9 +1,13 @@
 """`lepton access`: who sees columns of which tag."""
 
+from datetime import datetime
+
 import click
 from msgspec import to_builtins
 
-from lepton_ai.apps.cli.output import as_json, print_rows
+from lepton_ai.apps.cli.output import as_json, print_rows, when
+from lepton_ai.core.errors import NotFound
+from lepton_ai.data.listing import datasets
 from lepton_ai.security.grants import grant as give
 from lepton_ai.security.grants import list_grants
 from lepton_ai.security.grants import revoke as take
@@ -23,10 +27,17 @@ def access() -> None:
 @click.argument("principal")
 @click.argument("tag")
 @_scope
-def grant(principal: str, tag: str, scope: str) -> None:
+@click.option("--until", type=click.DateTime(), help="When it ends by itself.")
+def grant(principal: str, tag: str, scope: str, until: datetime | None) -> None:
     """Let PRINCIPAL see columns with TAG."""
-    give(Workspace.open(), principal, tag, scope)
-    click.echo(f"{principal} sees {tag} columns of {'all datasets' if scope == '*' else scope}")
+    workspace = Workspace.open()
+    if scope != "*" and not datasets(workspace, scope):
+        raise NotFound(f"there is no dataset {scope!r}; `lepton data ls` lists what there is")
+    end = None if until is None else until.astimezone()
+    give(workspace, principal, tag, scope, end)
+    ends = "" if end is None else f" until {when(end)}"
+    where = "all datasets" if scope == "*" else scope
+    click.echo(f"{principal} sees {tag} columns of {where}{ends}")
 
 
 @access.command()

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-__all__ = ["as_json", "console", "plain", "print_json", "print_rows", "print_table", "when"]
+__all__ = ["as_json", "console", "plain", "print_json", "print_rows", "print_table", "size", "when"]
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 
@@ -62,6 +62,18 @@ def print_table(table: Any) -> None:
         output.print(table)
     for line in captured.get().splitlines():
         click.echo(line.rstrip())
+
+
+def size(count: int) -> str:
+    """Return a number of bytes as people read it, such as 1.5 MB."""
+    if count < 1000:
+        return f"{count} B"
+    amount = float(count)
+    for unit in ("kB", "MB", "GB", "TB"):
+        amount /= 1000
+        if amount < 999.95 or unit == "TB":
+            break
+    return f"{amount:,.1f} {unit}"
 
 
 def when(moment: datetime) -> str:

@@ -18,7 +18,7 @@ _NAMES = {
     "drop": "maintenance",
     "evolve": "changes",
     "expire": "maintenance",
-    "history": "refs",
+    "kept_snapshots": "refs",
     "merge": "refs",
     "overwrite": "changes",
     "schema_of": "types",

@@ -71,18 +71,18 @@ def upsert(
         fitting = [fitted(frame, schema) for frame in frames]
         coming = pl.concat([*admitted(commit, fitting, replaced=True)])
         keys = _keys(coming, list(on), schema)
-        updated = 0
+        there = keys.head(0)
 
         def rest(frame: pl.DataFrame) -> pl.DataFrame:
-            nonlocal updated
-            kept = frame.join(keys, on=list(on), how="anti", maintain_order="left")
-            updated += frame.height - kept.height
-            return kept
+            nonlocal there
+            there = pl.concat([there, keys.join(frame, on=list(on), how="semi")]).unique()
+            return frame.join(keys, on=list(on), how="anti", maintain_order="left")
 
         removed: list[DataFile] = []
         kept = _rewritten(commit, schema, rest, _range(keys), removed)
         added = commit.write(frame for part in (kept, [coming]) for frame in part)
-        facts = {"updated": updated, "inserted": coming.height - updated}
+        # A key that was there several times is there once now.
+        facts = {"updated": there.height, "inserted": coming.height - there.height}
         change = Change("upsert", schema, added, removed, after(head, parents), facts)
         return commit.publish(change, based_on_rows=True)
 

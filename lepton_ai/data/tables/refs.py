@@ -1,8 +1,5 @@
 """Tags and branches: names for versions, in Iceberg as in the lineage."""
 
-from typing import Any
-
-import polars as pl
 from pyiceberg.table import Transaction as IcebergTransaction
 from pyiceberg.table.refs import SnapshotRefType
 
@@ -12,7 +9,7 @@ from lepton_ai.data.tables.commit import Change, TableCommit
 from lepton_ai.data.tables.types import schema_of
 from lepton_ai.storage import Node, Workspace
 
-__all__ = ["branch", "history", "merge", "tag"]
+__all__ = ["branch", "kept_snapshots", "merge", "tag"]
 
 
 def tag(workspace: Workspace, version: Node, name: str) -> None:
@@ -41,41 +38,12 @@ def point(staged: IcebergTransaction, name: str, snapshot: int, kind: str) -> No
     staged._stage(*staged._set_ref_snapshot(snapshot, name, kind))
 
 
-def history(workspace: Workspace, name: str) -> pl.DataFrame:
-    """Return the versions of a table, oldest first.
-
-    Columns: version, created, operation, rows, bytes, tags, and whether the rows are still there.
-    """
-    tags: dict[int | None, list[str]] = {}
-    for word, version in workspace.lineage.aliases("dataset", name).items():
-        tags.setdefault(version, []).append(word)
+def kept_snapshots(workspace: Workspace, name: str) -> tuple[str, frozenset[int]]:
+    """Return the id of a table, and the snapshots whose rows it still has; none once dropped."""
     table = WorkspaceCatalog(workspace).find(name)
-    uuid = None if table is None else str(table.metadata.table_uuid)
-    present = set() if table is None else {s.snapshot_id for s in table.snapshots()}
-    rows = [
-        {
-            "version": node.version,
-            "created": node.created_at,
-            "operation": node.facts.get("operation"),
-            "rows": node.facts.get("rows"),
-            "bytes": node.facts.get("bytes"),
-            "tags": tags.get(node.version, []),
-            "kept": node.facts.get("table") == uuid and node.facts.get("snapshot") in present,
-        }
-        for node in workspace.lineage.list("dataset", name)
-    ]
-    return pl.DataFrame(rows, schema=_HISTORY)
-
-
-_HISTORY: dict[str, Any] = {
-    "version": pl.Int64,
-    "created": pl.Datetime("us", "UTC"),
-    "operation": pl.String,
-    "rows": pl.Int64,
-    "bytes": pl.Int64,
-    "tags": pl.List(pl.String),
-    "kept": pl.Boolean,
-}
+    if table is None:
+        return "", frozenset()
+    return str(table.metadata.table_uuid), frozenset(s.snapshot_id for s in table.snapshots())
 
 
 def branch(workspace: Workspace, version: Node, name: str) -> Node:

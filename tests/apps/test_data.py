@@ -1,0 +1,101 @@
+"""`lepton data` and `lepton access`, as they are typed."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from lepton_ai.apps.cli.main import lepton
+from lepton_ai.apps.cli.output import size
+from lepton_ai.apps.cli.phantoms import write_phantoms
+from lepton_ai.core.errors import InvalidInput, NotFound
+from lepton_ai.data.images.read import read_images
+from lepton_ai.storage import Workspace
+
+
+def run(*words: object) -> str:
+    done = CliRunner().invoke(lepton, [*map(str, words)])
+    if done.exception is not None:
+        raise done.exception
+    return done.stdout
+
+
+@pytest.fixture
+def people(tmp_path: Path, workspace: Workspace) -> str:
+    (tmp_path / "people.csv").write_text("id,name,age\n1,Ada,31\n2,Bo,44\n")
+    (tmp_path / "more.csv").write_text("id,name,age\n3,Cy,20\n")
+    (tmp_path / "repaired.csv").write_text("id,name,age\n2,Bobby,45\n4,Di,50\n")
+    run("data", "import", tmp_path / "people.csv", "--name", "hospital.people")
+    return "hospital.people"
+
+
+def test_a_table_changes_by_commands(people: str, tmp_path: Path) -> None:
+    assert run("data", "append", people, tmp_path / "more.csv") == f"{people}:2: 3 rows\n"
+    said = run("data", "upsert", people, tmp_path / "repaired.csv", "--on", "id")
+    assert said == f"{people}:3: 1 replaced, 1 added, 4 rows\n"
+    assert (
+        run("data", "delete", people, "--where", "age < 25") == f"{people}:4: 1 removed, 3 rows\n"
+    )
+    run("data", "branch", people, "work")
+    run("data", "delete", f"{people}#work", "--where", "id = 1")
+    assert f"{people}:5: merged" in run("data", "merge", f"{people}#work")
+    run("data", "tag", f"{people}:3", "whole")
+    rows = json.loads(run("data", "history", people, "--json"))
+    assert [row["operation"] for row in rows] == ["create", "append", "upsert", "delete", "merge"]
+    assert [row["rows"] for row in rows] == [2, 3, 4, 3, 2]
+    assert rows[2]["tags"] == ["whole"]
+    assert rows == json.loads(run("data", "ls", people, "--json"))
+    (listed,) = json.loads(run("data", "ls", "--json"))
+    assert (listed["named"], listed["branches"]) == ({"whole": 3}, ["work"])
+    shown = run("data", "show", people)
+    assert f"versions: 5, whole is {people}:3" in shown
+    assert "branches: work" in shown
+    assert "people.csv" in shown
+
+
+def test_a_dataset_is_described(people: str) -> None:
+    run("data", "describe", people, "--owner", "ward 3", "--text", "All seen", "--tag", "clinic")
+    about = ("--column", "age", "--unit", "years", "--text", "when admitted")
+    run("data", "describe", people, *about, "--column-tag", "quasi", "--column-tag", "personal")
+    run("data", "describe", people, "--column", "age", "--column-untag", "quasi")
+    entry = json.loads(run("data", "describe", people, "--untag", "clinic", "--json"))
+    assert entry == {
+        "owner": "ward 3",
+        "description": "All seen",
+        "columns": {"age": {"description": "when admitted", "unit": "years", "tags": ["personal"]}},
+    }
+    assert "years" in run("data", "show", people)
+    assert "All seen" in run("data", "ls", "--search", "seen", "--tag", "personal")
+    assert "No such dataset" in run("data", "ls", "--tag", "nothing")
+    for wrong in (("--column-tag", "personal"), ("--unit", "m"), ("--column", "agge")):
+        with pytest.raises(InvalidInput):
+            run("data", "describe", people, *wrong)
+
+
+def test_columns_of_images_are_described_too(tmp_path: Path, workspace: Workspace) -> None:
+    write_phantoms(tmp_path / "scans", count=2)
+    read_images(tmp_path / "scans")
+    run("data", "describe", "scans", "--column", "patient", "--column-tag", "personal")
+    with pytest.raises(InvalidInput, match="no column 'pateint'"):
+        run("data", "describe", "scans", "--column", "pateint", "--column-tag", "personal")
+    shown = json.loads(run("data", "show", "scans", "--json"))
+    assert shown["columns"][0]["tags"] == ["personal"]
+
+
+def test_access_is_granted_until_a_day(people: str) -> None:
+    run("data", "describe", people, "--column", "name", "--column-tag", "personal")
+    ask = ("sql", f"select name from {people}", "--as", "ada", "--json")
+    assert {row["name"] for row in json.loads(run(*ask))} == {"***"}
+    assert "until 2099-01-01" in run("access", "grant", "ada", "personal", "--until", "2099-01-01")
+    assert {row["name"] for row in json.loads(run(*ask))} == {"Ada", "Bo"}
+    run("access", "grant", "ada", "personal", "--until", "2020-01-01")
+    assert {row["name"] for row in json.loads(run(*ask))} == {"***"}
+    with pytest.raises(NotFound, match="lepton data ls"):
+        run("access", "grant", "ada", "personal", "--dataset", "hospital.peopel")
+
+
+def test_sizes_are_read_by_people() -> None:
+    assert [size(n) for n in (0, 999, 1000, 999_999, 1_500_000, 2 * 10**15)] == [
+        "0 B", "999 B", "1.0 kB", "1.0 MB", "1.5 MB", "2,000.0 TB",
+    ]  # fmt: skip
