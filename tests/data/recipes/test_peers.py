@@ -130,7 +130,7 @@ def test_logarithms_and_parts_of_dates() -> None:
     for name, peer in {
         "year": TABLE["t"].dt.year, "month": TABLE["t"].dt.month, "day": TABLE["t"].dt.day,
         "weekday": TABLE["t"].dt.day_of_week + 1, "hour": TABLE["t"].dt.hour,
-        "ordinal_day": TABLE["t"].dt.dayofyear,
+        "ordinal_day": TABLE["t"].dt.day_of_year,
     }.items():  # fmt: skip
         np.testing.assert_array_equal(parts[f"t_{name}"], peer)
 
