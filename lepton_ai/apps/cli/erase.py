@@ -125,6 +125,7 @@ def _plan(workspace: Workspace, found: Found) -> dict[str, object]:
         "rows": {line: count for table in found.tables for line, count in table.rows.items()},
         "versions": sorted(node.ref for node in found.versions),
         "emptied": sorted({node.name for node in found.derived}),
+        "remade": found.named,
         "images": {nodes[key].ref: len(places) for key, places in found.images.items()},
         "sources": sum(node.kind == "source" for node in found.holders),
         "objects": len(found.objects),
@@ -140,6 +141,8 @@ _SAID = {
     "versions": "versions whose rows go",
     "emptied": "derived tables to empty (no column tells the person; --keep NAME where it has "
     "no rows of people)",
+    "remade": "tables called after the person, or with columns, tags or branches that are (the "
+    "first go, the others are made anew without)",
     "images": "images to remove, by set",
     "sources": "imported files to destroy",
     "objects": "stored contents that name the person",

@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from msgspec import structs
 
 from lepton_ai.core.errors import LeptonError, NotFound
-from lepton_ai.data.erase.find import Found, find, key_columns
+from lepton_ai.data.erase.find import Found, find, key_columns, look_at_rows
+from lepton_ai.data.erase.named import remake
 from lepton_ai.data.erase.pictures import remove_images
 from lepton_ai.data.erase.records import blacken
 from lepton_ai.data.erase.report import BackupRenewed, ErasureReport, sign_report
@@ -75,6 +76,9 @@ def erase_subject(
         if remove_images(workspace, subject, node, found.images[node.id]) is not None:
             images[node.name] = len(found.images[node.id])
     rows, versions = _remove_rows(workspace, subject, found, columns)
+    for name in found.named:
+        versions += remake(workspace, subject, name)
+    look_at_rows(workspace, subject, found)  # the versions that were just made as well
     records = blacken(workspace, subject, found)
     withdrawn = [node for node in found.models if node.id in found.withdrawn]
     _withdraw(workspace, withdrawn)
@@ -88,18 +92,24 @@ def erase_subject(
         subject=token,
         started_at=started,
         finished_at=datetime.now(UTC),
-        rows=rows,
-        versions=(*versions, *(n.ref for n in workspace.lineage.nodes(found.images).values())),
-        emptied=tuple(sorted({node.name for node in found.derived})),
+        rows=subject.redacted(rows),
+        versions=tuple(
+            sorted(
+                {*versions, *(n.ref for n in workspace.lineage.nodes(found.images).values())}
+                - {ref for ref in versions if subject.named_in(ref)}
+            )
+        ),
+        emptied=tuple(sorted({subject.without(node.name) for node in found.derived})),
+        remade=tuple(sorted(subject.without(name) for name in found.named)),
         images=images,
-        sources=sum(node.kind == "source" for node in found.holders),
+        sources=len({node.id for node in found.holders if node.kind == "source"}),
         records=records,
         objects=objects,
         stale_models=tuple(n.ref for n in found.models if n.id not in found.withdrawn),
         withdrawn_models=tuple(node.ref for node in withdrawn),
         kept=tuple(sorted(keep)),
         backups=(),
-        left=tuple(_told(left)),
+        left=tuple(subject.without(line) for line in _told(left)),
     )
     report = structs.replace(report, backups=tuple(_renew(workspace, renew=renew_backups)))
     envelope = sign_report(workspace, report)
@@ -183,6 +193,7 @@ def _withdraw(workspace: Workspace, models: Iterable[Node]) -> None:
 def _told(left: Found) -> Iterator[str]:
     """Say what still names the person."""
     yield from (f"table {traces.name}: rows came back meanwhile" for traces in left.tables)
+    yield from (f"names in the table {name}" for name in left.named)
     yield from (f"image set of {node}" for node in left.images)
     yield from (f"object {address}" for address in sorted(left.objects))
     yield from (f"facts of {node.kind} {node.ref}" for node in left.naming)

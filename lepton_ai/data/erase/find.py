@@ -9,6 +9,7 @@ from msgspec import Struct, field
 
 from lepton_ai.data.entry import get_entry
 from lepton_ai.data.erase.content import holds, opaque
+from lepton_ai.data.erase.named import categories_name, named_tables
 from lepton_ai.data.erase.rows import TableTraces, table_names, traces_in, versions_of
 from lepton_ai.data.erase.subject import Subject
 from lepton_ai.data.images.manifest import Manifest
@@ -18,7 +19,7 @@ from lepton_ai.storage.forget import held_objects
 from lepton_ai.storage.nodes import read_node
 from lepton_ai.storage.schema import entries, holdings, nodes, predictions
 
-__all__ = ["SUBJECT", "Found", "find"]
+__all__ = ["SUBJECT", "Found", "find", "look_at_rows"]
 
 # The tag of columns that hold identifiers of people.
 SUBJECT = "subject"
@@ -41,6 +42,7 @@ class Found(Struct):
         objects: addresses of other content that names them: sources, manifests, models ...
         holders: nodes that hold one of those.
         naming: nodes whose facts name them.
+        named: tables that are called after them, or have columns, tags or branches that are.
         predictions: ids of receipts that name them.
         described: names of datasets whose entry in the catalog names them.
         files: other files in the workspace's directory that name them.
@@ -55,6 +57,7 @@ class Found(Struct):
     objects: set[str] = field(default_factory=set)
     holders: list[Node] = []
     naming: list[Node] = []
+    named: list[str] = []
     predictions: list[str] = []
     described: list[str] = []
     files: list[Path] = []
@@ -64,7 +67,7 @@ class Found(Struct):
 
     def __bool__(self) -> bool:
         left = self.tables, self.images, self.objects, self.naming, self.predictions
-        return any(left) or any((self.described, self.files))
+        return any(left) or any((self.described, self.files, self.named))
 
 
 def find(
@@ -95,10 +98,12 @@ def find(
             found.objects |= traces.objects
         if traces.files or keys:
             judged.add(name)
+    found.named = named_tables(workspace, subject)
     _look_at_sources(workspace, subject, found)
-    _look_at_rows(workspace, subject, found)
+    look_at_rows(workspace, subject, found)
     found.files = [path for path in _other_files(workspace) if holds(subject, path.read_bytes())]
-    _follow(workspace, found, judged | set(keep))
+    learned = _follow(workspace, found, judged | set(keep))
+    _look_at_vocabularies(workspace, subject, found, learned)
     return found
 
 
@@ -167,7 +172,7 @@ def _look_at_sources(workspace: Workspace, subject: Subject, found: Found) -> No
                     found.objects.add(address)
 
 
-def _look_at_rows(workspace: Workspace, subject: Subject, found: Found) -> None:
+def look_at_rows(workspace: Workspace, subject: Subject, found: Found) -> None:
     """Look at the rows of the database that can name anyone."""
     keys = workspace.keys
     with workspace.database.read() as connection:
@@ -177,7 +182,8 @@ def _look_at_rows(workspace: Workspace, subject: Subject, found: Found) -> None:
                 ids.add(row.node_id)
         for record in connection.execute(sa.select(nodes)):
             node = read_node(keys, record)
-            if subject.named_in(f"{node.name} {msgspec.json.encode(node.facts).decode()}"):
+            said = f"{node.name} {msgspec.json.encode(node.facts).decode()}"
+            if subject.named_in(said) or categories_name(subject, node):
                 found.naming.append(node)
             if node.id in ids or (node.kind == "source" and node.digest in found.objects):
                 found.holders.append(node)
@@ -186,7 +192,8 @@ def _look_at_rows(workspace: Workspace, subject: Subject, found: Found) -> None:
                 found.predictions.append(row.id)
         names = [*connection.scalars(sa.select(entries.c.name).order_by(entries.c.name))]
     for name in names:
-        if subject.named_in(msgspec.json.encode(get_entry(workspace, name)).decode()):
+        said = f"{name} {msgspec.json.encode(get_entry(workspace, name)).decode()}"
+        if subject.named_in(said):
             found.described.append(name)
 
 
@@ -199,8 +206,9 @@ def _other_files(workspace: Workspace) -> Iterable[Path]:
                 yield path
 
 
-def _follow(workspace: Workspace, found: Found, judged: Collection[str]) -> None:
-    """Go down the lineage to derived tables and models."""
+def _follow(workspace: Workspace, found: Found, judged: Collection[str]) -> list[Node]:
+    """Go down the lineage to derived tables and models; return the recipes on the way."""
+    recipes: list[Node] = []
     own = {node.id for node in found.versions} | set(found.images)
     seen = set(own)
     ahead = [*own]
@@ -222,8 +230,31 @@ def _follow(workspace: Workspace, found: Found, judged: Collection[str]) -> None
                 found.derived.append(child)
             elif child.kind == "model":
                 found.models.append(child)
+            elif child.kind == "recipe":
+                recipes.append(child)
     held = {node.id for node in found.holders}
     found.models += [n for n in found.holders if n.kind == "model" and n.id not in seen]
     for node in found.models:
         if node.id in held or node.facts.get("model_type") in _KEEP_ROWS:
             found.withdrawn.add(node.id)
+    return recipes
+
+
+def _look_at_vocabularies(
+    workspace: Workspace, subject: Subject, found: Found, recipes: Iterable[Node]
+) -> None:
+    """Look for the words of the person's names in what learned from their texts word by word."""
+    words = subject.words()
+    if words is None:
+        return
+    # Nobody knows what a recipe without lineage was fitted on.
+    alone = [n for n in workspace.lineage.list("recipe") if not workspace.lineage.parents(n.id)]
+    for node in [*recipes, *alone, *found.models]:
+        contents = [a for a in workspace.lineage.holds(node.id) if a in workspace.objects]
+        if not any(holds(words, workspace.objects.get(address)) for address in contents):
+            continue
+        if node.kind == "model":
+            found.withdrawn.add(node.id)
+        else:
+            found.objects.update(contents)
+            found.holders.append(node)

@@ -41,6 +41,8 @@ class ErasureReport(Struct, frozen=True, kw_only=True):
         rows: how many were removed from the newest version of each table and branch.
         versions: of datasets whose rows or images are gone.
         emptied: tables that were made from such rows and have no column to find a person by.
+        remade: tables that had columns, tags or branches called after the person, made anew
+            without them; one that was called after the person itself is gone.
         images: how many were removed from each image set.
         sources: how many files, as they had been imported, were removed.
         records: how many nodes of the lineage, receipts and catalog entries were blackened.
@@ -60,6 +62,7 @@ class ErasureReport(Struct, frozen=True, kw_only=True):
     rows: dict[str, int]
     versions: tuple[str, ...]
     emptied: tuple[str, ...]
+    remade: tuple[str, ...] = ()
     images: dict[str, int]
     sources: int
     records: int

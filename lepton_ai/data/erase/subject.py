@@ -16,6 +16,7 @@ ERASED = "[erased]"
 
 # Anything shorter occurs by chance; so do short numbers.
 _LETTERS, _DIGITS = 4, 6
+_WORD = re.compile(r"[^\W_]+")
 _CODINGS = ("utf-8", "utf-16-le", "utf-16-be", "latin-1", "cp1251", "shift_jis", "euc_kr")
 
 
@@ -50,9 +51,19 @@ class Subject:
         """Return what stands for the person in reports: only this workspace can make it."""
         return keys.token(f"subject {' '.join(sorted(map(str.casefold, self.identifiers)))}")
 
+    def words(self) -> "Subject | None":
+        """Return the parts of the person's names, which vocabularies hold one by one."""
+        names = (word for word in self.distinct if not any(map(str.isdigit, word)))
+        parts = [part for name in names for part in _WORD.findall(name) if len(part) >= _LETTERS]
+        return Subject(parts) if parts else None
+
     def named_in(self, text: str) -> bool:
         """Say whether a text names the person."""
         return self._text is not None and self._text.search(text) is not None
+
+    def without(self, text: str) -> str:
+        """Return a text with `ERASED` in the place of the person's name."""
+        return text if self._text is None else self._text.sub(ERASED, text)
 
     def named_in_bytes(self, data: bytes) -> bool:
         """Say whether bytes hold the person's name in any of the usual encodings."""
@@ -102,26 +113,38 @@ class Subject:
         return frame.with_columns(changed)
 
     def redacted(self, value: Any, *, top: bool = True) -> Any:
-        """Return facts without what names the person.
+        """Return facts, of the same shape, without what names the person.
 
         Of a record that names them, nothing is left: its other values are theirs too.
         """
         if isinstance(value, str):
             return ERASED if self.named_in(value) else value
         if isinstance(value, dict):
-            if any(self.named_in(key) for key in value) or (
-                not top and self._direct(value.values())
-            ):
-                return ERASED
-            return {key: self.redacted(item, top=False) for key, item in value.items()}
+            theirs = not top and self._direct(value.values())
+            return {
+                self._key(key, place): _emptied(item) if theirs else self.redacted(item, top=False)
+                for place, (key, item) in enumerate(value.items())
+            }
         if isinstance(value, list):
             if not top and self._direct(value):
                 return [item for item in value if not self._direct([item])]
             return [self.redacted(item, top=False) for item in value]
         return value
 
+    def _key(self, key: str, place: int) -> str:
+        """Return a key without the person's name, unlike the others."""
+        return f"{ERASED} {place}" if self.named_in(key) else key
+
     def _direct(self, values: Iterable[Any]) -> bool:
         return any(isinstance(value, str) and self.named_in(value) for value in values)
+
+
+def _emptied(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _emptied(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return []
+    return ERASED if isinstance(value, str) else None
 
 
 def _is_distinct(word: str) -> bool:

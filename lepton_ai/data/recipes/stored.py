@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from lepton_ai.core.errors import InvalidInput
+from lepton_ai.core.errors import InvalidInput, NotFound
 from lepton_ai.data.recipes.invalid import Invalid
 from lepton_ai.data.recipes.join import Looked, joining_in
 from lepton_ai.data.recipes.origins import SOURCE, origins
 from lepton_ai.data.recipes.recipe import Recipe
+from lepton_ai.security.principal import current_principal
 from lepton_ai.storage import Node, Workspace
 
 if TYPE_CHECKING:
@@ -51,11 +52,29 @@ def open_recipe(ref: str, workspace: Workspace | None = None) -> Recipe:
 
     Raises:
         NotFound: there is none.
+        AccessDenied: it learned from columns that the principal sees masked, or not at all.
     """
     place = workspace or Workspace.open()
     node = place.lineage.resolve(ref, ["recipe"])
-    assert node.digest is not None
-    return Recipe.from_json(place.objects.get(node.digest))
+    if node.digest is None:
+        raise NotFound(f"the recipe {ref} held words of a person who was erased; fit it again")
+    recipe = Recipe.from_json(place.objects.get(node.digest))
+    if recipe.fitted:
+        _require(place, node, recipe)
+    return recipe
+
+
+def _require(place: Workspace, node: Node, recipe: Recipe) -> None:
+    """Make sure that what a fitted recipe holds, such as categories, is the principal's to see."""
+    from lepton_ai.data.access import sight
+
+    read = [step.reads() for step in recipe.steps]
+    for _, parent in place.lineage.parents(node.id):
+        whole = parent.facts["dataset"] if parent.kind == "split" else parent.id
+        view = sight(place, place.lineage.get(whole), current_principal())
+        hidden = {*view.masked, *view.refused}
+        used = hidden if None in read else hidden & set().union(*(names or () for names in read))
+        view.require(used, f"see what {node.ref} learned")
 
 
 def run_recipe(

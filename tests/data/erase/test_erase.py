@@ -1,5 +1,6 @@
 """A person is planted in every place that keeps anything, erased, and looked for everywhere."""
 
+import base64
 import gzip
 import json
 import shutil
@@ -23,6 +24,16 @@ from lepton_ai.data.images.read import read_images
 from lepton_ai.data.quality import quarantine, set_rules
 from lepton_ai.data.quality.rules import Range
 from lepton_ai.data.read_table import read_table
+from lepton_ai.data.recipes import (
+    OneHot,
+    Ordinal,
+    Recipe,
+    TargetEncode,
+    Tfidf,
+    open_recipe,
+    run_recipe,
+    save_recipe,
+)
 from lepton_ai.data.sql import sql
 from lepton_ai.data.table import Table
 from lepton_ai.data.tables.create import store_table
@@ -202,6 +213,54 @@ def test_nothing_is_left(workspace: Workspace, planted: dict[str, Any], tmp_path
     assert WHO.encode() not in envelope
     with pytest.raises(Corrupt):
         read_report(workspace, envelope[:-20] + envelope[-20:].replace(b"A", b"B").swapcase())
+
+
+def test_names_and_what_learned_word_by_word(workspace: Workspace, tmp_path: Path) -> None:
+    """One-hot columns, vocabularies, categories, encodings, queries, names of tables and tags."""
+    rows = people(80).with_columns(
+        town=pl.when(pl.col("pid") == WHO).then(pl.lit(NAME)).otherwise(pl.lit("Kyiv")),
+        note=pl.when(pl.col("pid") == WHO).then(pl.lit(f"saw {NAME}")).otherwise(pl.lit("saw it")),
+    )
+    table = read_table(rows, name="people")
+    tagged(workspace, "people")
+    ordinal = Recipe.of(Ordinal(columns=("town",))).fit(table)
+    target = Recipe.of(TargetEncode(columns=("pid",), target="ill")).fit(table)
+    save_recipe("codes", ordinal, trained_on=table)
+    save_recipe("means", target)
+    run_recipe(Recipe.of(OneHot(columns=("town",))), table, "hot")
+    run_recipe(Recipe.of(Tfidf(column="note")), table, "words")
+    sql(f"select * from people where pid = '{WHO}'", workspace=workspace).save("theirs")
+    sql(f'select age as "{WHO}", ill from people', workspace=workspace).save("crossed")
+    category = pl.Enum(["Kyiv", NAME])
+    read_table(rows.select("pid", pl.col("town").cast(category)), name="towns").tag(f"v-{WHO}")
+    read_table(rows.head(20), name=f"visits-{WHO}")
+    for kind in ("logistic regression", "naive bayes"):
+        train_classifier(table[["note", "town", "ill"]], target="ill", model_type=kind, name="m")
+    create_backup(workspace, str(tmp_path / "backups"))
+    report, envelope = erase_subject(workspace, [WHO, NAME])
+    assert report.left == ()
+    assert report.complete
+    assert report.remade == ("crossed", "hot", "towns", "visits-[erased]", "words")
+    after = everything(workspace)
+    with workspace.database.read() as connection:
+        for row in connection.execute(sa.select(nodes)):
+            after += base64.b64decode(read_node(workspace.keys, row).facts.get("types", ""))
+    for word in (WHO, NAME, *NAME.split()):
+        assert word.casefold().encode() not in after.lower() + envelope.lower()
+    # What is not theirs still is there.
+    shown = {name: open_dataset(name, workspace).to_polars() for name in ("hot", "words", "towns")}
+    assert {name: frame.height for name, frame in shown.items()} == dict.fromkeys(shown, 79)
+    assert [c for c in shown["hot"].columns if "=" in c] == ["town=Kyiv"]
+    assert {"note:saw", "note:it"} <= {*shown["words"].columns}
+    assert shown["towns"]["town"].dtype == pl.Enum(["Kyiv"])
+    assert open_dataset("crossed", workspace).to_polars().columns == ["ill"]
+    assert len(open_dataset("theirs", workspace).to_polars()) == 0
+    with pytest.raises(NotFound, match="fit it again"):
+        open_recipe("codes", workspace)
+    assert not [*workspace.verify()]
+    again, _ = erase_subject(workspace, [WHO, NAME])
+    assert again.complete
+    assert again.remade == ()
 
 
 def test_an_interrupted_erasure_is_finished_by_the_next(

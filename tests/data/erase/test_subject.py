@@ -58,7 +58,11 @@ def test_rows_of_others_only_lose_the_name() -> None:
 
 def test_facts_lose_the_whole_record_that_names_them() -> None:
     facts = {"path": "/in/P-1042.csv", "n": 3, "rows": [{"id": "P-1042", "age": 4}, {"id": "x"}]}
-    assert ADA.redacted(facts) == {"path": "[erased]", "n": 3, "rows": ["[erased]", {"id": "x"}]}
+    assert ADA.redacted(facts) == {
+        "path": "[erased]",
+        "n": 3,
+        "rows": [{"id": "[erased]", "age": None}, {"id": "x"}],
+    }
 
 
 def test_content_is_looked_into() -> None:
@@ -94,3 +98,21 @@ def test_a_name_between_blanks_is_always_found(name: str, other: str) -> None:
     except UnicodeEncodeError:
         return
     assert subject.named_in_bytes(data)
+
+
+def test_names_fall_apart_into_words_and_numbers_do_not() -> None:
+    words = Subject(["Zdenka O. Wrzesniewska", "CANARY-7731"]).words()
+    assert words is not None
+    assert words.identifiers == ("Zdenka", "Wrzesniewska")
+    assert Subject(["PATIENT-0042"]).words() is None
+
+
+def test_facts_keep_their_shape() -> None:
+    facts = {
+        "columns": {"P-1042": "Int64", "ill": "Int64"},
+        "of": {"who": "P-1042", "in": {"n": 1}},
+    }
+    assert ADA.redacted(facts) == {
+        "columns": {"[erased] 0": "Int64", "ill": "Int64"},
+        "of": {"who": "[erased]", "in": {"n": None}},
+    }

@@ -57,7 +57,8 @@ def _without_overlays(dataset: Any, data: bytes) -> bytes:
         raise InvalidInput("an overlay lies in the bits of its signed pixels; decode it first")
     order = "<" if dataset.file_meta.TransferSyntaxUID.is_little_endian else ">"
     values = np.frombuffer(data, f"{order}u{dataset.BitsAllocated // 8}")
-    return (values & ((1 << dataset.BitsStored) - 1)).astype(values.dtype).tobytes()
+    masked: bytes = (values & ((1 << dataset.BitsStored) - 1)).astype(values.dtype).tobytes()
+    return masked
 
 
 def _clean_frames(dataset: Any) -> None:
