@@ -111,17 +111,24 @@ def read_table(
         return _stored(place, name or path.stem, rows, spec)
 
 
-def read_frame(path: str | Path) -> pl.DataFrame:
+def read_frame(
+    path: str | Path, *, rejects: Literal["refuse", "keep"] = "refuse", **options: Any
+) -> pl.DataFrame:
     """Read a file as `read_table` does, without storing it.
+
+    Args:
+        rejects: ``keep`` leaves rows out that do not fit.
+        options: of the format, as `read_table` has them.
 
     Raises:
         NotFound, InvalidInput: as `read_table`.
     """
     where = _path(path)
+    format_ = _format(where, options)
     with _opened(path) as stream:
         file = stream if stream.seekable() else io.BytesIO(stream.read())
-        frames = [*_Rows(where.name, _format(where, {}), file, {}, Rejects())]
-        whole: pl.DataFrame = pl.concat(frames)
+        aside = Rejects(keep=rejects == "keep")
+        whole: pl.DataFrame = pl.concat([*_Rows(where.name, format_, file, options, aside)])
         return whole
 
 
@@ -158,6 +165,7 @@ class _Rows:
         """
         rejects = self.rejects
         rejects.rows.clear()
+        self._file.seek(0)
         try:
             for frame in self._read(self._file, rejects, **self._options):
                 yield checked(frame)

@@ -4,7 +4,6 @@ Dense files are read (waikato.github.io/weka-wiki/formats_and_processing/arff_st
 relational ones are refused. Nominal values become text, whole or not all numbers float64.
 """
 
-import csv
 import re
 from collections.abc import Iterator, Mapping
 from typing import BinaryIO
@@ -20,6 +19,11 @@ __all__ = ["read_arff"]
 _ATTRIBUTE = re.compile(
     r"@attribute\s+(?P<name>'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|\S+)\s+(?P<kind>.+)",
     re.IGNORECASE,
+)
+# One value, up to the comma after it or the end.
+_VALUE = re.compile(
+    r"\s*(?:'(?P<single>(?:[^'\\]|\\.)*+)'|\"(?P<double>(?:[^\"\\]|\\.)*+)\""
+    r"|(?P<bare>(?!\s*['\"])[^,]*))\s*(?=,|$)"
 )
 # What a declared type is read as; the values of a date tell its kind.
 _KINDS = {
@@ -96,20 +100,29 @@ def _rows(block: Block, names: list[str], rejects: Rejects, *, skip: int) -> Row
             reason = f"ragged: {len(fields)} values for {len(names)} attributes"
             rejects.add(number, reason, text)
         else:
-            kept.append([None if field.strip() == "?" else field.strip() for field in fields])
+            kept.append(fields)
             where.append(number)
             texts.append(text)
     return Rows(pl.DataFrame(kept, dict.fromkeys(names, pl.String), orient="row"), where, texts)
 
 
-def _fields(text: str) -> list[str] | str:
+def _fields(text: str) -> list[str | None] | str:
     """Return the values of a line, or the reason there are none."""
     if text.startswith("{"):
         return "sparse: save the file in dense form"
     if any(letter == "\0" or "\ud800" <= letter <= "\udfff" for letter in text):
         return "not text"
-    quote = '"' if text.count('"') > text.count("'") else "'"
-    try:
-        return next(csv.reader([text], quotechar=quote, escapechar="\\", skipinitialspace=True))
-    except csv.Error as error:
-        return f"broken: {error}"
+    fields: list[str | None] = []
+    at = 0
+    while at <= len(text):
+        found = _VALUE.match(text, at)
+        if found is None:
+            return "broken: a quote is open, or something follows one"
+        quoted = found["single"] if found["single"] is not None else found["double"]
+        if quoted is not None:
+            fields.append(re.sub(r"\\(.)", r"\1", quoted))
+        else:
+            bare = found["bare"].strip()
+            fields.append(None if bare == "?" else bare)
+        at = found.end() + 1
+    return fields

@@ -10,6 +10,8 @@ from msgspec import Struct
 __all__ = ["Block", "blocks", "lines_of", "text_of", "utf8"]
 
 _PIECE = 8 * 2**20
+# So much is cut at a line's end even within quotes, some of which then never close.
+_ENOUGH = 2 * _PIECE
 # A line that is longer is no line.
 _LONGEST = 64 * 2**20
 # UTF-32 begins as UTF-16 does, so it comes first.
@@ -100,17 +102,15 @@ def _encoded(text: str) -> bytes:
 
 def _cut(data: bytes, *, quoted: bool) -> int:
     """Return where the last whole line ends, 0 where there is none yet."""
-    end = data.rfind(b"\n") + 1
-    if not end:
-        # Old files end lines by CR; the last byte may be half of CR LF.
-        return data.rfind(b"\r", 0, -1) + 1
-    if not quoted or len(data) > 2 * _PIECE:
-        # Quotes that never close must not make the block grow for ever.
+    # Old files end lines by CR; the last byte may be half of CR LF.
+    mark, stop = (b"\n", len(data)) if b"\n" in data else (b"\r", len(data) - 1)
+    end = data.rfind(mark, 0, stop) + 1
+    if not quoted or len(data) > _ENOUGH:
         return end
     odd = data.count(b'"', 0, end) % 2
     while end and odd:
         quote = data.rfind(b'"', 0, end)
-        before = data.rfind(b"\n", 0, max(quote, 0)) + 1
+        before = data.rfind(mark, 0, max(quote, 0)) + 1
         odd = (odd + data.count(b'"', before, end)) % 2
         end = before
     return end

@@ -1,14 +1,15 @@
 """Columns: Python's values, as databases give them, as series of one type."""
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
-import msgspec
 import polars as pl
 
 from lepton_ai.core.errors import InvalidInput
+from lepton_ai.data.readers.nested import Unlike, common, type_of
 
 __all__ = ["series", "shared"]
 
@@ -68,11 +69,12 @@ def shared(name: str, first: Any, second: Any) -> Any:
 
 
 def _nested(name: str, values: Sequence[Any]) -> pl.Series:
-    rows = [{name: value} for value in values]
     try:
-        return pl.from_dicts(rows, infer_schema_length=None, strict=True).to_series()
-    except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
-        texts = [v if v is None else msgspec.json.encode(v).decode() for v in values]
+        kind = type_of(common(None, values))
+        rows = [{name: value} for value in values]
+        return pl.from_dicts(rows, schema={name: kind}).to_series()
+    except Unlike:
+        texts = [v if v is None else json.dumps(v, default=str) for v in values]
         return pl.Series(name, texts, dtype=pl.String)
 
 

@@ -26,6 +26,8 @@ MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "#N/A")
 # A row goes over no more lines than this: a quote that is never closed costs one row.
 _LONGEST = 1000
 _MOST = 2**26
+# A value in quotes as it should be, from one separator to the next.
+_QUOTED = rb'"(?<=[%(comma)b\r\n]")[^"]*+(?:""[^"]*+)*+"(?=[%(comma)b\r\n]|\Z)'
 
 
 def read_delimited(
@@ -88,8 +90,8 @@ class _Form(Struct, frozen=True):
         if data.count(b"\r") != data.count(b"\r\n"):
             return None
         quotes = b'"' in data
-        comma = re.escape(self.separator.encode())
-        if quotes and re.search(rb'[^"\r\n%b]"[^"\r\n%b]' % (comma, comma), data):
+        whole = _QUOTED % {b"comma": re.escape(self.separator.encode())}
+        if quotes and b'"' in re.sub(whole, b"", b"\n" + data):
             return None
         try:
             table = arrow_csv.read_csv(

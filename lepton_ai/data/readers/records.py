@@ -10,6 +10,7 @@ import polars as pl
 from msgspec import Struct
 
 from lepton_ai.data.readers.kinds import Rows, kept, known
+from lepton_ai.data.readers.nested import Unlike, common, type_of
 from lepton_ai.data.readers.rejects import Rejects
 
 __all__ = ["Batch", "Record", "flat", "record_frames"]
@@ -86,7 +87,8 @@ class _Column:
         self.kind: type | None = None
         self.type: Any = None
         self._counts: Counter[type] = Counter()
-        self._nested: Any = None
+        self._shapes: dict[type, Any] = {}
+        self._unlike: set[type] = set()
         self._large = False
 
     @property
@@ -104,10 +106,12 @@ class _Column:
             whole = [value for value in values if type(value) is int]
             self._large = not _whole(min(whole), 63) or not _whole(max(whole), 63)
         for kind in (dict, list):
-            if kind in found:
-                self._nested = _common(
-                    self._nested, [value for value in values if type(value) is kind]
-                )
+            if kind in found and kind not in self._unlike:
+                try:
+                    alike = (value for value in values if type(value) is kind)
+                    self._shapes[kind] = common(self._shapes.get(kind), alike)
+                except Unlike:
+                    self._unlike.add(kind)
 
     def settle(self, *, text: bool = False) -> None:
         """Choose the type that most values have; ``text``: that they are to be read as."""
@@ -122,9 +126,16 @@ class _Column:
         if float in counts and counts[int] + counts[float] >= most:
             self.kind = float
         if self.kind in (dict, list):
-            self.type = self._nested if _holds(self._nested) else pl.String()
+            self.type = self._nested(self.kind)
         else:
             self.type = _TYPES.get(self.kind) or (_LARGE if self._large else pl.Int64())
+
+    def _nested(self, kind: type) -> Any:
+        """Return the type of lists or objects: text, where they have none in common."""
+        try:
+            return pl.String() if kind in self._unlike else type_of(self._shapes[kind])
+        except Unlike:
+            return pl.String()
 
     def wrong(self, values: list[Any]) -> list[int]:
         """Return the places of values that are of another type."""
@@ -141,8 +152,8 @@ class _Column:
 
     def _small(self, values: list[Any]) -> bool:
         whole = [value for value in values if value is not None]
-        limit = 10**38 if self.type == _LARGE else 2**63
-        return not whole or (-limit < min(whole) and max(whole) < limit)
+        low, high = (1 - 10**38, 10**38) if self.type == _LARGE else (-(2**63), 2**63)
+        return not whole or (low <= min(whole) and max(whole) < high)
 
     def series(self, values: list[Any]) -> pl.Series:
         """Return values that fit as a column."""
@@ -183,29 +194,6 @@ def _fitting(batch: Batch, columns: list[_Column], rejects: Rejects) -> Rows:
         texts = [located[place][1] for place in good]
     made = [column.series([one.get(column.name) for one in records]) for column in columns]
     return Rows(pl.DataFrame(made), lines, texts)
-
-
-def _common(before: Any, values: list[Any]) -> Any:
-    """Return the type that nested values and those before have in common; Object where none."""
-    try:
-        now = pl.from_dicts(
-            [{"v": value} for value in values], infer_schema_length=None, strict=True
-        ).schema["v"]
-        kinds = [now] if before is None else [before, now]
-        empty = [pl.DataFrame(schema={"v": kind}) for kind in kinds]
-        return pl.concat(empty, how="diagonal_relaxed").schema["v"]
-    except (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError):
-        return pl.Object()
-
-
-def _holds(kind: Any) -> bool:
-    """Say whether a table can hold a nested type."""
-    if isinstance(kind, pl.List | pl.Array):
-        return _holds(kind.inner)
-    if isinstance(kind, pl.Struct):
-        fields = kind.fields
-        return len(fields) > 0 and all(_holds(field.dtype) for field in fields)
-    return bool(kind not in (pl.Object, pl.Int128, pl.UInt128, pl.Unknown))
 
 
 def _whole(value: int, bits: int) -> bool:

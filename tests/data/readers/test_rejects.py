@@ -2,7 +2,6 @@
 
 # ruff: noqa: RUF001 (words of several alphabets)
 
-import contextlib
 import csv
 import io
 from datetime import UTC, datetime
@@ -14,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lepton_ai.core.errors import InvalidInput, LeptonError
+from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.catalog import open_dataset
 from lepton_ai.data.read_table import read_table
 from lepton_ai.data.readers.delimited import read_delimited
@@ -134,14 +133,3 @@ def test_what_is_written_properly_is_read_back(rows: list[tuple[str, str]]) -> N
     frame, bad = read(read_delimited, out.getvalue().encode(), missing=(), types=types)
     assert not bad
     assert frame.rows() == rows
-
-
-@settings(max_examples=80, deadline=None)
-@given(data=st.binary(max_size=300))
-def test_nothing_but_our_errors(data: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
-    folder = tmp_path_factory.getbasetemp()
-    for suffix, options in ((".csv", {}), (".ndjson", {}), (".log", {"pattern": "plain"})):
-        path = folder / f"noise{suffix}"
-        path.write_bytes(b"a,b\n" + data)
-        with contextlib.suppress(LeptonError):
-            read_table(path, rejects="keep", workspace=Workspace.open(folder / "home"), **options)
