@@ -3,7 +3,7 @@
 import inspect
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, cast
 from urllib.parse import unquote, urlsplit
@@ -221,11 +221,13 @@ def _asked(workspace: Workspace, url: str, query: str, name: str) -> Table:
 
     answer = Answer(url, query)
     while True:
-        try:
-            rows = (checked(frame) for frame in answer)
-            return Table(workspace, tables.store_table(workspace, name, rows))
-        except Wider:
-            continue
+        # Closed at once, whatever happens: the database waits at its other end.
+        with closing(iter(answer)) as frames:
+            try:
+                rows = map(checked, frames)
+                return Table(workspace, tables.store_table(workspace, name, rows))
+            except Wider:
+                continue
 
 
 def _path(source: str | Path) -> Path:

@@ -1,6 +1,6 @@
 """SQL databases: the answer of one query, by SQLAlchemy, in batches."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ class Answer:
             raise NotFound(f"there is no database {file or 'without a name'}")
         self._schema: dict[str, Any] = {}
 
-    def __iter__(self) -> Iterator[pl.DataFrame]:
+    def __iter__(self) -> Generator[pl.DataFrame, None, None]:
         """Yield the rows.
 
         Raises:
