@@ -33,7 +33,7 @@ def table(workspace: Workspace) -> None:
 def test_proposed_shown_run_and_trained_with(tmp_path: Path) -> None:
     assert run("recipe", "ls").startswith("no recipe yet")
     said = run("recipe", "propose", "visits", "--target", "ill", "--save", "tidy")
-    assert "because ward hold stray blanks" in said
+    assert "because ward holds stray blanks" in said
     assert "lepton train visits --target ill --recipe tidy" in said
     picture = tmp_path / "tidy.svg"
     assert "Recipe of" in run("recipe", "show", "tidy", "--picture", picture)
@@ -71,7 +71,7 @@ def test_edited_as_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     # What was learned went with the edit, and is learned again.
     assert "fitted" not in run("recipe", "show", "visits_clean")
     written = run("recipe", "show", "visits_clean", "--yaml")
-    assert "because: ward hold stray blanks" in written
+    assert "because: ward holds stray blanks" in written
     Path("mine.yaml").write_text(written.replace("mean", "median"))
     assert "kept as mine:1" in run("recipe", "save", "mine", "mine.yaml")
     assert "fill gaps (median): age" in run("recipe", "show", "mine")

@@ -21,6 +21,7 @@ __all__ = ["propose_recipe"]
 _SAMPLE = 200_000
 _FEW = 20  # below so many rows, little can be said of their distribution
 _MEANT_EMPTY = ["", "-", "?", "n/a", "N/A", "null", "NULL"]
+_MANY = {"has": "have", "holds": "hold", "is": "are", "writes": "write"}
 _NUMBER = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,2})?$"
 # The pattern that tells a form, and the form.
 _DATES = {
@@ -82,17 +83,17 @@ class _Proposal:
         messy = [c.name for c in texts if _messy(c)]
         cased = [c.name for c in texts if _cased(c)]
         if cased:
-            why = f"{_named(cased)} write the same words in different case"
+            why = f"{_named(cased, 'writes')} the same words in different case"
             self._add(Tidy(columns=tuple(cased), case="lower"), why)
         if rest := [name for name in messy if name not in cased]:
-            why = f"{_named(rest)} hold stray blanks or marks for nothing"
+            why = f"{_named(rest, 'holds')} stray blanks or marks for nothing"
             self._add(Tidy(columns=tuple(rest)), why)
         known = {c.name: c.drop_nulls() for c in self._of(lambda kind: kind == pl.String)}
         known = {name: values for name, values in known.items() if values.len()}
         forms = {name: _form(values) for name, values in known.items()}
         for form in dict.fromkeys(form for form in forms.values() if form):
             names = [name for name, found in forms.items() if found == form]
-            why = f"{_named(names)} hold dates as text"
+            why = f"{_named(names, 'holds')} dates as text"
             self._add(ParseDates(columns=tuple(names), formats=(form,)), why)
         numbers = [
             name
@@ -102,43 +103,48 @@ class _Proposal:
         # A code with a leading zero is no number.
         numbers = [n for n in numbers if not known[n].str.contains(r"^0[0-9]").any()]
         if numbers:
-            self._add(Convert(columns=tuple(numbers)), f"{_named(numbers)} hold numbers as text")
+            self._add(
+                Convert(columns=tuple(numbers)), f"{_named(numbers, 'holds')} numbers as text"
+            )
 
     def _columns(self) -> None:
         """Leave out columns of no use."""
         rows = self.frame.height
-        columns = self._of(lambda _: True) if rows > 1 else []
-        gone = [c.name for c in columns if c.n_unique() < 2]
-        if gone:
-            why = f"{_named(gone)} hold one value, or none, in all rows"
+        columns = self._of(lambda _: True) if rows else []
+        # Of one row, any value is the only one.
+        gone = [c.name for c in columns if c.n_unique() == 1 < rows or c.null_count() == rows]
+        if 0 < len(gone) < self.frame.width:
+            why = f"{_named(gone, 'holds')} one value, or none, in all rows"
             self._add(DropColumns(columns=tuple(gone)), why)
         bare = [c.name for c in columns if c.null_count() > 0.6 * rows and c.name not in gone]
         if bare:
-            self._add(DropColumns(columns=tuple(bare)), f"{_named(bare)} are mostly empty")
+            self._add(DropColumns(columns=tuple(bare)), f"{_named(bare, 'is')} mostly empty")
         if self.target is not None and rows >= _FEW:
             every = self._of(lambda kind: kind == pl.String or kind.is_integer())
             same = [c.name for c in every if c.n_unique() == rows and _identifies(c)]
             if same:
-                why = f"{_named(same)} are different in each row: they identify, and teach nothing"
+                why = (
+                    f"{_named(same, 'is')} different in each row: they identify, and teach nothing"
+                )
                 self._add(DropColumns(columns=tuple(same)), why)
 
     def _numbers(self) -> None:
         """Treat outliers, gaps and skew."""
         wild = [c.name for c in self._of(_numeric) if _wild(c)]
         if wild:
-            why = f"{_named(wild)} hold values far outside the quartiles"
+            why = f"{_named(wild, 'holds')} values far outside the quartiles"
             self._add(Outliers(columns=tuple(wild), width=3.0), why)
-        gaps = [c for c in self._of(_numeric) if c.null_count()]
+        gaps = [c for c in self._of(_numeric) if 0 < c.null_count() < c.len()]
         if gaps:
             share = max(c.null_count() for c in gaps) / self.frame.height
             names = tuple(c.name for c in gaps)
             flag = self.target is not None and share > 0.05
-            why = f"{_named(names)} have gaps, in up to {share:.1%} of the rows"
+            why = f"{_named(names, 'has')} gaps, in up to {share:.1%} of the rows"
             self._add(Impute(columns=names, flag=flag), why)
         if self.target is not None:
             skewed = [c.name for c in self._of(_numeric) if _skewed(c)]
             if skewed:
-                why = f"{_named(skewed)} have a long tail"
+                why = f"{_named(skewed, 'has')} a long tail"
                 self._add(Scale(columns=tuple(skewed), method="log"), why)
             for column in self._of(lambda kind: kind in (pl.Date, pl.Datetime)):
                 why = f"{column.name} is a date, whose parts a model can use"
@@ -147,13 +153,13 @@ class _Proposal:
     def _categories(self) -> None:
         """Fill gaps of text, and put rare categories together."""
         texts = self._of(lambda kind: kind == pl.String)
-        holes = [c.name for c in texts if c.null_count()]
+        holes = [c.name for c in texts if 0 < c.null_count() < c.len()]
         if holes:
             step = Impute(columns=tuple(holes), method="constant", value="unknown")
-            self._add(step, f"{_named(holes)} have gaps")
+            self._add(step, f"{_named(holes, 'has')} gaps")
         many = [c.name for c in texts if 30 < c.n_unique() < 0.5 * self.frame.height]
         if many:
-            self._add(Rare(columns=tuple(many)), f"{_named(many)} have many rare categories")
+            self._add(Rare(columns=tuple(many)), f"{_named(many, 'has')} many rare categories")
 
 
 def _numeric(kind: Any) -> bool:
@@ -203,6 +209,8 @@ def _skewed(values: pl.Series) -> bool:
     return least is not None and float(least) >= 0 and skew is not None and skew > 2  # type: ignore[arg-type]
 
 
-def _named(names: Iterable[str]) -> str:
+def _named(names: Iterable[str], verb: str) -> str:
+    """Return names, the first ones at least, and what one or many of them do."""
     every: Sequence[str] = list(names)
-    return ", ".join(every[:5]) + (f" and {len(every) - 5} more" if len(every) > 5 else "")
+    said = ", ".join(every[:5]) + (f" and {len(every) - 5} more" if len(every) > 5 else "")
+    return f"{said} {verb if len(every) == 1 else _MANY[verb]}"

@@ -26,6 +26,9 @@ from lepton_ai.data.recipes import (
     Scale,
     Sort,
     TargetEncode,
+    propose_recipe,
+    read_recipe,
+    write_recipe,
 )
 from lepton_ai.data.recipes.serving import Front
 from tests.data.recipes.every_step import FRAME, STEPS, same
@@ -74,6 +77,17 @@ def test_engines_agree_at_the_edges(edge: str) -> None:
                 same(left, right)
     # Most steps have something to do, or nothing, and do it.
     assert refused < 10
+
+
+@pytest.mark.parametrize("edge", EDGES)
+def test_whatever_is_proposed_can_be_done(edge: str) -> None:
+    for target in (None, "y"):
+        recipe = propose_recipe(EDGES[edge], target)
+        done = recipe.fit_apply(EDGES[edge])[1]
+        assert target is None or done["y"].equals(EDGES[edge]["y"].head(done.height))
+        assert read_recipe(write_recipe(recipe)) == recipe
+    only = pl.DataFrame({"a": [None, None], "b": [None, None]})
+    assert propose_recipe(only).fit_apply(only)[1].columns == ["a", "b"]
 
 
 ODD = {
