@@ -7,6 +7,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from lepton_ai.ml.evaluation.evaluation import Evaluation
+from lepton_ai.ml.evaluation.shown import printable
 
 __all__ = ["BLUE", "COLOURS", "GREY", "ORANGE", "Path", "canvas", "entitle", "plain", "saved"]
 
@@ -34,7 +35,7 @@ def entitle(axes: Axes, evaluation: Evaluation) -> None:
 
 def plain(text: str) -> str:
     """Return a name that starts no formula, breaks no line, and is cut where it is long."""
-    shown = "".join(mark if mark.isprintable() else "?" for mark in text)
+    shown = printable(text)
     cut = shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 1]}…"
     return cut.replace("$", r"\$")
 

@@ -21,6 +21,7 @@ from lepton_ai.ml.evaluation.figures import (
     Gain,
     PrecisionRecall,
 )
+from lepton_ai.ml.evaluation.labels import codes_of, positive_of
 from lepton_ai.ml.evaluation.metrics import (
     confusion_matrix,
     precision_recall_f1,
@@ -28,8 +29,13 @@ from lepton_ai.ml.evaluation.metrics import (
     winners,
 )
 from lepton_ai.ml.evaluation.probabilities import ProbabilityMeasure
-from lepton_ai.ml.evaluation.ranking import gain_curve, precision_recall_curve, roc_curve
-from lepton_ai.ml.evaluation.resampling import Interval, Resampling, intervals
+from lepton_ai.ml.evaluation.ranking import (
+    gain_curve,
+    precision_recall_curve,
+    roc_curve,
+    thinned,
+)
+from lepton_ai.ml.evaluation.resampling import Resampling, exact, intervals
 from lepton_ai.ml.evaluation.shown import Columns, Name, written
 from lepton_ai.ml.evaluation.slices import measure_slices
 
@@ -40,13 +46,6 @@ __all__ = ["ClassificationEvaluation", "assess", "assess_classification"]
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
-
-# Of two classes, the one with such a name is the absence of what is looked for.
-_ABSENT = {
-    "0", "0.0", "-1", "false", "no", "n", "none", "absent", "benign", "control", "good",
-    "healthy", "negative", "normal", "ok", "pass", "passed",
-}  # fmt: skip
-_MOST_POINTS = 400
 
 
 class ClassificationEvaluation(
@@ -68,7 +67,7 @@ class ClassificationEvaluation(
     chief: ClassVar[str] = "accuracy"
     names: ClassVar[Mapping[str, Name]] = {
         "accuracy": Name("accuracy"),
-        "balanced_accuracy": Name("balanced accuracy"),
+        "balanced_accuracy": Name("balanced accuracy", short="balanced"),
         "precision": Name("precision"),
         "recall": Name("recall"),
         "specificity": Name("specificity"),
@@ -185,11 +184,11 @@ def assess_classification(
         InvalidInput: there is no row, a label that is none of the classes, or a number that is
             no probability.
     """
-    true = _codes(truth, probabilities, classes)
+    true = codes_of(truth, probabilities, classes)
     resampling = Resampling.of(
         len(true), groups=groups, resamples=resamples, confidence=confidence, seed=seed
     )
-    place = _positive(classes, positive)
+    place = positive_of(classes, positive)
     given = _given(probabilities, place, threshold)
     measure = ProbabilityMeasure(true, probabilities, given, place)
     figures = {name: float(value[0]) for name, value in measure(resampling.once()).items()}
@@ -222,19 +221,19 @@ def assess_classification(
         positive=None if place is None else classes[place],
         threshold=threshold,
         confidence=confidence,
-        intervals=_exact(
+        intervals=exact(
             {n: e for n, e in intervals(draws, confidence).items() if n in names},
             _support(true, resampling.units, place),
             confidence,
         ),
         confusion=confusion.astype(int).tolist(),
         per_class=_per_class(classes, confusion, measure, resampling),
-        roc=[Curve(label, *_thinned(*roc_curve(of, score))) for label, of, score in curves],
+        roc=[Curve(label, *thinned(*roc_curve(of, score))) for label, of, score in curves],
         precision_recall=[
-            PrecisionRecall(label, *_thinned(*precision_recall_curve(of, score)), float(of.mean()))
+            PrecisionRecall(label, *thinned(*precision_recall_curve(of, score)), float(of.mean()))
             for label, of, score in curves
         ],
-        gain=[Gain(label, *_thinned(*gain_curve(of, score))) for label, of, score in curves],
+        gain=[Gain(label, *thinned(*gain_curve(of, score))) for label, of, score in curves],
         reliability=[Bin(int(n), float(c), float(a)) for n, c, a in bins if n],
         calibration=[
             calibration_curve(of, score, label, resampling) for label, of, score in curves
@@ -255,39 +254,12 @@ def assess_classification(
 assess = assess_classification  # the name by which it was known before there were other tasks
 
 
-def _codes(truth: Sequence[str], probabilities: Floats, classes: Sequence[str]) -> Codes:
-    codes = {label: code for code, label in enumerate(classes)}
-    unknown = sorted({str(label) for label in truth} - codes.keys())
-    if unknown or not len(truth):
-        problem = f"labels that the model does not know: {unknown}" if unknown else "no rows"
-        raise InvalidInput(f"the test data has {problem}; the model's classes are {list(classes)}")
-    if probabilities.shape != (len(truth), len(classes)) or not np.isfinite(probabilities).all():
-        raise InvalidInput(
-            f"expected finite probabilities ({len(truth)} rows, {len(classes)} classes); got "
-            f"{probabilities.shape}, {np.count_nonzero(~np.isfinite(probabilities))} not finite"
-        )
-    return np.array([codes[str(label)] for label in truth], dtype=np.int64)
-
-
 def _given(probabilities: Floats, place: int | None, threshold: float | None) -> Codes:
     if threshold is None:
         return winners(probabilities)
     if place is None:
         raise InvalidInput("threshold= parts two classes; leave it out where there are more")
     return np.where(probabilities[:, place] >= threshold, place, 1 - place)
-
-
-def _positive(classes: Sequence[str], wanted: str | None) -> int | None:
-    if wanted is not None:
-        if str(wanted) not in classes or len(classes) != 2:
-            raise InvalidInput(
-                f"positive={wanted!r} must be one of two classes; the model has {list(classes)}"
-            )
-        return list(classes).index(str(wanted))
-    if len(classes) != 2:
-        return None
-    first, second = (label.strip().casefold() in _ABSENT for label in classes)
-    return 0 if second and not first else 1
 
 
 def _support(truth: Codes, units: Codes, positive: int | None) -> dict[str, int]:
@@ -306,18 +278,6 @@ def _support(truth: Codes, units: Codes, positive: int | None) -> dict[str, int]
     }
 
 
-def _exact(
-    found: Mapping[str, Interval], support: Mapping[str, int], confidence: float
-) -> dict[str, Interval]:
-    """Where nothing was wrong, no resample differs: the lower end is then that of the exact
-    interval for no failure in so many groups (Clopper and Pearson, 1934)."""
-    tail = (1 - confidence) / 2
-    return {
-        name: (tail ** (1 / support[name]), 1.0) if ends == (1, 1) and support.get(name) else ends
-        for name, ends in found.items()
-    }
-
-
 def _per_class(
     classes: Sequence[str],
     confusion: Floats,
@@ -332,11 +292,6 @@ def _per_class(
         ClassFigures(label, int(support), float(p), float(r), float(f), _known(area))
         for label, support, p, r, f, area in parts
     ]
-
-
-def _thinned(across: Floats, up: Floats) -> tuple[list[float], list[float]]:
-    kept = np.unique(np.linspace(0, len(up) - 1, min(len(up), _MOST_POINTS)).astype(int))
-    return across[kept].tolist(), up[kept].tolist()
 
 
 def _known(value: float) -> float | None:

@@ -11,7 +11,7 @@ __all__ = ["NetBenefit", "decision_curve"]
 
 Floats = NDArray[np.float64]
 
-_THRESHOLDS = np.linspace(0.01, 0.99, 99)
+_THRESHOLDS = np.arange(1, 100) / 100
 
 
 class NetBenefit:
@@ -51,7 +51,7 @@ def decision_curve(
     low, high = np.quantile(resampling.draws(measure)["net_benefit"], (tail, 1 - tail), axis=0)
     return DecisionCurve(
         label,
-        _THRESHOLDS.round(2).tolist(),
+        _THRESHOLDS.tolist(),
         once["net_benefit"][0].tolist(),
         low.tolist(),
         high.tolist(),

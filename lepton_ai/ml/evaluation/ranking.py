@@ -3,12 +3,13 @@
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Ranking", "gain_curve", "precision_recall_curve", "roc_curve"]
+__all__ = ["Ranking", "gain_curve", "precision_recall_curve", "roc_curve", "thinned"]
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 _TOP = 0.1
+_MOST_POINTS = 400
 
 
 class Ranking:
@@ -50,6 +51,12 @@ class Ranking:
                 "top_decile_lift": found / (_TOP * positive),
             }
 
+    def precision_at(self, weights: Floats, share: float) -> Floats:
+        """Return the share of positive rows among that share of the highest scores (draws,)."""
+        hits, total = self._sums(weights)
+        taken = share * total[:, -1]
+        return _reached(hits, total, taken) / taken
+
     def _sums(self, weights: Floats) -> tuple[Floats, Floats]:
         """Return the weight of positive and of all rows down to each score: (draws, scores)."""
         drawn = weights[:, self._order]
@@ -85,6 +92,12 @@ def gain_curve(positive: Flags, score: Floats) -> tuple[Floats, Floats]:
     """
     hits, alarms = _counts(positive, score)
     return np.r_[0, (hits + alarms) / len(score)], np.r_[0, hits / hits[-1]]
+
+
+def thinned(across: Floats, up: Floats) -> tuple[list[float], list[float]]:
+    """Return at most 400 points of a curve, both ends among them."""
+    kept = np.unique(np.linspace(0, len(up) - 1, min(len(up), _MOST_POINTS)).astype(int))
+    return across[kept].tolist(), up[kept].tolist()
 
 
 def _counts(positive: Flags, score: Floats) -> tuple[Floats, Floats]:

@@ -1,5 +1,6 @@
 """How an evaluation shows itself: as text, in a terminal, in a notebook, as a page."""
 
+from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -8,12 +9,23 @@ from msgspec.structs import fields
 from lepton_ai.data.analysis.lines import aligned
 from lepton_ai.data.analysis.page import document, facts, picture, section, table
 from lepton_ai.ml.evaluation.evaluation import Evaluation, Plot
-from lepton_ai.ml.evaluation.shown import Columns, between, slices_shown, written
+from lepton_ai.ml.evaluation.shown import Columns, between, printable, slices_shown, written
 
 if TYPE_CHECKING:
-    from rich.console import Group
+    from rich.console import Group, RenderableType
 
-__all__ = ["html", "page", "terminal", "text"]
+    from lepton_ai.ml.evaluation.comparison import Comparison
+
+__all__ = [
+    "comparison_html",
+    "comparison_page",
+    "comparison_terminal",
+    "comparison_text",
+    "html",
+    "page",
+    "terminal",
+    "text",
+]
 
 _BOXES = 5
 
@@ -21,16 +33,15 @@ _BOXES = 5
 def text(evaluation: Evaluation) -> str:
     """Return the evaluation as lines of plain text."""
     lines = [_title(evaluation), *_notes(evaluation), ""]
-    lines += [f"  {name:<24} {value:>9}  {ends}" for name, value, ends in _rows(evaluation)]
-    for shown in _tables(evaluation):
-        lines += ["", shown.title, _indented(aligned(shown.head, shown.rows, shown.numbers))]
-    return "\n".join(lines)
+    rows = _rows(evaluation)
+    widest = max((len(name) for name, _, _ in rows), default=0)
+    lines += [f"  {name:<{widest}} {value:>9}  {ends}" for name, value, ends in rows]
+    return "\n".join([*lines, *_lines(_tables(evaluation))])
 
 
 def terminal(evaluation: Evaluation) -> "Group":
     """Return the evaluation as tables of rich."""
-    from rich.console import Group, RenderableType
-    from rich.markup import escape as escape_markup
+    from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
@@ -40,15 +51,7 @@ def terminal(evaluation: Evaluation) -> "Group":
     parts: list[RenderableType] = [Text(_title(evaluation), style="bold")]
     parts += [Text(note, style="bold red") for note in _notes(evaluation)]
     parts.append(figures)
-    for shown in _tables(evaluation):
-        drawn = Table(box=None)
-        for place, name in enumerate(shown.head):
-            side = "right" if place in shown.numbers else "left"
-            drawn.add_column(escape_markup(name), justify=side)  # type: ignore[arg-type]
-        for row in shown.rows:
-            drawn.add_row(*map(escape_markup, row))
-        parts += [Text(f"\n{shown.title}", style="bold"), drawn]
-    return Group(*parts)
+    return Group(*parts, *_drawn(_tables(evaluation)))
 
 
 def html(evaluation: Evaluation) -> str:
@@ -79,6 +82,66 @@ def page(evaluation: Evaluation) -> str:
     return document(title, body)
 
 
+def comparison_text(found: "Comparison") -> str:
+    """Return a comparison as lines of plain text."""
+    return "\n".join([printable(found.title()), *_lines(found.tables())])
+
+
+def comparison_terminal(found: "Comparison") -> "Group":
+    """Return a comparison as tables of rich."""
+    from rich.console import Group
+    from rich.text import Text
+
+    return Group(Text(printable(found.title()), style="bold"), *_drawn(found.tables()))
+
+
+def comparison_html(found: "Comparison") -> str:
+    """Return a comparison as HTML, for a notebook."""
+    tables = "".join(table(t.head, t.rows, t.numbers) for t in found.tables() if t.rows)
+    return f"<div><p>{escape(found.title())}</p>{tables}</div>"
+
+
+def comparison_page(found: "Comparison") -> str:
+    """Return a comparison as a whole page that needs nothing else."""
+    body = f"<h1>{escape(found.first)} against {escape(found.second)}</h1>"
+    body += f"<p>{escape(found.title())}</p>"
+    for shown in found.tables():
+        if shown.rows:
+            body += section(shown.title, table(shown.head, shown.rows, shown.numbers))
+    return document(f"{found.first} against {found.second}", body)
+
+
+def _lines(tables: Sequence[Columns]) -> list[str]:
+    lines = []
+    for shown in tables:
+        if shown.rows:
+            lines += [
+                "",
+                printable(shown.title),
+                _indented(aligned(shown.head, shown.rows, shown.numbers)),
+            ]
+    return lines
+
+
+def _drawn(tables: Sequence[Columns]) -> "list[RenderableType]":
+    from rich.markup import escape as escape_markup
+    from rich.table import Table
+    from rich.text import Text
+
+    parts: list[RenderableType] = []
+    for shown in tables:
+        if not shown.rows:
+            continue
+        drawn = Table(box=None)
+        for place, name in enumerate(shown.head):
+            numeric = place in shown.numbers
+            drawn.add_column(escape_markup(printable(name)), justify="right" if numeric else "left")
+        for row in shown.rows:
+            drawn.add_row(*(escape_markup(printable(cell)) for cell in row))
+        parts += [Text(f"\n{printable(shown.title)}", style="bold"), drawn]
+    return parts
+
+
 def _plots(plots: dict[str, Plot]) -> str:
     drawn = "".join(
         f"<figure><figcaption>{escape(name)}</figcaption>{picture(draw())}</figure>"
@@ -86,7 +149,7 @@ def _plots(plots: dict[str, Plot]) -> str:
     )
     style = (
         "<style>.plots { display: grid; gap: 1rem; "
-        "grid-template-columns: repeat(auto-fit, minmax(20rem, 1fr)) } "
+        "grid-template-columns: repeat(auto-fit, minmax(min(26rem, 100%), 1fr)) } "
         "figure { margin: 0; break-inside: avoid } "
         "figcaption { color: var(--soft); font-size: .85rem; margin: 0 0 .3rem }</style>"
     )
@@ -102,7 +165,8 @@ def _title(evaluation: Evaluation) -> str:
     groups = f" of {evaluation.groups} groups" if evaluation.groups is not None else ""
     data = f" on {evaluation.data}" if evaluation.data else ""
     about = f", {evaluation.about()}" if evaluation.about() else ""
-    return f"{evaluation.model or 'model'}{data}: {evaluation.rows} rows{groups}{about}"
+    title = f"{evaluation.model or 'model'}{data}: {evaluation.rows} rows{groups}{about}"
+    return printable(title)
 
 
 def _notes(evaluation: Evaluation) -> list[str]:
@@ -127,8 +191,10 @@ def _rows(evaluation: Evaluation) -> list[tuple[str, str, str]]:
 
 
 def _tables(evaluation: Evaluation) -> list[Columns]:
-    names = {**evaluation.names, **evaluation.sliced}
-    sliced = [slices_shown(part, names, evaluation.chief) for part in evaluation.slices]
+    sliced = [
+        slices_shown(part, evaluation.names, evaluation.sliced, evaluation.chief)
+        for part in evaluation.slices
+    ]
     return [*evaluation.tables(), *(shown for pair in sliced for shown in pair)]
 
 

@@ -4,7 +4,7 @@ A resample is a weighting of the rows (Efron, 1979), so a measure computes what 
 the weights once, and many resamples at a time as products of matrices. A leaf: numpy alone.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lepton_ai.core.errors import InvalidInput
 
-__all__ = ["Interval", "Measure", "Resampling", "interval", "intervals", "unit_codes"]
+__all__ = ["Interval", "Measure", "Resampling", "exact", "interval", "intervals", "unit_codes"]
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -26,7 +26,7 @@ _CELLS = 2_000_000
 class Measure(Protocol):
     """Figures of answers, as functions of weights on the rows."""
 
-    def __call__(self, weights: Floats) -> dict[str, Floats]:
+    def __call__(self, weights: Floats, /) -> dict[str, Floats]:
         """Return each figure under each weighting.
 
         Args:
@@ -134,6 +134,29 @@ def intervals(draws: dict[str, Floats], confidence: float) -> dict[str, Interval
     """Return the percentile interval of each figure that is one number."""
     found = {n: interval(v, confidence) for n, v in draws.items() if v.ndim == 1}
     return {name: ends for name, ends in found.items() if ends is not None}
+
+
+def exact(
+    found: Mapping[str, Interval], support: Mapping[str, int], confidence: float
+) -> dict[str, Interval]:
+    """Return intervals of shares, mended where no resample differs: nothing failed, or all did.
+
+    The other end is that of the exact interval of so many draws without a failure (Clopper and
+    Pearson, 1934): eight patients without an error give 0.63 to 1.
+
+    Args:
+        found: percentile intervals.
+        support: how many units each share rests on; what is not named stays.
+        confidence: level of the intervals.
+    """
+    tail = (1 - confidence) / 2
+    result = dict(found)
+    for name, count in support.items():
+        if count and result.get(name) == (1, 1):
+            result[name] = (tail ** (1 / count), 1.0)
+        elif count and result.get(name) == (0, 0):
+            result[name] = (0.0, 1 - tail ** (1 / count))
+    return result
 
 
 def unit_codes(groups: Sequence[Any] | NDArray[Any]) -> Codes:

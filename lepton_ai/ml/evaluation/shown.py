@@ -7,7 +7,9 @@ from msgspec import Struct
 
 from lepton_ai.ml.evaluation.figures import Slices
 
-__all__ = ["Columns", "Name", "between", "slices_shown", "written"]
+__all__ = ["Columns", "Name", "between", "printable", "slices_shown", "written"]
+
+_COLUMNS = 5
 
 
 class Name(Struct, frozen=True):
@@ -17,11 +19,18 @@ class Name(Struct, frozen=True):
         title: in words.
         better: ``higher``, ``lower``, or empty where neither is.
         percent: whether it is a share that is written in percent.
+        short: in a table with many columns, where that is not the title.
     """
 
     title: str
     better: str = "higher"
     percent: bool = False
+    short: str = ""
+
+    @property
+    def head(self) -> str:
+        """What a column of it is called."""
+        return self.short or self.title
 
 
 class Columns(Struct, frozen=True):
@@ -54,19 +63,37 @@ def between(ends: Sequence[float] | None, percent: bool = False) -> str:
     return "" if ends is None else f"{written(ends[0], percent)} to {written(ends[1], percent)}"
 
 
-def slices_shown(found: Slices, names: Mapping[str, Name], chief: str) -> list[Columns]:
-    """Return the table of a column's slices, and that of the differences between them."""
-    first = next(iter(found.slices), None)
-    known = [name for name in names if first is not None and name in first.figures]
-    title = names[chief].title
-    head = ["slice", "rows", title, "interval", *(names[n].title for n in known if n != chief)]
-    lines = []
-    for part in found.slices:
-        rest = [written(part.figures[name], names[name].percent) for name in known if name != chief]
-        value = written(part.figures.get(chief), names[chief].percent)
-        ends = between(part.intervals.get(chief), names[chief].percent)
-        mark = " (worst)" if part.value == found.worst else ""
-        lines.append([part.value + mark, str(part.rows), value, ends, *rest])
+def printable(text: str) -> str:
+    """Return a text that steers no terminal: names come from data and from people."""
+    return "".join(mark if mark.isprintable() else "?" for mark in text)
+
+
+def slices_shown(
+    found: Slices, names: Mapping[str, Name], sliced: Mapping[str, Name], chief: str
+) -> list[Columns]:
+    """Return the table of a column's slices, and that of the differences between them.
+
+    Args:
+        found: the slices.
+        names: of the figures; the first few are shown.
+        sliced: of the figures that only slices have; all are shown.
+        chief: the figure that is shown first, with its interval.
+    """
+    every = {**names, **sliced}
+    measured = {name for part in found.slices for name in part.figures}
+    rest = [name for name in names if name in measured and name != chief][:_COLUMNS]
+    rest += [name for name in sliced if name in measured]
+    head = ["slice", "rows", every[chief].head, "interval", *(every[name].head for name in rest)]
+    lines = [
+        [
+            part.value + (" (worst)" if part.value == found.worst else ""),
+            str(part.rows),
+            written(part.figures.get(chief), every[chief].percent),
+            between(part.intervals.get(chief), every[chief].percent),
+            *(written(part.figures.get(name), every[name].percent) for name in rest),
+        ]
+        for part in found.slices
+    ]
     gaps = [
         [item.name, item.highest, item.lowest, written(item.value), between(item.interval)]
         for item in found.differences

@@ -6,11 +6,26 @@ from typing import Any
 from msgspec import convert
 
 from lepton_ai.ml.evaluation.classification import ClassificationEvaluation
+from lepton_ai.ml.evaluation.clustering import ClusteringEvaluation
+from lepton_ai.ml.evaluation.detection import DetectionEvaluation
 from lepton_ai.ml.evaluation.evaluation import Evaluation
+from lepton_ai.ml.evaluation.forecasting import ForecastEvaluation
+from lepton_ai.ml.evaluation.regression import RegressionEvaluation
+from lepton_ai.ml.evaluation.remaining_life import LifeEvaluation
 
 __all__ = ["EVALUATIONS", "stored"]
 
-EVALUATIONS: dict[str, type[Evaluation]] = {kind.task: kind for kind in (ClassificationEvaluation,)}
+EVALUATIONS: dict[str, type[Evaluation]] = {
+    kind.task: kind
+    for kind in (
+        ClassificationEvaluation,
+        RegressionEvaluation,
+        LifeEvaluation,
+        ForecastEvaluation,
+        ClusteringEvaluation,
+        DetectionEvaluation,
+    )
+}
 
 
 def stored(told: Mapping[str, Any]) -> Evaluation:

@@ -124,7 +124,7 @@ def test_it_survives_json() -> None:
 def test_it_shows_itself_as_text() -> None:
     shown = str(example())
     assert "chest:3 on the test side: 5 rows, positive class pneumonia" in shown
-    assert "accuracy                     0.600" in shown
+    assert "accuracy              0.600" in shown
     assert "as pneumonia" in shown
     assert f"{example()}" == shown
     assert "trained on" not in shown
