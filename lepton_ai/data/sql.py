@@ -74,10 +74,14 @@ class Answer:
         """Return the rows as a pandas frame."""
         return self.rows.to_pandas()
 
-    def save(self, name: str) -> Table:
+    def save(self, name: str, *, encrypted: bool | None = None) -> Table:
         """Store the rows as a dataset whose lineage names what they were read from.
 
         Tags follow each column from those it was computed from, under other names too.
+
+        Args:
+            encrypted: False for a table that other Iceberg tools are to open; a new table is
+                encrypted unless said, one that is there stays as it is.
         """
         nodes = {called: source.record().id for called, source in self._sources.items()}
         node = tables.store_table(
@@ -86,6 +90,7 @@ class Answer:
             self._frames(),
             parents=[(node_id, "data") for node_id in nodes.values()],
             operation="sql",
+            encrypted=encrypted,
             facts={"query": self.query, "derived": self._derived(nodes)},
         )
         return Table(self._workspace, node)

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import polars as pl
 import pytest
 from click.testing import CliRunner
 
@@ -93,6 +94,17 @@ def test_access_is_granted_until_a_day(people: str) -> None:
     assert {row["name"] for row in json.loads(run(*ask))} == {"***"}
     with pytest.raises(NotFound, match="lepton data ls"):
         run("access", "grant", "ada", "personal", "--dataset", "hospital.peopel")
+
+
+def test_a_plain_table_is_for_other_tools(
+    people: str, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("sql", f"select * from {people}", "--save", "open.people", "--plain")
+    monkeypatch.setenv("POLARS_ICEBERG_PLANNER", "pyiceberg")
+    metadata = max((workspace.home / "tables" / "open").rglob("*.metadata.json"))
+    assert pl.scan_iceberg(str(metadata)).collect().height == 2
+    with pytest.raises(InvalidInput, match="--save NAME --plain"):
+        run("sql", "select 1", "--plain")
 
 
 def test_sizes_are_read_by_people() -> None:

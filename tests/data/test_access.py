@@ -15,7 +15,17 @@ from lepton_ai.data.images.imageset import ImageSet
 from lepton_ai.data.images.read import read_images
 from lepton_ai.data.quality import NotNull, Unique, quarantine, set_rules
 from lepton_ai.data.read_table import read_table
-from lepton_ai.data.recipes import Aggregate, Derive, Join, OneHot, Recipe, Rename, run_recipe
+from lepton_ai.data.recipes import (
+    Aggregate,
+    Derive,
+    Join,
+    OneHot,
+    Recipe,
+    Rename,
+    open_recipe,
+    run_recipe,
+    save_recipe,
+)
 from lepton_ai.data.sql import sql
 from lepton_ai.data.table import Table
 from lepton_ai.security.grants import grant
@@ -233,6 +243,24 @@ def test_tags_follow_what_a_recipe_computes(workspace: Workspace) -> None:
             seen = table(made.name).to_polars()
             clear = [c for c in seen.columns if not {None, "***"}.intersection(seen[c])]
         assert set(made.columns) - set(clear) == hidden, step
+
+
+def test_what_a_recipe_learned_is_for_who_may_see_it(workspace: Workspace) -> None:
+    people = read_table(PEOPLE.drop_nulls(), name="people")
+    save_recipe("coded", Recipe.of(OneHot(columns=("name",))).fit(people), trained_on=people)
+    save_recipe("part", Recipe.of(OneHot(columns=("name",))).fit(people), trained_on=people[:1])
+    save_recipe("twice", Recipe.of(Derive(columns={"b": "age * 2"})).fit(people), trained_on=people)
+    save_recipe("draft", Recipe.of(OneHot(columns=("name",))))
+    tagged(workspace, "people", name="personal")
+    with acting_as("analyst"):
+        assert not open_recipe("draft").fitted
+        assert len(open_recipe("twice")) == 1
+        for ref in ("coded", "part"):
+            with pytest.raises(AccessDenied, match="see what"):
+                open_recipe(ref)
+    grant(workspace, "analyst", "personal")
+    with acting_as("analyst"):
+        assert "Ada" in open_recipe("coded").to_json().decode()
 
 
 def test_files_left_out_tell_nothing_of_masked_values(workspace: Workspace) -> None:

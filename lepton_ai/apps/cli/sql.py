@@ -3,6 +3,7 @@
 import click
 
 from lepton_ai.apps.cli.output import as_json, print_json, print_rows
+from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.sql import sql as answer
 from lepton_ai.security.principal import acting_as, current_principal
 
@@ -13,20 +14,29 @@ __all__ = ["sql"]
 @click.argument("query")
 @click.option("--limit", default=50, show_default=True, help="Rows shown; 0: all.")
 @click.option("--save", metavar="NAME", help="Keep the rows as a dataset of this name.")
+@click.option("--plain", is_flag=True, help="With --save: unencrypted, for other Iceberg tools.")
 @click.option("--csv", is_flag=True, help="Print CSV.")
 @click.option("--as", "principal", help="See what this principal sees.")
 @as_json
 def sql(
-    query: str, limit: int, save: str | None, csv: bool, principal: str | None, as_json: bool
+    query: str,
+    limit: int,
+    save: str | None,
+    plain: bool,
+    csv: bool,
+    principal: str | None,
+    as_json: bool,
 ) -> None:
     """Answer one SELECT over the workspace's datasets.
 
     lepton sql "select city, avg(age) from hospital.patients group by city"
     """
+    if plain and not save:
+        raise InvalidInput("--plain says how to --save the rows; give a name: --save NAME --plain")
     with acting_as(principal or current_principal()):
         found = answer(query)
         if save:
-            kept = found.save(save)
+            kept = found.save(save, encrypted=False if plain else None)
             click.echo(f"{kept.ref}: {len(kept):,} rows", err=as_json or csv)
     rows = found.rows if not limit or as_json or csv else found.rows.head(limit)
     if csv:
