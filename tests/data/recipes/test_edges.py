@@ -3,11 +3,16 @@
 Whatever happens, Polars and DuckDB give the same rows or refuse in the same words.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import duckdb
 import polars as pl
+import polars.selectors as cs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.recipes import (
@@ -174,6 +179,36 @@ def test_serving_knows_categories_and_values_it_never_saw() -> None:
         assert {name: values[0] for name, values in alone.items()} == {
             name: values[place] for name, values in together.items()
         }
+
+
+def plain(columns: Mapping[str, NDArray[Any]]) -> dict[str, list[Any]]:
+    """Columns as lists, None for gaps."""
+    return {
+        name: [None if value != value else value for value in column.tolist()]
+        for name, column in columns.items()
+    }
+
+
+def test_serving_is_training_row_for_row() -> None:
+    target = FRAME["y"].fill_null(value=False).cast(pl.Float64)
+    rows = FRAME.drop("y", "t")
+    served = 0
+    for step in STEPS:
+        if not step.alone or not (step.reads() or set()) <= {*rows.columns, "y"}:  # type: ignore[attr-defined]
+            continue
+        front, trained, left = Front.fit(Recipe([step]), rows.to_dict(), rows.schema, target)
+        records = rows.to_dicts()
+        together = plain(front.apply(records))
+        alone = [plain(front.apply([record])) for record in records]
+        assert together == {name: [one[name][0] for one in alone] for name in together}, step
+        # Training rows are encoded without their own target; all others as they are served.
+        if not isinstance(step, TargetEncode):
+            # Arrays of times have no zone; these are in UTC.
+            moments = trained.cast({pl.Date: pl.Datetime("us"), cs.datetime(): pl.Datetime("us")})
+            expected = moments.to_dict(as_series=False)
+            assert expected == {n: [values[at] for at in left] for n, values in together.items()}
+        served += 1
+    assert served > 20
 
 
 @settings(max_examples=25, deadline=None)
