@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import OutlierMixin
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils.validation import _check_sample_weight
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -63,7 +63,7 @@ class Autoencoder(OutlierMixin, Network):  # type: ignore[misc]
         Raises:
             InvalidInput: a parameter or the weights cannot be used.
         """
-        features = validate_data(self, X, dtype=np.float32, ensure_min_samples=2)
+        features = self._features(X, ensure_min_samples=2)
         weights = _check_sample_weight(sample_weight, features, ensure_non_negative=True)
         self._fit(features, features, weights=weights, groups=groups, times=times)
         errors = self._answers(features)[:, 0].astype(np.float64)

@@ -109,6 +109,8 @@ class Network(BaseEstimator):  # type: ignore[misc]
 
     _kind: ClassVar[Kind]
     _metric_name: ClassVar[str]
+    # The other workers of a distributed fit, for as long as it lasts.
+    _peers: ClassVar[Peers | None] = None
 
     # What a family supplies.
 
@@ -147,7 +149,6 @@ class Network(BaseEstimator):  # type: ignore[misc]
         classes: NDArray[np.int64] | None = None,
         groups: ArrayLike | None = None,
         times: ArrayLike | None = None,
-        peers: Peers | None = None,
     ) -> None:
         """Learn from features (rows, features), targets (rows, outputs) and weights (rows,)."""
         self._check()
@@ -195,7 +196,7 @@ class Network(BaseEstimator):  # type: ignore[misc]
                 if before is not None:
                     _inherit(body, before.members[member % len(before.members)])
                 place = self.checkpoint and Checkpoint(Path(self.checkpoint), digest, member)
-                trainer = Trainer(body, plan, member, place or None, peers)
+                trainer = Trainer(body, plan, member, place or None, self._peers)
                 bodies.append(trainer.run(learned, stopped))
                 history.append(trainer.history)
         self.history_ = history
@@ -285,6 +286,8 @@ class Network(BaseEstimator):  # type: ignore[misc]
                 f"be {features}, such as shape=({features},)"
             )
         return shape
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {}
 
     def _validate_params(self) -> None:
         """Check as every estimator of scikit-learn does, by the name that it has there."""

@@ -152,7 +152,18 @@ class Trainer:
                 group["lr"] = plan.learning_rate * SCHEDULES[plan.schedule](done)
             total += self._learn(examples.take(numbers), generator)
             self._step += 1
+        self._share_statistics()
         return float(total) / rows
+
+    def _share_statistics(self) -> None:
+        """Average what norms have measured, each worker on its part of the rows."""
+        if self._peers is None:
+            return
+        measured = [buffer for buffer in self._body.buffers() if buffer.is_floating_point()]
+        if measured:
+            self._peers.add(measured)
+            for buffer in measured:
+                buffer /= self._peers.size
 
     def _learn(self, batch: Examples, generator: torch.Generator) -> Tensor:
         """Take one step down the loss of a batch; return the sum of its rows' losses."""
@@ -239,7 +250,7 @@ class Trainer:
         )
 
     def _keep(self) -> None:
-        if self._checkpoint is None:
+        if self._checkpoint is None or (self._peers is not None and self._peers.rank):
             return
         tensors = {f"body.{name}": value for name, value in _state(self._body).items()}
         tensors |= {f"average.{name}": value for name, value in _state(self._average).items()}

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from lepton_ai.core.errors import InvalidInput, LeptonError
+from lepton_ai.core.errors import InvalidInput
 from lepton_ai.core.optional import load
 from lepton_ai.ml.networks.graph import Graph
 from lepton_ai.ml.networks.network import Network
@@ -42,11 +42,19 @@ _MOST_BYTES = 2**30
 _MOST_TEXT = 2**20
 # Of a parameter of size, such as a width or a number of layers.
 _LARGEST = 4096
+_MOST_COLUMNS = 2**24
 _ANSWERED_AT_ONCE = 1024
 
 # They belong to the machine or to the learning alone, and need not be plain data.
 _LEFT_OUT = frozenset({"checkpoint", "device", "progress", "random_state", "threads"})
-_FITTED = ("n_features_in_", "classes_", "offset_", "_flat")
+# What a fit sets besides the graph, and of which type it is.
+_FITTED: dict[str, type] = {
+    "n_features_in_": int,
+    "classes_": list,
+    "offset_": float,
+    "_flat": bool,
+}
+_LABELS = (str, int, float, bool)
 
 
 class WeightsRuntime:
@@ -131,25 +139,25 @@ def loads(data: bytes) -> Any:
     said = _said(data)
     tensors: dict[str, Tensor] = safetensors.torch.load(data)
     name = said.get("name")
-    if name not in NETWORKS:
+    if not isinstance(name, str) or name not in NETWORKS:
         raise Refused(f"a network named {name!r} is never loaded; known: {', '.join(NETWORKS)}")
     made: type[Network] = load(NETWORKS[name], extra="deep")
     parameters = _parameters(made, said.get("parameters"), tensors)
-    fitted, outputs = said.get("fitted"), said.get("outputs")
-    if not isinstance(fitted, dict) or not set(fitted) <= set(_FITTED) or not _is_plain(fitted):
-        raise Refused(f"the network's fitted attributes are {fitted!r}")
-    features = fitted.get("n_features_in_")
-    if not isinstance(features, int) or not isinstance(outputs, int):
-        raise Refused("the network does not say how many features it takes and answers it gives")
-    estimator: Any = made(**parameters)
+    outputs = _count(said.get("outputs"), "answers it gives")
+    fitted = _fitted(said.get("fitted"))
+    features = _count(fitted.get("n_features_in_"), "features it takes")
     try:
+        estimator: Any = made(**parameters)
         estimator._check()
         # On this device a tensor is a shape without memory, however large.
         with torch.device("meta"):
             graph = estimator._empty_graph(features, outputs)
-    except (LeptonError, RuntimeError) as error:
+    except Exception as error:
+        # A value of a wrong kind fails in as many ways as there are parameters.
         raise Refused(f"the network's parameters cannot be used: {error}") from error
     estimator.graph_ = _filled(graph, tensors)
+    if graph.kind == "probabilities" and len(fitted.get("classes_", ())) != outputs:
+        raise Refused(f"the network has {outputs} classes, and not a label for each")
     for key, value in fitted.items():
         setattr(estimator, key, np.asarray(value) if isinstance(value, list) else value)
     return estimator
@@ -167,6 +175,26 @@ def _said(data: bytes) -> dict[str, Any]:
     if not isinstance(said, dict):
         raise Refused("the file does not say which network it holds")
     return said
+
+
+def _count(value: Any, what: str) -> int:
+    if type(value) is not int or value < 1:
+        raise Refused(f"the network does not say how many {what}; it says {value!r}")
+    if value > _MOST_COLUMNS:
+        raise Refused(f"{value} is too large for the {what}; at most {_MOST_COLUMNS} are built")
+    return value
+
+
+def _fitted(given: Any) -> dict[str, Any]:
+    """Check the fitted attributes of a file."""
+    if not isinstance(given, dict) or not all(
+        key in _FITTED
+        and type(value) is _FITTED[key]
+        and (type(value) is not list or all(type(item) in _LABELS for item in value))
+        for key, value in given.items()
+    ):
+        raise Refused(f"the network's fitted attributes are {given!r}")
+    return given
 
 
 def _parameters(made: type[Network], given: Any, tensors: dict[str, Tensor]) -> dict[str, Any]:
