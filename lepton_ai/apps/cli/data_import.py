@@ -46,7 +46,9 @@ __all__ = ["import_"]
 )
 @click.option("--encoding", help="Tables: of a text file; utf-8 unless given.")
 @click.option("--separator", help="Tables: between fields; found unless given.")
+@click.option("--decimal-comma", is_flag=True, help="Tables: 1,5 is one and a half.")
 @click.option("--sheet", help="Tables: of a spreadsheet.")
+@click.option("--record", help="Tables: the element of XML that is a row; found unless given.")
 @click.option("--flatten", is_flag=True, help="Tables: make columns a.b of nested JSON.")
 @click.option(
     "--rejects",
@@ -67,7 +69,9 @@ def import_(
     types: tuple[str, ...],
     encoding: str | None,
     separator: str | None,
+    decimal_comma: bool,
     sheet: str | None,
+    record: str | None,
     flatten: bool,
     rejects: Literal["refuse", "keep"],
     as_json: bool,
@@ -85,7 +89,9 @@ def import_(
         "types": dict(map(_pair, types)) or None,
         "encoding": encoding,
         "separator": separator,
+        "decimal_comma": decimal_comma or None,
         "sheet": sheet,
+        "record": record,
         "flatten": flatten or None,
     }
     given = {key: value for key, value in options.items() if value is not None}

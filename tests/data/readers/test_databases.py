@@ -46,8 +46,8 @@ def test_types_of_postgresql(postgres: str, workspace: Workspace) -> None:
         " facts jsonb, codes int[], raw bytea, took interval, host inet, huge numeric)",
         "insert into visits values (1, '00000000-0000-0000-0000-000000000007', 12.345,"
         " '2026-03-29 02:30:00+01', '2026-03-29', '{\"a\": {\"b\": 1}}', '{1,2}', '\\x00ff',"
-        " '90 s', '10.0.0.1', 12345678901234567890123456789), (2, null, null, '2026-10-25 02:30:00+02',"
-        " null, null, null, null, null, null, null)",
+        " '90 s', '10.0.0.1', 12345678901234567890123456789),"
+        " (2, null, null, '2026-10-25 02:30:00+02', null, null, null, null, null, null, null)",
     )
     plain = sa.make_url(postgres).set(drivername="postgresql")
     url = plain.render_as_string(hide_password=False)
