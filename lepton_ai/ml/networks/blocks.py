@@ -5,13 +5,18 @@ from collections.abc import Callable
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["CONVOLUTIONS", "NORMALISATIONS", "ConvolutionBlock", "DenseBlock"]
+__all__ = ["CONVOLUTIONS", "NORMALISATIONS", "POOLS", "ConvolutionBlock", "DenseBlock"]
 
 # By the number of an image's dimensions.
 CONVOLUTIONS: dict[int, type[nn.Conv1d] | type[nn.Conv2d] | type[nn.Conv3d]] = {
     1: nn.Conv1d,
     2: nn.Conv2d,
     3: nn.Conv3d,
+}
+POOLS: dict[int, type[nn.AvgPool1d] | type[nn.AvgPool2d] | type[nn.AvgPool3d]] = {
+    1: nn.AvgPool1d,
+    2: nn.AvgPool2d,
+    3: nn.AvgPool3d,
 }
 _BATCH_NORMS = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 _CHANNELS_A_GROUP = 8

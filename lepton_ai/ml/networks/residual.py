@@ -15,6 +15,7 @@ from lepton_ai.ml.networks.augmentation import augment, strengths
 from lepton_ai.ml.networks.blocks import (
     CONVOLUTIONS,
     NORMALISATIONS,
+    POOLS,
     ConvolutionBlock,
 )
 from lepton_ai.ml.networks.network import Network, NetworkClassifier, NetworkRegressor
@@ -57,10 +58,12 @@ class _Residual(nn.Module):
         norm: str,
         dropout: float,
         per_image: bool,
+        pool: int,
     ) -> None:
         super().__init__()
         space, channels = _layout(shape)
-        axes, side = len(space), min(space)
+        axes, side = len(space), min(space) // pool
+        self.pool = POOLS[axes](pool) if pool > 1 else nn.Identity()
         self.channels_last = len(shape) > axes
         self.per_image = per_image
         stride = 2 if side >= _LARGE else 1
@@ -91,7 +94,7 @@ class _Residual(nn.Module):
             axes = tuple(range(1, images.ndim))
             images = images - images.mean(dim=axes, keepdim=True)
             images = images / (images.square().mean(dim=axes, keepdim=True) + 1e-6).sqrt()
-        hidden = self.layers(functional.relu(self.stem_norm(self.stem(images))))
+        hidden = self.layers(functional.relu(self.stem_norm(self.stem(self.pool(images)))))
         pooled = hidden.mean(dim=tuple(range(2, hidden.ndim)))
         answer: Tensor = self.head(self.dropout(pooled))
         return answer
@@ -105,6 +108,7 @@ class _ResidualNetwork(Network):
     norm: str = "batch"
     dropout: float = 0.1
     per_image: bool = False
+    pool: int = 1
 
     def _body(self, shape: tuple[int, ...], outputs: int) -> nn.Module:
         return _Residual(
@@ -115,6 +119,7 @@ class _ResidualNetwork(Network):
             norm=self.norm,
             dropout=self.dropout,
             per_image=self.per_image,
+            pool=self.pool,
         )
 
     def _pooled_axes(self, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -129,6 +134,12 @@ class _ResidualNetwork(Network):
             raise InvalidInput(
                 "width and blocks must be 1 or more and dropout from 0 to below 1; "
                 f"got {self.width}, {self.blocks} and {self.dropout}"
+            )
+        space, _ = _layout(self.shape or (1,))
+        if not 1 <= self.pool <= min(space):
+            raise InvalidInput(
+                f"pool must be from 1 to the shortest side of the images, {min(space)}; "
+                f"got {self.pool}"
             )
         if self.norm not in NORMALISATIONS:
             raise InvalidInput(f"norm {self.norm!r} is unknown; known: {', '.join(NORMALISATIONS)}")
@@ -155,6 +166,8 @@ class ResidualClassifier(_ResidualNetwork, NetworkClassifier):
         dropout: share of the last features set to zero while learning.
         per_image: bring each image to mean 0 and deviation 1 by itself, which makes the answers
             independent of exposure; not for images whose absolute intensities tell something.
+        pool: first average blocks of so many pixels a side, for images whose finest detail tells
+            of the device rather than of what is seen; it also saves time.
     """
 
 
@@ -169,4 +182,6 @@ class ResidualRegressor(_ResidualNetwork, NetworkRegressor):
         dropout: share of the last features set to zero while learning.
         per_image: bring each image to mean 0 and deviation 1 by itself, which makes the answers
             independent of exposure; not for images whose absolute intensities tell something.
+        pool: first average blocks of so many pixels a side, for images whose finest detail tells
+            of the device rather than of what is seen; it also saves time.
     """
