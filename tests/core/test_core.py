@@ -98,3 +98,21 @@ def test_track_draws_on_a_terminal(monkeypatch):
     assert list(track(range(5), "counting sheep")) == list(range(5))
     assert "counting sheep" in terminal.getvalue()
     assert "5/5" in terminal.getvalue()
+
+
+def test_track_tells_where_the_work_stands(monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    done = []
+    for item in track(range(3), "learning", status=lambda: f"loss {len(done)}"):
+        done.append(item)
+    assert "loss 3" in terminal.getvalue()
+    drawn = terminal.getvalue()
+    assert list(track(range(3), "quiet", shown=False)) == [0, 1, 2]
+    assert terminal.getvalue() == drawn
