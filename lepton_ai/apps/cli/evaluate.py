@@ -30,6 +30,11 @@ __all__ = ["evaluate"]
     help="A file to write figures, tables and plots to, as one page of HTML.",
 )
 @click.option("--by", multiple=True, help="Tables: a column whose values are measured apart.")
+@click.option("--groups", help="Tables: the column that says which rows belong together.")
+@click.option("--time", help="Tables: the column of the order of rows.")
+@click.option(
+    "--limit", type=float, help="Remaining life: the predicted life at which an alarm is raised."
+)
 @as_json
 def evaluate(
     model: str,
@@ -39,6 +44,9 @@ def evaluate(
     plots: Path | None,
     report: Path | None,
     by: tuple[str, ...],
+    groups: str | None,
+    time: str | None,
+    limit: float | None,
     as_json: bool,
 ) -> None:
     """Measure MODEL on DATASET, or on what was held out when it was trained.
@@ -47,7 +55,16 @@ def evaluate(
     """
     chosen = get(model)
     data = open_dataset(dataset) if dataset else _held_out(chosen)
-    evaluation = measure(chosen, data, target, positive=positive, slices=by)
+    evaluation = measure(
+        chosen,
+        data,
+        target,
+        positive=positive,
+        slices=by,
+        groups=groups,
+        time=time,
+        limit=limit,
+    )
     drawn = [] if plots is None else evaluation.save_plots(plots)
     if report is not None:
         evaluation.report(report)

@@ -12,7 +12,13 @@ from lepton_ai.core.errors import InvalidInput
 from lepton_ai.ml.evaluation.evaluation import Evaluation, Plot
 from lepton_ai.ml.evaluation.figures import ClusterFigures
 from lepton_ai.ml.evaluation.probabilities import indicator
-from lepton_ai.ml.evaluation.resampling import Interval, Resampling, interval, intervals
+from lepton_ai.ml.evaluation.resampling import (
+    Interval,
+    Resampling,
+    interval,
+    intervals,
+    unit_codes,
+)
 from lepton_ai.ml.evaluation.shown import Columns, Name, written
 
 __all__ = ["ClusteringEvaluation", "assess_clustering", "stability"]
@@ -159,8 +165,8 @@ def assess_clustering(
 ) -> ClusteringEvaluation:
     """Measure how well rows fall into clusters.
 
-    Silhouettes are taken of at most 4,000 rows, drawn by the seed; their interval is over rows
-    whose neighbours stay.
+    Silhouettes and stability are taken of at most 4,000 rows, drawn by the seed; the interval of
+    the silhouette is over rows whose neighbours stay.
 
     Args:
         matrix: the features by which rows were clustered, on the scale they were (rows, features).
@@ -202,16 +208,18 @@ def assess_clustering(
         if len(np.unique(codes[rows])) < 2:
             rows = inside
         widths = silhouette_samples(given[rows], codes[rows])
-        part = _within(inside, rows, measure, widths)
-        figures |= {n: _known(v[0]) for n, v in part(resampling.once()).items()}
-        found |= intervals(resampling.draws(part), confidence)
+        whole = _within(inside, rows, measure, widths)
+        figures |= {n: _known(v[0]) for n, v in whole(resampling.once()).items()}
+        found |= intervals(resampling.draws(whole), confidence)
     if known is not None:
         _, told = np.unique(np.asarray(known).astype(str), return_inverse=True)
         agreement = AgreementMeasure(codes, told)
         figures |= {n: _known(v[0]) for n, v in agreement(resampling.once()).items()}
         found |= intervals(resampling.draws(agreement), confidence)
     if fit is not None:
-        drawn = stability(fit, given, codes, resampling=resampling, refits=refits)
+        rows_of = _sample(np.arange(len(given)), seed)
+        part = Resampling(unit_codes(resampling.units[rows_of]), seed=seed)
+        drawn = stability(fit, given[rows_of], codes[rows_of], resampling=part, refits=refits)
         figures["stability"] = float(drawn.mean())
         ends = interval(drawn, confidence)
         found |= {} if ends is None else {"stability": ends}

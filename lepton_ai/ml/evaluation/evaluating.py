@@ -2,20 +2,18 @@
 
 import hashlib
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 import numpy as np
-from msgspec import Struct
 from numpy.typing import NDArray
 
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.dataset import Dataset
-from lepton_ai.ml.evaluation.classification import assess_classification
 from lepton_ai.ml.evaluation.evaluation import Evaluation
-from lepton_ai.ml.evaluation.tried import Tried, read, shown, trained_on
-from lepton_ai.ml.examples import class_names
+from lepton_ai.ml.evaluation.measuring import MEASURES, Asked
+from lepton_ai.ml.evaluation.tried import read, shown, trained_on
 from lepton_ai.ml.model import Model
 
 __all__ = ["SeenInTraining", "evaluate"]
@@ -27,13 +25,6 @@ class SeenInTraining(UserWarning):
     """The test data holds rows, or further rows of groups, that the model was trained on."""
 
 
-class _Asked(Struct, frozen=True, kw_only=True):
-    """What a caller asked of an evaluation; see `evaluate` for each word."""
-
-    positive: str | None
-    options: dict[str, Any]
-
-
 def evaluate(
     model: Model,
     test: Any,
@@ -43,6 +34,9 @@ def evaluate(
     slices: Sequence[str] = (),
     time: str | None = None,
     positive: str | None = None,
+    limit: float | None = None,
+    needed: float = 0.0,
+    refits: int = 10,
     resamples: int = 1000,
     confidence: float = 0.95,
     seed: int = 0,
@@ -61,7 +55,12 @@ def evaluate(
             the parts lie. For images, what their headers say, such as ``modality``.
         time: the column of the order of rows, which are then resampled in blocks that follow
             each other.
-        positive: of two classes, the one to look for; see `assess_classification`.
+        positive: of two classes, the one to look for; see `assess_classification`. Of labels of
+            anomalies, the one that is an anomaly; by default what no name says is normal.
+        limit: for a regressor of remaining life, the predicted life at which an alarm is raised:
+            lead times are then measured, of units that ``groups`` names and ``time`` orders.
+        needed: how much life must be left for an alarm to be of use.
+        refits: how often a clustering is fitted anew, for its stability; 0 leaves that out.
         resamples: bootstrap resamples behind the intervals.
         confidence: level of the intervals.
         seed: of the bootstrap.
@@ -81,17 +80,14 @@ def evaluate(
             f"{confidence} and {resamples}"
         )
     tried = read(model, test, target, groups, slices, time)
-    asked = _Asked(
+    asked = Asked(
         positive=positive,
-        options={
-            "groups": tried.groups,
-            "slices": tried.slices,
-            "resamples": resamples,
-            "confidence": confidence,
-            "seed": seed,
-        },
+        limit=limit,
+        needed=needed,
+        refits=refits,
+        options={"resamples": resamples, "confidence": confidence, "seed": seed},
     )
-    measured = _TASKS[model.description.task](model, tried, asked)
+    measured = MEASURES[model.description.task](model, tried, asked)
     seen, shared = trained_on(model, test, tried)
     evaluation = msgspec.structs.replace(measured, model=model.ref, data=shown(test), seen=seen)
     if seen:
@@ -109,30 +105,6 @@ def evaluate(
             stacklevel=2,
         )
     return _kept(model, test, evaluation, tried.matrix)
-
-
-def _classification(model: Model, tried: Tried, asked: _Asked) -> Evaluation:
-    return assess_classification(
-        class_names(_truth(tried), tried.where).tolist(),
-        model.predictor.run(tried.matrix),
-        model.classes,
-        positive=asked.positive,
-        **asked.options,
-    )
-
-
-_TASKS: dict[str, Callable[[Model, Tried, _Asked], Evaluation]] = {
-    "classification": _classification,
-}
-
-
-def _truth(tried: Tried) -> NDArray[Any]:
-    if tried.truth is None:
-        raise InvalidInput(
-            f"{len(tried.matrix)} rows of {tried.where} need a label each to compare with: name "
-            "their column by target=, or pass (X, y)"
-        )
-    return tried.truth
 
 
 def _kept(model: Model, test: Any, evaluation: Evaluation, matrix: Answers) -> Evaluation:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from lepton_ai.core.errors import InvalidInput
 
-__all__ = ["codes_of", "positive_of"]
+__all__ = ["anomalies_of", "codes_of", "positive_of"]
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -55,3 +55,30 @@ def positive_of(classes: Sequence[str], wanted: str | None) -> int | None:
         return None
     first, second = (label.strip().casefold() in _ABSENT for label in classes)
     return 0 if second and not first else 1
+
+
+def anomalies_of(labels: NDArray[np.str_], positive: str | None) -> NDArray[np.bool_]:
+    """Return which labels say that a row is an anomaly.
+
+    Args:
+        labels: of the rows (rows,).
+        positive: the label of anomalies; by default every one whose name doesn't say that nothing
+            was found.
+
+    Raises:
+        InvalidInput: no name says so, or the wanted label is not there.
+    """
+    names = np.unique(labels)
+    if positive is not None and str(positive) not in names:
+        raise InvalidInput(f"positive={positive!r} is none of the labels: {names.tolist()}")
+    if positive is not None:
+        chosen: NDArray[np.bool_] = labels == str(positive)
+        return chosen
+    absent = np.array([name.strip().casefold() in _ABSENT for name in names])
+    if not absent.any():
+        raise InvalidInput(
+            f"none of the labels {names.tolist()[:9]} says which rows are normal; name that of "
+            "the anomalies: positive='fraud'"
+        )
+    anomalous: NDArray[np.bool_] = ~np.isin(labels, names[absent])
+    return anomalous

@@ -70,7 +70,8 @@ def read(
     parts = {name: columns[name] for name in slices}
     grouped_by = groups or model.description.grouped_by
     column = columns.get(grouped_by) if grouped_by is not None else None
-    order = None if time is None else columns[time]
+    ordered_by = time or model.description.time
+    order = columns.get(ordered_by) if ordered_by is not None else None
     truth = None if target is None else columns.pop(target)
     needed = {field.name for field in model.signature.inputs}
     for name in {groups, time, *slices} - needed - {None}:

@@ -5,8 +5,8 @@ import polars as pl
 import pydicom
 import pytest
 from pydicom.data import get_testdata_file
-from sklearn.datasets import load_wine
-from sklearn.metrics import accuracy_score, roc_auc_score
+from sklearn.datasets import load_wine, make_blobs
+from sklearn.metrics import accuracy_score, r2_score, roc_auc_score, silhouette_score
 
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.images.imageset import ImageSet
@@ -14,9 +14,20 @@ from lepton_ai.data.images.read import read_images
 from lepton_ai.data.preprocess import preprocess_images
 from lepton_ai.data.read_table import read_table
 from lepton_ai.data.split import split_data
+from lepton_ai.ml.evaluation import (
+    ClusteringEvaluation,
+    DetectionEvaluation,
+    LifeEvaluation,
+    RegressionEvaluation,
+)
 from lepton_ai.ml.evaluation.evaluating import SeenInTraining, evaluate
 from lepton_ai.ml.evaluation.stored import stored
-from lepton_ai.ml.training import train_classifier
+from lepton_ai.ml.training import (
+    train_classifier,
+    train_clusterer,
+    train_detector,
+    train_regressor,
+)
 from lepton_ai.storage import Workspace
 
 from ..conftest import paint
@@ -154,3 +165,125 @@ def test_rows_of_numbers_need_labels(workspace: Workspace) -> None:
     model = train_classifier((WINE, CODES), model_type="dt", workspace=workspace)
     with pytest.raises(InvalidInput, match="need a label each"):
         evaluate(model, WINE)
+
+
+def machines(seed: int = 0, count: int = 12) -> pl.DataFrame:
+    """Machines whose sensor rises until they fail; the life that is left is to be predicted."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for unit in range(count):
+        length = int(rng.integers(40, 60))
+        left = np.arange(length)[::-1]
+        heat = 100 - left + rng.normal(size=length)
+        rows.append(
+            pl.DataFrame(
+                {
+                    "unit": [f"{seed}-{unit}"] * length,
+                    "cycle": np.arange(length),
+                    "heat": heat,
+                    "hum": rng.normal(size=length),
+                    "left": left.astype(float),
+                }
+            )
+        )
+    return pl.concat(rows)
+
+
+def test_a_regressor_is_measured_by_value(workspace: Workspace) -> None:
+    train, test = machines(0).drop("unit", "cycle"), machines(1).drop("cycle")
+    model = train_regressor(train, target="left", model_type="ridge", workspace=workspace)
+    found = evaluate(model, test, slices=["unit"], resamples=50)
+    values = model.predict(test.drop("unit"))
+    assert isinstance(found, RegressionEvaluation)
+    assert found.r2 == pytest.approx(r2_score(test["left"], values))
+    assert found == found.r2
+    assert len(found.slices[0].slices) == 12
+    kept = stored(model.evaluations()[0].facts["evaluation"])
+    assert kept.to_dict() == {**found.to_dict(), "node": None}
+    assert f"| R² | {found.r2:.3f} |" in model.card()
+    with pytest.warns(SeenInTraining, match=f"{len(train)} of {len(train)}"):
+        evaluate(model, train, resamples=5)
+
+
+def test_rows_in_time_are_resampled_in_blocks(workspace: Workspace) -> None:
+    rng = np.random.default_rng(0)
+    drift = np.cumsum(rng.normal(size=400)) / 3
+    frame = pl.DataFrame({"at": np.arange(400), "x": rng.normal(size=400)})
+    frame = frame.with_columns(y=frame["x"] * 5 + drift)
+    model = train_regressor(
+        frame[:200].drop("at"), target="y", model_type="ridge", workspace=workspace
+    )
+
+    def width(test: pl.DataFrame, **options: str) -> float:
+        low, high = evaluate(model, test, resamples=300, **options).intervals["mae"]
+        return high - low
+
+    test = frame[200:].sample(fraction=1, shuffle=True, seed=0)
+    assert width(test, time="at") > 1.4 * width(test.drop("at"))
+
+
+def test_remaining_life_is_measured_by_unit(workspace: Workspace) -> None:
+    train, test = machines(0), machines(1)
+    model = train_regressor(
+        train.drop("cycle"), target="left", groups="unit", model_type="ridge", workspace=workspace
+    )
+    shuffled = test.sample(fraction=1, shuffle=True, seed=0)
+    found = evaluate(model, shuffled, time="cycle", limit=10, needed=5, resamples=50)
+    assert isinstance(found, LifeEvaluation)
+    assert (found.due, found.groups) == (12, 12)
+    assert found.warned == 1
+    assert found.median_lead == pytest.approx(10, abs=2)
+    assert found.rmse < 2
+
+
+def test_a_clustering_is_measured_with_and_without_labels(workspace: Workspace) -> None:
+    matrix, known = make_blobs(200, centers=3, cluster_std=0.6, random_state=1)
+    model = train_clusterer(matrix[:100], model_type="k-means", n_clusters=3, workspace=workspace)
+    found = evaluate(model, (matrix[100:], known[100:]), refits=3, resamples=50)
+    assert isinstance(found, ClusteringEvaluation)
+    assert found.adjusted_rand == pytest.approx(1)
+    assert found.stability == pytest.approx(1)
+    labels = model.predict(matrix[100:])
+    assert found.silhouette == pytest.approx(silhouette_score(model.features(matrix[100:]), labels))
+    alone = evaluate(model, matrix[100:], refits=0, resamples=20)
+    assert (alone.adjusted_rand, alone.stability) == (None, None)
+    assert alone.silhouette == found.silhouette
+
+
+def test_anomalies_are_measured_with_and_without_labels(workspace: Workspace) -> None:
+    rng = np.random.default_rng(0)
+    usual, odd = rng.normal(size=(200, 3)), rng.normal(size=(10, 3)) + 6
+    model = train_detector(
+        usual[:100], model_type="isolation forest", n_estimators=20, workspace=workspace
+    )
+    test = np.concatenate([usual[100:], odd])
+    labels = ["normal"] * 100 + ["fraud"] * 10
+    found = evaluate(model, (test, labels), resamples=50)
+    assert isinstance(found, DetectionEvaluation)
+    assert found.auc > 0.99
+    assert found.alarms == pytest.approx(np.mean(model.predict(test) == "anomaly"))
+    assert found.k == 10
+    assert evaluate(model, (test, labels), positive="fraud", resamples=5).auc == found.auc
+    alone = evaluate(model, test, resamples=20)
+    assert (alone.auc, alone.alarms) == (None, found.alarms)
+    with pytest.raises(InvalidInput, match="says which rows are normal"):
+        evaluate(model, (test, ["a"] * 100 + ["b"] * 10))
+    with pytest.raises(InvalidInput, match="none of the labels"):
+        evaluate(model, (test, labels), positive="theft")
+
+
+def test_slices_of_a_table_and_of_images(loans: pl.DataFrame, painted: ImageSet) -> None:
+    workspace = painted.workspace
+    train, test = loans[:100], loans[100:].with_columns(branch=pl.lit("a"))
+    model = train_classifier(
+        train, target="risk", model_type="dt", max_depth=1, workspace=workspace
+    )
+    found = evaluate(model, test, slices=["job", "branch"], resamples=20)
+    assert [part.column for part in found.slices] == ["job", "branch"]
+    assert {part.value for part in found.slices[0].slices} == {"none", "nurse", "driver"}
+    assert "By job" in str(found)
+    with pytest.raises(InvalidInput, match="'region' is no column"):
+        evaluate(model, test, slices=["region"])
+    seeing = train_classifier(painted[np.arange(0, 24, 2)], model_type="nb")
+    with pytest.raises(InvalidInput, match="no header of"):
+        evaluate(seeing, painted[np.arange(1, 24, 2)], slices=["modality"])

@@ -1,0 +1,193 @@
+"""Measuring: for each task, how a model's answers become its evaluation."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from lepton_ai.core.errors import InvalidInput
+from lepton_ai.data.columns import numbers
+from lepton_ai.ml.evaluation.classification import assess_classification
+from lepton_ai.ml.evaluation.clustering import assess_clustering
+from lepton_ai.ml.evaluation.detection import assess_detection
+from lepton_ai.ml.evaluation.evaluation import Evaluation
+from lepton_ai.ml.evaluation.forecasting import assess_forecast, seasonal_naive
+from lepton_ai.ml.evaluation.labels import anomalies_of
+from lepton_ai.ml.evaluation.metrics import winners
+from lepton_ai.ml.evaluation.regression import assess_regression
+from lepton_ai.ml.evaluation.remaining_life import assess_remaining_life
+from lepton_ai.ml.evaluation.tried import Tried
+from lepton_ai.ml.examples import class_names
+from lepton_ai.ml.fitting import fit
+from lepton_ai.ml.model import Model
+from lepton_ai.ml.outcome import Classes, Forecast, Scores, Values
+from lepton_ai.ml.task import CLUSTERING
+from lepton_ai.ml.zoo import find
+
+__all__ = ["MEASURES", "Asked"]
+
+Floats = NDArray[np.float64]
+
+
+class Asked(Struct, frozen=True, kw_only=True):
+    """What a caller asked of an evaluation; see `evaluate` for each word.
+
+    Attributes:
+        options: those that every task takes: resamples, confidence, seed.
+    """
+
+    positive: str | None = None
+    limit: float | None = None
+    needed: float = 0.0
+    refits: int = 10
+    options: dict[str, Any] = {}
+
+
+def _classification(model: Model, tried: Tried, asked: Asked) -> Evaluation:
+    outcome = model.description.outcome
+    positive, threshold = asked.positive, None
+    # The labels that are served are the labels that are measured.
+    if isinstance(outcome, Classes) and outcome.threshold is not None:
+        positive = outcome.positive if positive is None else positive
+        threshold = outcome.threshold if positive == outcome.positive else None
+    return assess_classification(
+        class_names(_truth(tried), tried.where).tolist(),
+        model.predictor.run(tried.matrix),
+        model.classes,
+        positive=positive,
+        threshold=threshold,
+        groups=tried.groups,
+        slices=tried.slices,
+        **asked.options,
+    )
+
+
+def _regression(model: Model, tried: Tried, asked: Asked) -> Evaluation:
+    if asked.limit is not None:
+        return _remaining_life(model, tried, asked)
+    values = model.predictor.run(tried.matrix)
+    outcome = model.description.outcome
+    around = None
+    if isinstance(outcome, Values) and outcome.reach is not None and outcome.level is not None:
+        around = (outcome.level, values - outcome.reach, values + outcome.reach)
+    order = _order(tried)
+    return assess_regression(
+        _numbers(tried)[order],
+        values[order],
+        intervals_at=None if around is None else (around[0], around[1][order], around[2][order]),
+        outputs=model.classes,
+        groups=None if tried.groups is None else np.asarray(tried.groups)[order],
+        slices={name: column[order] for name, column in tried.slices.items()},
+        block=1 if tried.order is None else max(1, round(len(order) ** (1 / 3))),
+        **asked.options,
+    )
+
+
+def _remaining_life(model: Model, tried: Tried, asked: Asked) -> Evaluation:
+    order = _order(tried)
+    return assess_remaining_life(
+        _numbers(tried)[order],
+        model.predictor.run(tried.matrix)[order],
+        units=None if tried.groups is None else np.asarray(tried.groups)[order],
+        limit=float(asked.limit or 0),
+        needed=asked.needed,
+        slices={name: column[order] for name, column in tried.slices.items()},
+        **asked.options,
+    )
+
+
+def _forecasting(model: Model, tried: Tried, asked: Asked) -> Evaluation:
+    outcome = model.description.outcome
+    assert isinstance(outcome, Forecast)
+    series = len(outcome.names)
+    shape = (-1, outcome.steps, series)
+    # A row of features is a window, oldest step first, the series before any calendar channels.
+    folded = model.predictor.preparation.encoding.shape
+    channels = folded[1] if folded is not None and len(folded) > 1 else series
+    history = tried.matrix.reshape(len(tried.matrix), -1, channels)[:, :, :series]
+    season = model.description.settings.get("season")
+    # A window shorter than a season can only repeat its last value.
+    repeated = season if season is not None and season <= history.shape[1] else 1
+    return assess_forecast(
+        np.asarray(_truth(tried), dtype=np.float64).reshape(shape),
+        model.predictor.run(tried.matrix).reshape(shape),
+        naive=seasonal_naive(history, outcome.steps, repeated),
+        season=repeated,
+        slices=tried.slices,
+        **asked.options,
+    )
+
+
+def _clustering(model: Model, tried: Tried, asked: Asked) -> Evaluation:
+    description = model.description
+    entry = find(description.model_type, CLUSTERING.name)
+
+    def anew(rows: Floats) -> Callable[[Floats], Any]:
+        fitted = fit(
+            entry,
+            rows,
+            None,
+            seed=description.seed,
+            parameters=description.parameters,
+            task=CLUSTERING,
+        )
+        return lambda matrix: winners(CLUSTERING.answers(fitted.estimator, matrix))
+
+    answers = model.predictor.run(tried.matrix)
+    return assess_clustering(
+        tried.matrix,
+        description.outcome.labels(answers),
+        known=None if tried.truth is None else class_names(tried.truth, tried.where),
+        fit=anew if asked.refits else None,
+        refits=asked.refits,
+        groups=tried.groups,
+        **asked.options,
+    )
+
+
+def _detection(model: Model, tried: Tried, asked: Asked) -> Evaluation:
+    outcome = model.description.outcome
+    truth = None
+    if tried.truth is not None:
+        truth = anomalies_of(class_names(tried.truth, tried.where), asked.positive)
+    return assess_detection(
+        model.predictor.run(tried.matrix)[:, 0],
+        truth,
+        threshold=outcome.threshold if isinstance(outcome, Scores) else None,
+        groups=tried.groups,
+        slices=tried.slices,
+        **asked.options,
+    )
+
+
+MEASURES: dict[str, Callable[[Model, Tried, Asked], Evaluation]] = {
+    "classification": _classification,
+    "regression": _regression,
+    "forecasting": _forecasting,
+    "clustering": _clustering,
+    "detection": _detection,
+}
+
+
+def _truth(tried: Tried) -> NDArray[Any]:
+    if tried.truth is None:
+        raise InvalidInput(
+            f"{len(tried.matrix)} rows of {tried.where} need a label each to compare with: name "
+            "their column by target=, or pass (X, y)"
+        )
+    return tried.truth
+
+
+def _numbers(tried: Tried) -> Floats:
+    truth = _truth(tried)
+    if truth.ndim > 1:
+        return np.asarray(truth, dtype=np.float64)
+    return numbers(tried.where, truth)
+
+
+def _order(tried: Tried) -> NDArray[np.int64]:
+    if tried.order is None:
+        return np.arange(len(tried.matrix))
+    return np.argsort(tried.order, kind="stable")
