@@ -212,6 +212,16 @@ def test_tags_follow_what_a_query_computes(workspace: Workspace, query: str) -> 
             assert "ada" not in repr(table(ref).to_polars().rows()).lower()
 
 
+def test_equal_rows_from_other_columns_are_another_version(workspace: Workspace) -> None:
+    read_table(PEOPLE, name="people")
+    tagged(workspace, "people", name="personal")
+    read_table({"who": PEOPLE["name"].to_list()}, name="words")
+    assert sql("select name as who from people").save("words").version == 2
+    assert sql("select name as who from people").save("words").version == 2
+    with acting_as("analyst"):
+        assert set(table("words").to_polars()["who"]) == {"***", None}
+
+
 def test_what_a_query_does_not_tell_is_not_masked(workspace: Workspace) -> None:
     people = read_table(PEOPLE, name="people")
     people.evolve(rename={"name": "called"})

@@ -91,7 +91,9 @@ def _stored(
             versions = workspace.lineage.list("dataset", name)
             newest = versions[-1] if commit.table and versions else None
             if newest is not None and digest in (newest.digest, newest.facts.get("content")):
-                raise _Unchanged(newest)
+                derived = _derivation(facts or {})
+                if derived in (None, _derivation(newest.facts)):
+                    raise _Unchanged(newest)
             again = any(node.digest == digest for node in versions)
             change = Change(
                 operation,
@@ -106,6 +108,17 @@ def _stored(
             return commit.publish(change)
     except _Unchanged as unchanged:
         return unchanged.node
+
+
+def _derivation(facts: Mapping[str, Any]) -> dict[str, set[str]] | None:
+    """Return the columns that each column was computed from, whose tags it has.
+
+    Rows that are equal by chance, but come from other columns, are another version.
+    """
+    derived: Mapping[str, Mapping[str, list[str]]] | None = facts.get("derived")
+    if derived is None:
+        return None
+    return {column: set().union(*of.values()) for column, of in derived.items()}
 
 
 class _Unchanged(Exception):
