@@ -40,15 +40,16 @@ def frame_of(data: Any) -> pl.DataFrame:
 
 def checked(frame: pl.DataFrame) -> pl.DataFrame:
     """Refuse columns that cannot be kept, and make equal content equal bytes."""
-    odd = [name for name, kind in frame.schema.items() if kind == pl.Object]
+    schema = frame.schema  # made anew each time it is asked for
+    odd = [name for name, kind in schema.items() if kind == pl.Object]
     if odd:
         raise InvalidInput(f"the columns {odd} mix types; make each all numbers or all text")
     if not frame.width or "" in frame.columns:
         raise InvalidInput(f"every column needs a name; got {frame.columns}")
     # The codes of a categorical depend on the order in which a process met its values, and what is
     # empty throughout inside a list has no type of its own.
-    kinds = {name: _settled(kind) for name, kind in frame.schema.items() if kind != pl.Null}
-    changed: dict[Any, Any] = {n: kind for n, kind in kinds.items() if kind != frame.schema[n]}
+    kinds = {name: _settled(kind) for name, kind in schema.items() if kind != pl.Null}
+    changed: dict[Any, Any] = {n: kind for n, kind in kinds.items() if kind != schema[n]}
     return (frame.cast(changed) if changed else frame).rechunk()
 
 

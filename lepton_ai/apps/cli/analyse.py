@@ -14,6 +14,10 @@ __all__ = ["analyse"]
 @click.argument("dataset")
 @click.option("--target", help="The column that a model is to predict.")
 @click.option("--time", help="The column of dates at which a prediction would be made.")
+@click.option(
+    "--value", help="A column of numbers to take apart over --time: trend, seasons, rest."
+)
+@click.option("--period", type=int, help="Steps of its season; found unless given.")
 @click.option("--rows", type=int, help="The most rows of the profile, drawn at random; else all.")
 @click.option("--html", type=click.Path(path_type=Path), help="Write the report as a page.")
 @as_json
@@ -21,12 +25,14 @@ def analyse(
     dataset: str,
     target: str | None,
     time: str | None,
+    value: str | None,
+    period: int | None,
     rows: int | None,
     html: Path | None,
     as_json: bool,
 ) -> None:
     """Describe DATASET: columns, correlations, suspects of leakage, groups, unusual rows, rules."""
-    found = report(dataset, target, time=time, rows=rows)
+    found = report(dataset, target, time=time, value=value, period=period, rows=rows)
     if html is not None:
         html.write_text(found.to_html(), encoding="utf-8")
     if as_json:

@@ -90,7 +90,8 @@ class TargetAssociations(Result, frozen=True, eq=False):
             for item in self.items
         ]
 
-    def __str__(self) -> str:
+    def text(self) -> str:
+        """Return what is printed."""
         table = aligned(HEAD, self.cells(), numbers=(1, 3, 4, 5))
         return f"{self.subject}, what goes with {self.target!r}; {self.sampled}\n\n{table}"
 

@@ -64,7 +64,8 @@ class Balance(Result, frozen=True, eq=False):
         """Return the rows of the table that is printed."""
         return [[item.label, f"{item.rows:,}", f"{item.share:.1%}"] for item in self.classes[:50]]
 
-    def __str__(self) -> str:
+    def text(self) -> str:
+        """Return what is printed."""
         table = aligned(["class", "rows", "share"], self.cells(), numbers=(1, 2))
         notes = "".join(f"\n  {note}" for note in self.notes)
         return f"{self.subject}, classes of {self.target!r}\n\n{table}{notes}"

@@ -4,7 +4,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from lepton_ai.data.analysis.figures import ColumnProfile
-from lepton_ai.data.analysis.lines import figure
+from lepton_ai.data.analysis.lines import figure, share_of
 from lepton_ai.data.analysis.page import bars, facts
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def cards(profile: "Profile") -> str:
         [
             ("rows", f"{profile.rows:,}"),
             ("columns", f"{len(profile.columns):,}"),
-            ("of the values missing", f"{profile.missing:.1%}"),
+            ("of the values missing", share_of(profile.missing)),
             ("columns to look at", f"{noted:,}"),
         ]
     )
@@ -45,7 +45,7 @@ def _card(column: ColumnProfile) -> str:
 
 def _figures(column: ColumnProfile) -> str:
     share = column.missing / column.rows if column.rows else 0.0
-    rows = [("missing", f"{column.missing:,} ({share:.1%})" if column.missing else "none")]
+    rows = [("missing", f"{column.missing:,} ({share_of(share)})" if column.missing else "none")]
     if column.distinct is not None:
         rows.append(("different values", f"{column.distinct:,}"))
     if (numbers := column.numbers) is not None and numbers.mean is not None:
@@ -53,12 +53,14 @@ def _figures(column: ColumnProfile) -> str:
         rows += [
             ("range", f"{figure(numbers.min)} to {figure(numbers.max)}"),
             ("mean ± spread", f"{figure(numbers.mean)} ± {figure(numbers.std)}"),
-            ("quartiles", ", ".join(figure(middle[share]) for share in (0.25, 0.5, 0.75))),
+            ("quartiles", " · ".join(figure(middle[share]) for share in (0.25, 0.5, 0.75))),
         ]
         rows += [("zero", f"{numbers.zeros:,}")] if numbers.zeros else []
-        rows += [("far outside", f"{numbers.outliers:,}")] if numbers.outliers else []
+        far = numbers.outliers if not column.two_valued else 0
+        rows += [("far outside", f"{far:,}")] if far else []
     if (texts := column.texts) is not None:
-        rows.append(("length", f"{texts.shortest:,} to {texts.longest:,}"))
+        short, long = f"{texts.shortest:,}", f"{texts.longest:,}"
+        rows.append(("length", short if short == long else f"{short} to {long}"))
         rows.append(("pattern", ", ".join(p.value for p in texts.patterns[:3])))
     if (dates := column.dates) is not None:
         rows.append(("range", f"{dates.first:%Y-%m-%d %H:%M} to {dates.last:%Y-%m-%d %H:%M}"))
@@ -74,6 +76,9 @@ def _picture(column: ColumnProfile) -> str:
         label = f"histogram of {column.name}"
         return bars(found.histogram.counts, label=label)
     known = max(1, column.rows - column.missing)
+    if column.top and column.top[0].count == 1:
+        some = ", ".join(escape(item.value) for item in column.top[:3])
+        return f"<span class='type'>each value once, such as {some}</span>"
     return "".join(
         f"<div class='share' style='--part:{100 * item.count / known:.1f}%'>"
         f"<span>{escape(item.value) or '&nbsp;'}</span><span>{item.count / known:.1%}</span></div>"

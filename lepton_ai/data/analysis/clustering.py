@@ -80,7 +80,8 @@ class Clusters(Result, frozen=True, eq=False):
 
         return cluster_map(self, path)
 
-    def __str__(self) -> str:
+    def text(self) -> str:
+        """Return what is printed."""
         best = f", silhouette {max(self.silhouette.values()):.2f}" if self.silhouette else ""
         lines = [
             f"{self.subject}: {len(self.groups)} groups by {self.method}{best}; {self.sampled}"
@@ -96,7 +97,7 @@ class Clusters(Result, frozen=True, eq=False):
     def _repr_html_(self) -> str:
         from lepton_ai.data.analysis.page import picture, table
 
-        return table(HEAD, self.cells()) + picture(self.plot())
+        return table(HEAD, self.cells(), numbers=(0, 1, 2)) + picture(self.plot())
 
     def cells(self) -> list[list[str]]:
         """Return a row for each cluster."""

@@ -96,7 +96,8 @@ class Correlations(Result, frozen=True, eq=False):
 
         return heat_map(self, path)
 
-    def __str__(self) -> str:
+    def text(self) -> str:
+        """Return what is printed."""
         rows = [[p.a, p.b, p.measure, f"{p.value:.3f}"] for p in self.strongest()]
         table = aligned(["column", "column", "measure", "value"], rows, numbers=(3,))
         return f"{self.subject}, {self.sampled}\n\n{table}"

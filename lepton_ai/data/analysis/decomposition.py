@@ -76,7 +76,8 @@ class Decomposition(Result, frozen=True, eq=False):
 
         return parts(self, path)
 
-    def __str__(self) -> str:
+    def text(self) -> str:
+        """Return what is printed."""
         spread = float(self.rest.std())
         lines = [
             f"{self.subject}: {self.sampled}; by {self.method}",
@@ -186,9 +187,13 @@ def _odd(line: Timeline, rest: NDArray[np.float64]) -> tuple[Odd, ...]:
     far = np.flatnonzero((np.abs(spreads) >= _FAR) & real)
     order = far[np.argsort(-np.abs(spreads[far]), kind="stable")][:_SHOWN]
     return tuple(
-        Odd(int(at), str(line.times[at]), float(line.values[at]), float(spreads[at]))
+        Odd(int(at), _moment(line.times[at]), float(line.values[at]), float(spreads[at]))
         for at in order
     )
+
+
+def _moment(time: Any) -> str:
+    return str(time).removesuffix(".000000").removesuffix("T00:00:00")
 
 
 def _strength(part: NDArray[np.float64], rest: NDArray[np.float64]) -> float:

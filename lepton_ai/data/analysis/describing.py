@@ -221,7 +221,7 @@ def _noted(column: ColumnProfile, values: pl.Series) -> ColumnProfile:
             notes.append(f"{numbers.infinite:,} infinite values")
         if numbers.nan:
             notes.append(f"{numbers.nan:,} values are not a number (NaN)")
-        if numbers.skew is not None and abs(numbers.skew) > 3:
+        if numbers.skew is not None and abs(numbers.skew) > 3 and not column.two_valued:
             notes.append(f"long tail (skew {numbers.skew:.1f})")
     if (texts := column.texts) is not None:
         if texts.empty:

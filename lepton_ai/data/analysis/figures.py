@@ -113,6 +113,11 @@ class ColumnProfile(Struct, frozen=True):
         return self.distinct is not None and self.distinct < 2
 
     @property
+    def two_valued(self) -> bool:
+        """Whether it holds two different values, such as 0 and 1: neither of them is far out."""
+        return self.distinct == 2
+
+    @property
     def identifier(self) -> bool:
         """Whether the column names its rows, as a key does."""
         return any(note.startswith("names its rows") for note in self.notes)

@@ -85,7 +85,8 @@ class Leakage(Result, frozen=True, eq=False):
         """Return the rows of the table that is printed."""
         return [[s.severity, s.column, s.reason] for s in self.suspects]
 
-    def __str__(self) -> str:
+    def text(self) -> str:
+        """Return what is printed."""
         title = f"{self.subject}, what may give {self.target!r} away; {self.sampled}"
         if self.repeated:
             title += f"\n{self.repeated:,} rows repeat another in all columns but the target"

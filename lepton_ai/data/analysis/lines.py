@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-__all__ = ["aligned", "figure", "sparkline"]
+__all__ = ["aligned", "figure", "share_of", "sparkline"]
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _WIDEST = 40
@@ -40,7 +40,14 @@ def figure(value: float | None) -> str:
         return "-"
     if abs(value) < 1e15 and value == int(value):
         return f"{int(value):,}"
-    return f"{value:,.1f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
+    if 1e3 <= abs(value) < 1e9:
+        return f"{value:,.1f}" if abs(value) >= 1e4 else f"{value:,.0f}"
+    return f"{value:.4g}"
+
+
+def share_of(part: float) -> str:
+    """Return a share as people read it; one that is not zero never looks like it."""
+    return "none" if not part else "<0.1%" if part < 0.001 else f"{part:.1%}"
 
 
 def sparkline(counts: Sequence[int]) -> str:

@@ -24,8 +24,10 @@ h3 { font-size: 1rem; margin: 0 }
 p { margin: .3rem 0 .9rem; color: var(--soft); max-width: 52rem }
 nav { margin: 1rem 0 0 } nav a { color: var(--mark); margin-right: 1.2rem; text-decoration: none }
 table { border-collapse: collapse; width: 100%; font-size: .9rem; margin: .4rem 0 1rem }
-th { text-align: left; color: var(--soft); font-weight: 600; border-bottom: 2px solid var(--line) }
-td, th { padding: .32rem .7rem .32rem 0; vertical-align: top; overflow-wrap: anywhere }
+th { text-align: left; color: var(--soft); font-weight: 600; white-space: nowrap;
+  border-bottom: 2px solid var(--line) }
+td, th { padding: .32rem 1.4rem .32rem 0; vertical-align: top; overflow-wrap: anywhere }
+td:last-child, th:last-child { padding-right: 0 }
 td { border-bottom: 1px solid var(--line) }
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap }
 .facts { display: flex; flex-wrap: wrap; gap: .8rem; margin: 1.4rem 0 0 }
@@ -39,11 +41,12 @@ td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space:
 .card table { margin: 0 } .card td { border: 0; padding: .1rem .7rem .1rem 0 }
 .note { display: inline-block; background: var(--note); color: var(--noted); border-radius: .4rem;
   padding: .1rem .5rem; font-size: .82rem; margin: .3rem .3rem 0 0 }
-td.soft { color: var(--soft); white-space: nowrap }
+td.soft { color: var(--soft); white-space: nowrap } .card td.soft { width: 9.5rem }
 pre { white-space: pre-wrap; font-size: .85rem }
 .share { background: linear-gradient(90deg, var(--shade) var(--part), transparent 0);
   padding: 0 .4rem; font-size: .85rem; display: flex; justify-content: space-between; gap: .5rem }
-.share span { overflow-wrap: anywhere }
+.share span:first-child { overflow-wrap: anywhere }
+.share span:last-child { white-space: nowrap; font-variant-numeric: tabular-nums }
 img { max-width: 100%; height: auto; background: #fff; border-radius: .5rem; padding: .5rem }
 svg { display: block }
 @media (max-width: 48rem) { .card { grid-template-columns: 1fr } }

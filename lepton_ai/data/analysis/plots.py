@@ -90,7 +90,8 @@ def bars(
         [v for _, v, _ in shown],
         color=[_ORANGE if m else _BLUE for *_, m in shown],
     )
-    axes.bar_label(drawn, fmt="%.3g", padding=3, fontsize=8, color=_INK)
+    labels = [_figure_of(value) for _, value, _ in shown]
+    axes.bar_label(drawn, labels, padding=3, fontsize=8, color=_INK)
     axes.set_yticks(range(len(shown)), [_short(name, 80) for name, *_ in shown], fontsize=8)
     axes.margins(x=0.12, y=0.02)
     axes.tick_params(axis="x", labelsize=8)
@@ -123,7 +124,8 @@ def heat_map(found: "Correlations", path: Path = None) -> Figure:
             for j, value in enumerate(row):
                 if not np.isnan(value):
                     colour = "white" if abs(value) > 0.6 else "black"
-                    axes.text(j, i, f"{value:.1f}", ha="center", va="center", color=colour, size=6)
+                    text = f"{value:.1f}".replace("-0.0", "0.0")
+                    axes.text(j, i, text, ha="center", va="center", color=colour, size=6)
     return _saved(figure, path)
 
 
@@ -180,6 +182,10 @@ def parts(found: "Decomposition", path: Path = None) -> Figure:
         axes.plot(found.times[marks], found.rest[marks], "o", color=_ORANGE, markersize=3)
     figure.suptitle(_short(found.subject, 90), fontsize=10)
     return _saved(figure, path)
+
+
+def _figure_of(value: float) -> str:
+    return f"{value:,.0f}" if value == round(value) else f"{value:.3g}"
 
 
 def _figure(width: float, height: float) -> Figure:

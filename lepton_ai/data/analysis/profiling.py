@@ -11,7 +11,7 @@ from lepton_ai.core.errors import InvalidInput
 from lepton_ai.core.progress import track
 from lepton_ai.data.analysis.describing import describe
 from lepton_ai.data.analysis.figures import ColumnProfile
-from lepton_ai.data.analysis.lines import aligned, figure, sparkline
+from lepton_ai.data.analysis.lines import aligned, figure, share_of, sparkline
 from lepton_ai.data.analysis.result import Result
 from lepton_ai.data.analysis.source import Source
 from lepton_ai.data.analysis.twins import with_twins
@@ -59,7 +59,7 @@ class Profile(Result, frozen=True, eq=False):
     def title(self) -> str:
         """The first line: what was described, and how much of it."""
         text = f"{self.subject}: {self.rows:,} rows, {len(self.columns):,} columns"
-        text += f", {self.missing:.1%} of the values missing"
+        text += f", {share_of(self.missing)} of the values missing"
         if self.described < self.rows:
             text += f"; figures of {self.sampled}"
         return text
@@ -74,7 +74,8 @@ class Profile(Result, frozen=True, eq=False):
 
         return distributions(self, path)
 
-    def __str__(self) -> str:
+    def text(self) -> str:
+        """Return what is printed."""
         head = ["column", "type", "missing", "distinct", "min", "median", "max", "values"]
         rows = [_line(column, self.described) for column in self.columns[:_SHOWN]]
         text = f"{self.title}\n\n{aligned(head, rows, numbers=(2, 3, 4, 5, 6))}"
@@ -154,8 +155,10 @@ def _line(column: ColumnProfile, rows: int) -> list[str]:
     else:
         known = max(1, column.rows - column.missing)
         bars = ", ".join(f"{v.value} {v.count / known:.0%}" for v in column.top[:3])
+        if column.top and column.top[0].count == 1:
+            bars = "each once, such as " + ", ".join(v.value for v in column.top[:2])
     distinct = "-" if column.distinct is None else f"{column.distinct:,}"
-    gaps = "" if not column.missing else "<0.1%" if share < 0.001 else f"{share:.1%}"
+    gaps = share_of(share) if column.missing else ""
     return [column.name, column.type.partition("(")[0], gaps, distinct, low, middle, high, bars]
 
 

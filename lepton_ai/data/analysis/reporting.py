@@ -4,6 +4,8 @@ from collections.abc import Callable
 from html import escape
 from typing import Any
 
+from msgspec.structs import replace
+
 from lepton_ai.core.errors import InvalidInput, MissingExtra
 from lepton_ai.core.progress import track
 from lepton_ai.data.analysis.association import target_associations
@@ -11,6 +13,7 @@ from lepton_ai.data.analysis.balance import class_balance
 from lepton_ai.data.analysis.clustering import clusters
 from lepton_ai.data.analysis.columns import is_classes, outcome_of
 from lepton_ai.data.analysis.correlation import correlations
+from lepton_ai.data.analysis.decomposition import decompose
 from lepton_ai.data.analysis.leakage import leakage_suspects
 from lepton_ai.data.analysis.page import anchor, document, section
 from lepton_ai.data.analysis.profiling import profile
@@ -23,6 +26,8 @@ from lepton_ai.storage import Workspace
 __all__ = ["Report", "report"]
 
 _ROWS = 20_000  # of a picture of the whole; each analysis by itself looks at more
+_WIDEST = 200  # columns that are compared with each other; a picture of more shows nothing
+_COMBINED = 100  # columns whose values are combined to rules, three ranges of a number each
 
 
 class Report(Result, frozen=True, eq=False):
@@ -47,7 +52,8 @@ class Report(Result, frozen=True, eq=False):
     def _repr_html_(self) -> str:
         return "".join(section(title, _part(found)) for title, found in self.parts.items())
 
-    def __str__(self) -> str:
+    def text(self) -> str:
+        """Return what is printed."""
         return "\n\n".join(f"{title.upper()}\n{found}" for title, found in self.parts.items())
 
 
@@ -56,6 +62,8 @@ def report(
     target: str | None = None,
     *,
     time: str | None = None,
+    value: str | None = None,
+    period: int | None = None,
     rows: int | None = None,
     seed: int = 0,
     workspace: Workspace | None = None,
@@ -63,12 +71,16 @@ def report(
     """Analyse a dataset: its columns, what goes together, groups, unusual rows, rules.
 
     With a target also how its classes are balanced, what goes with it and what may give it away;
-    it takes no part in the groups.
+    it takes no part in the groups. With a value also its trend and seasons. Of a wide table the 200
+    columns are compared that go with the target most, or the first.
 
     Args:
         data: a table, a dataset's name, a frame.
         target: the column that a model is to predict.
-        time: the column of dates at which a prediction would be made, for suspects of leakage.
+        time: the column of dates at which a prediction would be made, for suspects of leakage;
+            it orders the rows where a value is taken apart.
+        value: a column of numbers to take apart into trend, seasons and rest.
+        period: steps of its season; those that are found, unless given.
         rows: the most that the profile looks at, all unless given; the rest look at 20,000.
         seed: for every draw.
         workspace: where a name is looked up.
@@ -78,10 +90,13 @@ def report(
         NotFound: there is no such dataset.
     """
     source = Source(data, workspace)
-    source.check([name for name in (target, time) if name is not None])
+    source.check([name for name in (target, time, value) if name is not None])
     sample = source.sample(_ROWS, seed)
     part = source.of(sample)
-    others = [name for name in source.columns if name != target]
+    chosen = _chosen(part, target)
+    wide = source.of(replace(sample, frame=sample.frame.select(chosen)))
+    few = source.of(replace(sample, frame=sample.frame.select(chosen[:_COMBINED])))
+    others = [name for name in chosen if name != target]
     made: dict[str, Callable[[], Any]] = {
         "Columns": lambda: profile(source, rows=rows, seed=seed),
     }
@@ -91,15 +106,39 @@ def report(
             made["Class balance"] = lambda: class_balance(source, goal)
         made["Goes with the target"] = lambda: target_associations(part, goal)
         made["May give the target away"] = lambda: leakage_suspects(part, goal, time=time)
-    made["Correlations"] = lambda: correlations(part)
-    made["Groups"] = lambda: clusters(part, columns=others, seed=seed)
-    made["Unusual rows"] = lambda: anomalies(part, columns=others, seed=seed)
-    made["Rules"] = lambda: association_rules(part, target=target)
+    made["Correlations"] = lambda: correlations(wide)
+    made["Groups"] = lambda: clusters(wide, columns=others, seed=seed)
+    made["Unusual rows"] = lambda: anomalies(wide, columns=others, seed=seed)
+    made["Rules"] = lambda: association_rules(few, target=target)
+    if value is not None:
+        series = value
+        made["Over time"] = lambda: decompose(source, series, time=time, periods=period)
     parts = {
         title: _tried(make) for title, make in track(made.items(), "analysing", total=len(made))
     }
-    note = f"{source.rows:,} rows; all but columns and balance from {sample.note}"
+    note = f"{source.rows:,} rows"
+    if sample.frame.height < source.rows:
+        note += f"; all but columns and balance from {sample.note}"
+    if len(chosen) < len(source.columns):
+        note += (
+            f"; correlations, groups and unusual rows from {len(chosen)} of the "
+            f"{len(source.columns):,} columns, rules from {_COMBINED}"
+        )
     return Report(source.name, note, target, parts)
+
+
+def _chosen(source: Source, target: str | None) -> list[str]:
+    """Return the columns to compare with each other, the target first."""
+    names = source.columns
+    if len(names) <= _COMBINED:
+        return names
+    if target is None:
+        return names[:_WIDEST]
+    try:
+        items = target_associations(source, target).items
+    except InvalidInput:
+        return [target, *(name for name in names if name != target)][:_WIDEST]
+    return [target, *(item.column for item in items)][:_WIDEST]
 
 
 def _has_classes(source: Source, target: str) -> bool:

@@ -20,6 +20,14 @@ class Result(Struct, frozen=True, eq=False):
     subject: str
     sampled: str
 
+    def text(self) -> str:
+        """Return what is printed."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        # Values and names may be anything; none of them steers a terminal.
+        return "".join(mark if mark.isprintable() or mark == "\n" else "?" for mark in self.text())
+
     def to_dict(self) -> dict[str, Any]:
         """Return everything as dictionaries, lists, text and numbers, None for NaN."""
         # JSON has no NaN, so what goes through it holds none.

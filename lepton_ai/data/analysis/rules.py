@@ -1,16 +1,19 @@
 """association_rules: which values come together more often than by chance."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 import polars as pl
 from msgspec import Struct
+from numpy.typing import NDArray
 
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.core.optional import load
 from lepton_ai.data.analysis.columns import Column, LeftOut, number_bins, usable
+from lepton_ai.data.analysis.counting import counted
 from lepton_ai.data.analysis.lines import aligned
 from lepton_ai.data.analysis.result import Result
 from lepton_ai.data.analysis.source import Source
@@ -19,6 +22,8 @@ from lepton_ai.storage import Workspace
 __all__ = ["AssociationRules", "Rule", "association_rules"]
 
 _MOST_ITEMS = 500
+_MOST_RULES = 10_000
+_MORE = 1.02
 _FEW = 6  # different numbers that are items as they are
 
 
@@ -49,6 +54,20 @@ class AssociationRules(Result, frozen=True, eq=False):
     items: int
     left_out: tuple[LeftOut, ...]
 
+    @property
+    def telling(self) -> list[Rule]:
+        """The rules that say more than a shorter one: whose lift is higher by 2% at least."""
+        lifts = {(rule.when, rule.then): rule.lift for rule in self.rules}
+        return [
+            rule
+            for rule in self.rules
+            if not any(
+                lifts.get((part, rule.then), 0.0) > rule.lift / _MORE
+                for size in range(1, len(rule.when))
+                for part in combinations(rule.when, size)
+            )
+        ]
+
     def to_polars(self) -> pl.DataFrame:
         """Return a row for each rule."""
         rows = [
@@ -66,8 +85,9 @@ class AssociationRules(Result, frozen=True, eq=False):
         """Draw the lift of each rule as bars, at most 30."""
         from lepton_ai.data.analysis.plots import bars
 
-        names = [f"{' and '.join(r.when)} → {' and '.join(r.then)}" for r in self.rules]
-        return bars(names, [r.lift for r in self.rules], "rules", "lift", path)
+        rules = self.telling
+        names = [f"{' and '.join(r.when)} → {' and '.join(r.then)}" for r in rules]
+        return bars(names, [r.lift for r in rules], "rules", "lift", path)
 
     def cells(self, most: int = 50) -> list[list[str]]:
         """Return the rows of the table that is printed."""
@@ -79,13 +99,16 @@ class AssociationRules(Result, frozen=True, eq=False):
                 f"{r.confidence:.2f}",
                 f"{r.lift:.2f}",
             ]
-            for r in self.rules[:most]
+            for r in self.telling[:most]
         ]
 
-    def __str__(self) -> str:
+    def text(self) -> str:
+        """Return what is printed."""
         title = (
             f"{self.subject}: {len(self.rules):,} rules of {self.items:,} values; {self.sampled}"
         )
+        more = len(self.rules) - len(self.telling)
+        title += f"; {more:,} that say no more than a shorter one are not shown" if more else ""
         if not self.rules:
             return f"{title}\n\nno rule: ask for less support, confidence or lift"
         return f"{title}\n\n{aligned(HEAD, self.cells(30), numbers=(2, 3, 4), widest=70)}"
@@ -93,7 +116,10 @@ class AssociationRules(Result, frozen=True, eq=False):
     def _repr_html_(self) -> str:
         from lepton_ai.data.analysis.page import picture, table
 
-        return table(HEAD, self.cells(), numbers=(2, 3, 4)) + picture(self.plot())
+        more = len(self.rules) - len(self.telling)
+        said = f"<p>{more:,} rules that say no more than a shorter one are not shown</p>"
+        shown = table(HEAD, self.cells(), numbers=(2, 3, 4)) + picture(self.plot())
+        return shown + (said if more else "")
 
 
 HEAD = ["when", "then", "support", "confidence", "lift"]
@@ -112,10 +138,11 @@ def association_rules(
     seed: int = 0,
     workspace: Workspace | None = None,
 ) -> AssociationRules:
-    """Find values that come together, by FP-growth.
+    """Find values that come together: up to three by counting all, more by FP-growth.
 
     Each value of a category is an item; numbers are cut into three ranges of as many rows. Missing
     values are no items. A column of lists is a basket: each of its members is an item.
+    At most 10,000 rules are returned, those with the highest lift.
 
     Args:
         data: a table, a dataset's name, a frame.
@@ -131,15 +158,13 @@ def association_rules(
 
     Raises:
         InvalidInput: a share is not between 0 and 1, or there are no items, or too many.
-        MissingExtra: mlxtend is not installed.
+        MissingExtra: ``longest`` is over 3, and mlxtend is not installed.
     """
     if not (0 < support <= 1 and 0 < confidence <= 1 and longest >= 2):
         raise InvalidInput(
             f"support={support} and confidence={confidence} are shares between 0 and 1, "
             f"longest={longest} is 2 or more"
         )
-    fpgrowth = load("mlxtend.frequent_patterns:fpgrowth", extra="analysis")
-    pandas = load("pandas", extra="analysis")
     source = Source(data, workspace)
     source.check([target] if target is not None else [])
     sample = source.sample(rows, seed, columns)
@@ -159,13 +184,8 @@ def association_rules(
             f"support than {support:g}"
         )
     truth = np.column_stack([item[2] for item in items])
-    frame = pandas.DataFrame(truth, columns=range(len(items)))
-    sets = fpgrowth(frame, min_support=support, max_len=longest)
-    shares = {
-        frozenset(map(int, chosen)): float(share)
-        for share, chosen in zip(sets["support"], sets["itemsets"], strict=True)
-    }
-    made = _rules(shares, items, target, confidence, lift, sample.frame.height)
+    least = (support, confidence, lift)
+    made = (_short if longest <= 3 else _long)(truth, items, target, least, longest)
     return AssociationRules(source.name, sample.note, tuple(made), len(items), left)
 
 
@@ -196,15 +216,41 @@ def _members(basket: pl.Series, support: float) -> list[Item]:
     return found
 
 
-def _rules(
-    shares: dict[frozenset[int], float],
-    items: Sequence[Item],
-    target: str | None,
-    confidence: float,
-    lift: float,
-    rows: int,
+Truth = NDArray[np.bool_]
+Least = tuple[float, float, float]
+
+
+def _short(
+    truth: Truth, items: Sequence[Item], target: str | None, least: Least, longest: int
 ) -> list[Rule]:
-    """Return the rules with one value on the right side; more would say it twice."""
+    """Return the rules of two or three values."""
+    goals = [place for place, item in enumerate(items) if target in (None, item[0])]
+    found = counted(truth, goals, longest=longest, least=least, most=_MOST_RULES)
+    made = [
+        _rule(items, [at for at in (one, two) if at >= 0], then, rows, sure, times, len(truth))
+        for (one, two, then), rows, sure, times in zip(*map(_listed, found), strict=True)
+    ]
+    return _sorted(made)
+
+
+def _listed(values: NDArray[Any]) -> list[Any]:
+    return list(values.tolist())
+
+
+def _long(
+    truth: Truth, items: Sequence[Item], target: str | None, least: Least, longest: int
+) -> list[Rule]:
+    """Return the rules of any length, with one value on the right side; more would say it twice."""
+    fpgrowth = load("mlxtend.frequent_patterns:fpgrowth", extra="analysis")
+    pandas = load("pandas", extra="analysis")
+    support, confidence, lift = least
+    frame = pandas.DataFrame(truth, columns=range(len(items)))
+    # A share of exactly the least one is enough, whatever it is when multiplied and rounded up.
+    sets = fpgrowth(frame, min_support=support * (1 - 1e-12), max_len=longest)
+    shares = {
+        frozenset(map(int, chosen)): float(share)
+        for share, chosen in zip(sets["support"], sets["itemsets"], strict=True)
+    }
     found = []
     for chosen, share in shares.items():
         for then in chosen if len(chosen) > 1 else ():
@@ -214,9 +260,23 @@ def _rules(
             sure = share / shares[when]
             times = sure / shares[frozenset([then])]
             if sure >= confidence and times >= lift:
-                words = tuple(sorted(items[place][1] for place in when))
-                found.append(
-                    Rule(words, (items[then][1],), share, sure, times, round(share * rows))
-                )
-    found.sort(key=lambda rule: (-rule.lift, -rule.support, rule.when, rule.then))
-    return found
+                rows = round(share * len(truth))
+                found.append(_rule(items, when, then, rows, sure, times, len(truth)))
+    return _sorted(found)[:_MOST_RULES]
+
+
+def _rule(
+    items: Sequence[Item],
+    when: Iterable[int],
+    then: int,
+    rows: int,
+    sure: float,
+    times: float,
+    size: int,
+) -> Rule:
+    words = tuple(sorted(items[place][1] for place in when))
+    return Rule(words, (items[then][1],), rows / size, sure, times, rows)
+
+
+def _sorted(rules: list[Rule]) -> list[Rule]:
+    return sorted(rules, key=lambda rule: (-rule.lift, -rule.support, rule.when, rule.then))

@@ -74,7 +74,8 @@ class Anomalies(Result, frozen=True, eq=False):
         """Return the rows of the table that is printed."""
         return [[f"{a.row:,}", f"{a.score:.3f}", "; ".join(a.reasons)] for a in self.rows[:most]]
 
-    def __str__(self) -> str:
+    def text(self) -> str:
+        """Return what is printed."""
         title = f"{self.subject}: {len(self.rows):,} unusual rows; {self.sampled}"
         lines = [f"  {row:>9}  {score}  {why}" for row, score, why in self.cells(20)]
         return "\n".join([title, "", aligned(["      row", "score"], []), *lines])
@@ -82,7 +83,8 @@ class Anomalies(Result, frozen=True, eq=False):
     def _repr_html_(self) -> str:
         from lepton_ai.data.analysis.page import picture, table
 
-        return table(["row", "score", "reasons"], self.cells()) + picture(self.plot())
+        shown = table(["row", "score", "reasons"], self.cells(), numbers=(0, 1))
+        return shown + picture(self.plot())
 
 
 def anomalies(

@@ -3,6 +3,7 @@
 import datetime as dt
 import itertools
 import lzma
+import time
 from pathlib import Path
 
 import numpy as np
@@ -125,6 +126,40 @@ def test_baskets_have_the_sets_that_apriori_finds() -> None:
         for r in found.rules
     }
     assert ours == expected
+
+
+def test_counting_finds_what_fp_growth_finds() -> None:
+    random = np.random.default_rng(2)
+    level = random.normal(size=300)
+    frame = pl.DataFrame({f"s{n}": level + random.normal(size=300) for n in range(4)})
+    frame = frame.with_columns(k=pl.Series(random.choice(["a", "b"], 300)))
+    for target in (None, "k"):
+        limits = {"support": 0.07, "confidence": 0.5, "lift": 1.02, "target": target}
+        short = association_rules(frame, longest=3, **limits).rules
+        every = association_rules(frame, longest=4, **limits).rules
+        long = {(r.when, r.then): (r.rows, r.lift) for r in every if len(r.when) < 3}
+        assert {(r.when, r.then): (r.rows, pytest.approx(r.lift)) for r in short} == long
+        assert long
+
+
+def test_a_rule_that_a_shorter_one_says_is_not_shown() -> None:
+    bread = np.arange(100) < 40
+    found = association_rules(
+        {"bread": bread, "butter": bread, "milk": np.arange(100) % 2 == 0}, support=0.1
+    )
+    longer = [r for r in found.rules if len(r.when) == 2 and r.then == ("butter = true",)]
+    assert longer
+    assert not [r for r in found.telling if len(r.when) == 2]
+    assert "say no more than a shorter one" in str(found)
+
+
+def test_rules_of_sensors_that_move_together_take_no_time() -> None:
+    level = np.random.default_rng(3).normal(size=(2000, 1))
+    readings = level + np.random.default_rng(4).normal(size=(2000, 40)) / 10
+    before = time.process_time()
+    found = association_rules(pl.DataFrame(readings), lift=2)
+    assert len(found.rules) == 10_000
+    assert time.process_time() - before < 30  # FP-growth takes many times that
 
 
 def test_a_planted_season_trend_and_anomaly_are_found() -> None:
