@@ -8,9 +8,12 @@ from msgspec import to_builtins
 from lepton_ai.ml.description import Description
 from lepton_ai.ml.evaluation.shown import between, written
 from lepton_ai.ml.evaluation.stored import stored
+from lepton_ai.ml.outcome import Classes, Clusters, Scores, Values
 from lepton_ai.ml.preparation import Preparation
 
 __all__ = ["render"]
+
+_FEW = 20
 
 
 def render(
@@ -35,8 +38,7 @@ def render(
     known_as = f" Aliases: {', '.join(map(_code, aliases))}." if aliases else ""
     parts = [
         f"# {_line(title)}",
-        f"A classifier ({about.model_type}) that tells {len(about.classes)} classes apart: "
-        f"{', '.join(map(_code, about.classes))}.{known_as}",
+        f"{_purpose(about)}{known_as}",
         "## Training data",
         _list(
             [
@@ -64,6 +66,23 @@ def render(
     if about.notes:
         parts += ["## Limits", _list(about.notes)]
     return "\n\n".join(parts) + "\n"
+
+
+def _purpose(about: Description) -> str:
+    """Say what the model gives, in a sentence."""
+    names = ", ".join(map(_code, about.classes[:_FEW]))
+    names += f" and {len(about.classes) - _FEW} more" if len(about.classes) > _FEW else ""
+    model, outcome = about.model_type, about.outcome
+    if isinstance(outcome, Classes):
+        return f"A classifier ({model}) that tells {outcome.width} classes apart: {names}."
+    if isinstance(outcome, Clusters):
+        return f"A clusterer ({model}) that tells {outcome.width} groups apart: {names}."
+    if isinstance(outcome, Scores):
+        limit = f"{outcome.threshold:.6g}"
+        return f"An anomaly detector ({model}); scores from {limit} on are labelled `anomaly`."
+    if isinstance(outcome, Values):
+        return f"A regressor ({model}) that predicts {names}."
+    return f"A forecaster ({model}) of the next {outcome.steps} steps of {names}."
 
 
 def _inputs(about: Description, preparation: Preparation) -> list[str]:
@@ -106,7 +125,8 @@ def _evaluation(facts: Mapping[str, Any]) -> str:
     for field, name in found.names.items():
         value, interval = found.figures[field], found.intervals.get(field)
         if value is not None:
-            rows.append(f"| {name.title} | {written(value)} | {between(interval)} |")
+            shown = written(value, name.percent), between(interval, name.percent)
+            rows.append(f"| {name.title} | {shown[0]} | {shown[1]} |")
     return "\n\n".join([*lines, "\n".join(rows)])
 
 
