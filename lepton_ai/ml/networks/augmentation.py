@@ -1,9 +1,11 @@
 """Random changes of images while a network learns: small moves and changes of intensity; a leaf.
 
-Each takes images (rows, channels, \\*space), a strength and a generator, and changes every image
-by chance of its own. Images are standardised: an intensity of 1 is one standard deviation.
+Moves are composed into one map, so that an image is resampled (and a little blurred) once. Images
+are (rows, channels, \\*space) and standardised: an intensity of 1 is one standard deviation. Every
+image is changed by chance of its own.
 """
 
+import functools
 import math
 from collections.abc import Callable, Mapping
 
@@ -25,53 +27,57 @@ def _each(values: Tensor, images: Tensor) -> Tensor:
     return values.view(-1, *[1] * (images.ndim - 1))
 
 
-def _identity(images: Tensor) -> Tensor:
-    axes = images.ndim - 2
-    return torch.eye(axes).repeat(len(images), 1, 1)
+def _identity(rows: int, axes: int) -> Tensor:
+    return torch.eye(axes + 1).repeat(rows, 1, 1)
 
 
-def _resample(images: Tensor, linear: Tensor, offset: Tensor) -> Tensor:
+def _shift(sizes: Tensor, rows: int, strength: float, generator: Generator) -> Tensor:
+    """Move by up to a share of each side."""
+    axes = len(sizes)
+    moved = _identity(rows, axes)
+    moved[:, :axes, axes] = _uniform(rows * axes, strength, generator).view(rows, axes) * sizes
+    return moved
+
+
+def _rotate(sizes: Tensor, rows: int, strength: float, generator: Generator) -> Tensor:
+    """Turn by up to so many degrees, in each plane of a volume."""
+    axes = len(sizes)
+    turned = _identity(rows, axes)
+    for first in range(axes):
+        for second in range(first + 1, axes):
+            angle = _uniform(rows, math.radians(strength), generator)
+            turn = _identity(rows, axes)
+            turn[:, first, first] = turn[:, second, second] = angle.cos()
+            turn[:, first, second], turn[:, second, first] = -angle.sin(), angle.sin()
+            turned = turned @ turn
+    return turned
+
+
+def _scale(sizes: Tensor, rows: int, strength: float, generator: Generator) -> Tensor:
+    """Make larger or smaller by up to a share."""
+    axes = len(sizes)
+    scaled = _identity(rows, axes)
+    scaled[:, range(axes), range(axes)] += _uniform(rows, strength, generator)[:, None]
+    return scaled
+
+
+def _resample(images: Tensor, moves: Tensor) -> Tensor:
     """Read each image at moved places; what lies outside takes the border's value.
 
     Args:
         images: (rows, channels, \\*space).
-        linear: (rows, axes, axes), in pixels, last axis of the image first.
-        offset: (rows, axes), in shares of each axis.
+        moves: (rows, axes + 1, axes + 1), affine maps about the middle in pixels, the last axis
+            of the image first.
     """
     sizes = torch.tensor(images.shape[:1:-1], dtype=torch.float32)
+    axes = len(sizes)
     # The grid runs from -1 to 1 on every axis, so that a turn in pixels is a shear there.
-    relative = linear * (sizes[None, :] / sizes[:, None])
-    matrix = torch.cat([relative, 2 * offset[:, :, None]], dim=2)
-    grid = functional.affine_grid(matrix, list(images.shape), align_corners=False)
+    linear = moves[:, :axes, :axes] * (sizes[None, :] / sizes[:, None])
+    offset = moves[:, :axes, axes:] * 2 / sizes[:, None]
+    grid = functional.affine_grid(
+        torch.cat([linear, offset], dim=2), list(images.shape), align_corners=False
+    )
     return functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
-
-
-def _shift(images: Tensor, strength: float, generator: Generator) -> Tensor:
-    """Move by up to a share of each side."""
-    axes = images.ndim - 2
-    offset = _uniform(len(images) * axes, strength, generator).view(-1, axes)
-    return _resample(images, _identity(images), offset)
-
-
-def _rotate(images: Tensor, strength: float, generator: Generator) -> Tensor:
-    """Turn by up to so many degrees, in each plane of a volume."""
-    linear = _identity(images)
-    axes = images.ndim - 2
-    for first in range(axes):
-        for second in range(first + 1, axes):
-            angle = _uniform(len(images), math.radians(strength), generator)
-            turn = _identity(images)
-            turn[:, first, first] = turn[:, second, second] = angle.cos()
-            turn[:, first, second], turn[:, second, first] = -angle.sin(), angle.sin()
-            linear = linear @ turn
-    return _resample(images, linear, torch.zeros(len(images), axes))
-
-
-def _scale(images: Tensor, strength: float, generator: Generator) -> Tensor:
-    """Make larger or smaller by up to a share."""
-    factor = 1 + _uniform(len(images), strength, generator)
-    linear = _identity(images) * factor.view(-1, 1, 1)
-    return _resample(images, linear, torch.zeros(len(images), images.ndim - 2))
 
 
 def _flip(images: Tensor, strength: float, generator: Generator) -> Tensor:
@@ -119,10 +125,14 @@ def _erase(images: Tensor, strength: float, generator: Generator) -> Tensor:
     return images.masked_fill(inside[:, None], 0.0)
 
 
-AUGMENTATIONS: dict[str, Callable[[Tensor, float, Generator], Tensor]] = {
+# name -> (sizes, rows, strength, generator) -> affine maps (rows, axes + 1, axes + 1)
+_MOVES: dict[str, Callable[[Tensor, int, float, Generator], Tensor]] = {
     "shift": _shift,
     "rotate": _rotate,
     "scale": _scale,
+}
+# name -> (images, strength, generator) -> images
+_CHANGES: dict[str, Callable[[Tensor, float, Generator], Tensor]] = {
     "flip": _flip,
     "brightness": _brightness,
     "contrast": _contrast,
@@ -130,6 +140,7 @@ AUGMENTATIONS: dict[str, Callable[[Tensor, float, Generator], Tensor]] = {
     "noise": _noise,
     "erase": _erase,
 }
+AUGMENTATIONS = (*_MOVES, *_CHANGES)
 
 # Small enough for a scan of any part of a body; nothing is mirrored, since organs are not.
 AUTO: Mapping[str, float] = {"shift": 0.08, "rotate": 10.0, "brightness": 0.2, "contrast": 0.2}
@@ -155,8 +166,16 @@ def strengths(wanted: str | Mapping[str, float] | None) -> Mapping[str, float]:
 
 
 def augment(images: Tensor, chosen: Mapping[str, float], generator: Generator) -> Tensor:
-    """Change each image by every chosen augmentation, in the order of the table."""
-    for name, change in AUGMENTATIONS.items():
+    """Move each image, then change its intensities, by what is chosen and in the tables' order."""
+    rows, sizes = len(images), torch.tensor(images.shape[:1:-1], dtype=torch.float32)
+    moves = [
+        move(sizes, rows, chosen[name], generator)
+        for name, move in _MOVES.items()
+        if chosen.get(name)
+    ]
+    if moves:
+        images = _resample(images, functools.reduce(torch.matmul, moves))
+    for name, change in _CHANGES.items():
         if chosen.get(name):
             images = change(images, chosen[name], generator)
     return images
