@@ -11,7 +11,7 @@ from typing import Any
 from pyiceberg.catalog import Catalog
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.exceptions import NoSuchTableError
-from pyiceberg.io import FileIO, load_file_io
+from pyiceberg.io import FileIO
 from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC
 from pyiceberg.schema import Schema
 from pyiceberg.serializers import FromInputFile
@@ -23,6 +23,7 @@ from pyiceberg.typedef import EMPTY_DICT, Properties
 from lepton_ai.core.errors import Conflict, InvalidInput, NotFound
 from lepton_ai.core.ids import new_id
 from lepton_ai.data.tables.fileio import SCHEME, ObjectIO
+from lepton_ai.data.tables.plain import PlainIO
 from lepton_ai.storage import Transaction, Workspace
 from lepton_ai.storage.schema import iceberg_namespace_properties, iceberg_tables
 
@@ -156,7 +157,7 @@ class WorkspaceCatalog(SqlCatalog):
     ) -> FileIO:
         if location is None or location.startswith(SCHEME):
             return self.objects
-        return load_file_io(dict(properties), location)
+        return PlainIO(self._workspace.home)
 
     def _convert_orm_to_iceberg(self, orm_table: Any) -> IcebergTable:
         where = orm_table.metadata_location

@@ -2,8 +2,6 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from pathlib import Path
-from urllib.parse import unquote, urlparse
 
 import sqlalchemy as sa
 from msgspec import Struct
@@ -14,6 +12,7 @@ from lepton_ai.data.tables.catalog import CATALOG, identifier
 from lepton_ai.data.tables.commit import Change, TableCommit
 from lepton_ai.data.tables.fileio import SCHEME
 from lepton_ai.data.tables.heads import after, head_of, repeated
+from lepton_ai.data.tables.plain import path_of, table_folder
 from lepton_ai.data.tables.scan import data_files, read_file
 from lepton_ai.storage import Node, Workspace
 from lepton_ai.storage.database import BATCH
@@ -185,13 +184,8 @@ def present_files(commit: TableCommit, table: IcebergTable) -> set[str]:
     if location.startswith(SCHEME):
         query = sa.select(files.c.location).where(files.c.location.startswith(f"{location}/"))
         return set(commit.transaction.connection.scalars(query))
-    folder = local_path(location)
+    folder = table_folder(commit.workspace.home, location)
     return {f"{location}/{p.relative_to(folder)}" for p in folder.rglob("*") if p.is_file()}
-
-
-def local_path(location: str) -> Path:
-    """Return the path of a ``file://`` location."""
-    return Path(unquote(urlparse(location).path))
 
 
 def remove_files(commit: TableCommit, locations: Iterable[str]) -> int:
@@ -207,7 +201,8 @@ def remove_files(commit: TableCommit, locations: Iterable[str]) -> int:
             size += commit.transaction.connection.scalar(query.where(here)) or 0
             commit.transaction.execute(sa.delete(files).where(here))
         return size
-    for path in map(local_path, names):
+    for name in names:
+        path = path_of(commit.workspace.home, name)
         size += path.stat().st_size
         commit.remove_later(path)
     return size

@@ -1,7 +1,7 @@
 """create_backup: what a destination lacks is copied there, then a snapshot makes it a backup."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import msgspec
 import sqlalchemy as sa
 from msgspec import Struct
 
-from lepton_ai.core.errors import Conflict
+from lepton_ai.core.errors import Conflict, InvalidInput
 from lepton_ai.core.ids import new_id
 from lepton_ai.core.progress import track
 from lepton_ai.storage.backup.destination import Destination
@@ -60,9 +60,15 @@ def create_backup(workspace: Workspace, url: str) -> BackupInfo:
 
     Raises:
         Unavailable: the destination does not answer as it should.
-        Conflict: collections kept removing packs meanwhile.
+        Conflict: a writer held on for a minute.
+        InvalidInput: the destination lies inside the workspace.
     """
     where = url if "://" in url else str(Path(url).expanduser().absolute())
+    if Path(where).resolve().is_relative_to(workspace.home.resolve()):
+        raise InvalidInput(
+            f"{url} lies inside the workspace {workspace.home} and would be lost with it; back up "
+            "to another disk, or to s3://bucket/prefix"
+        )
     destination = Destination(where, workspace.id)
     for _ in destination.leftovers():
         pass
@@ -80,17 +86,24 @@ def create_backup(workspace: Workspace, url: str) -> BackupInfo:
         try:
             return _attempt(workspace, destination, backup_id)
         except FileNotFoundError:
-            # A collection moved what a pack held into another: begin again with what is now.
+            # A collection moved what a pack held into another, or an unencrypted table lost files
+            # that the snapshot may need: begin again with what is now.
             continue
-    raise Conflict("packs kept being collected during the backup; run it again later")
+    # By now there is little left to copy; writers wait for it.
+    with workspace.database.write(exclusive=True):
+        return _attempt(workspace, destination, backup_id, alone=True)
 
 
-def _attempt(workspace: Workspace, destination: Destination, backup_id: str) -> BackupInfo:
+def _attempt(
+    workspace: Workspace, destination: Destination, backup_id: str, *, alone: bool = False
+) -> BackupInfo:
+    # What goes while nobody commits was given up before.
+    before = set() if alone else _plain_files(workspace)
     with workspace.database.snapshot() as connection:
         query = sa.select(packs.c.name, packs.c.size)
         needed = {row.name: row.size for row in connection.execute(query)}
         copied = _copy_packs(workspace, destination, needed)
-        plain, plain_bytes = _copy_files(workspace, destination)
+        plain, plain_bytes = _copy_files(workspace, destination, before)
         head = new_head(workspace.id, backup_id)
         manifest = Manifest(needed, plain)
         size = write_snapshot(
@@ -123,24 +136,44 @@ def _copy_packs(workspace: Workspace, destination: Destination, needed: dict[str
     )
 
 
-def _copy_files(workspace: Workspace, destination: Destination) -> tuple[list[PlainFile], int]:
-    """Seal the files of unencrypted tables; a file of the same name is never other content."""
-    root = workspace.home / "tables"
+def _plain_files(workspace: Workspace) -> set[Path]:
+    return {path for path in (workspace.home / "tables").rglob("*") if path.is_file()}
+
+
+def _copy_files(
+    workspace: Workspace, destination: Destination, before: set[Path]
+) -> tuple[list[PlainFile], int]:
+    """Seal the files of unencrypted tables; a file of the same name is never other content.
+
+    Raises:
+        FileNotFoundError: one of those there were before went, and may be needed.
+    """
     found: list[PlainFile] = []
     copied = 0
     have = destination.sizes("files")
-    for path in sorted(p for p in root.rglob("*") if p.is_file()):
-        relative = path.relative_to(workspace.home).as_posix()
+    for path in sorted(before | _plain_files(workspace)):
         try:
-            digest = hashlib.sha256(path.read_bytes())
+            file, size = _copy_file(workspace, destination, path, have)
         except FileNotFoundError:
-            continue  # expired meanwhile: the snapshot of the database may miss it, its copy not
-        name = workspace.keys.token(f"backup {relative} {digest.hexdigest()}")
-        key = _file_key(workspace, name)
-        found.append(PlainFile(relative, name, path.stat().st_size, key))
-        if name not in have:
-            copied += destination.write(f"files/{name}", seal_chunks(key, _chunks(path)))
+            if before:
+                raise
+            continue
+        found.append(file)
+        copied += size
     return found, copied
+
+
+def _copy_file(
+    workspace: Workspace, destination: Destination, path: Path, have: Collection[str]
+) -> tuple[PlainFile, int]:
+    relative = path.relative_to(workspace.home).as_posix()
+    digest = hashlib.sha256(path.read_bytes())
+    name = workspace.keys.token(f"backup {relative} {digest.hexdigest()}")
+    key = _file_key(workspace, name)
+    file = PlainFile(relative, name, path.stat().st_size, key)
+    if name in have:
+        return file, 0
+    return file, destination.write(f"files/{name}", seal_chunks(key, _chunks(path)))
 
 
 def _file_key(workspace: Workspace, name: str) -> bytes:

@@ -91,7 +91,11 @@ class Destination:
     def _prepare(self, path: str) -> None:
         """Make the folder of a file; a bucket has to be there."""
         if _OBJECT_STORES.isdisjoint(_protocols(self._filesystem)):
-            self._filesystem.makedirs(path.rpartition("/")[0], exist_ok=True)
+            folder = path.rpartition("/")[0]
+            try:
+                self._filesystem.makedirs(folder, exist_ok=True)
+            except FileNotFoundError as error:
+                raise Unavailable(f"{self.url}: the folder {folder} cannot be made") from error
             return
         bucket = path.partition("/")[0]
         if not self._filesystem.exists(bucket):

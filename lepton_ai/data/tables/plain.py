@@ -1,0 +1,48 @@
+"""Plain: files of unencrypted tables, which follow their workspace wherever it lies.
+
+Iceberg names files by their whole paths. A workspace that was moved, or restored elsewhere, finds
+its own by the end of those paths, and never touches those of the workspace it is a copy of.
+"""
+
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+from pyiceberg.io.pyarrow import PyArrowFileIO
+from pyiceberg.typedef import EMPTY_DICT, Properties
+
+__all__ = ["PlainIO", "path_of", "table_folder"]
+
+# Of a file: namespace, table, data or metadata, name.
+_DEPTH = 4
+
+
+class PlainIO(PyArrowFileIO):
+    """Reads and writes the files of a workspace's unencrypted tables.
+
+    Args:
+        home: of the workspace.
+    """
+
+    def __init__(self, home: Path) -> None:
+        super().__init__({})
+        self._home = home
+
+    def parse_location(  # type: ignore[override]
+        self, location: str, properties: Properties = EMPTY_DICT
+    ) -> tuple[str, str, str]:
+        """Return scheme, host and path of a file; its location stays what Iceberg calls it."""
+        return "file", "", str(path_of(self._home, location))
+
+
+def path_of(home: Path, location: str) -> Path:
+    """Return where the file of a location lies."""
+    return _here(home, location, _DEPTH)
+
+
+def table_folder(home: Path, location: str) -> Path:
+    """Return where the files of a table lie, by the location of the table."""
+    return _here(home, location, _DEPTH - 2)
+
+
+def _here(home: Path, location: str, depth: int) -> Path:
+    return home.joinpath("tables", *unquote(urlparse(location).path).split("/")[-depth:])
