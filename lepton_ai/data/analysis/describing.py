@@ -96,7 +96,8 @@ def _numbers(known: pl.Series, nan: int) -> Numbers:
     low, high = known.min(), known.max()
     with np.errstate(over="ignore", invalid="ignore"):
         mean = float(array.mean())
-        spread = float(array.std(ddof=1)) if array.size > 1 else None
+        # A mean that is rounded would give equal values a spread.
+        spread = None if array.size < 2 else 0.0 if low == high else float(array.std(ddof=1))
         quantiles = np.quantile(array, QUANTILES)
     at = dict(zip(QUANTILES, quantiles.tolist(), strict=True))
     reach = 1.5 * (at[0.75] - at[0.25])

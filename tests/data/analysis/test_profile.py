@@ -76,6 +76,13 @@ def test_text_dates_and_warnings_by_hand() -> None:
     assert "celsius" not in notes
 
 
+def test_equal_values_have_no_spread() -> None:
+    numbers = profile({"x": [0.03] * 20_631})["x"].numbers
+    assert numbers is not None
+    assert numbers.std == 0
+    assert numbers.skew is None
+
+
 def test_no_twins_among_what_only_looks_alike() -> None:
     random = np.random.default_rng(1)
     numbers = pl.DataFrame(random.normal(size=(400, 30)))
