@@ -1,13 +1,11 @@
 """Aggregation: many rows become one, by group and by calendar."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-import narwhals as nw
-
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.expression import AGGREGATES, aggregates, columns_in, expression
+from lepton_ai.data.recipes.calendars import begun
 from lepton_ai.data.recipes.engines import on_spark, without_nan
 from lepton_ai.data.recipes.figures import taken_apart
 from lepton_ai.data.recipes.rolled import Over, Window, rolled
@@ -93,7 +91,7 @@ class Calendar(Step, frozen=True, kw_only=True, tag="calendar"):
 
     Attributes:
         time: a column of dates or times; it becomes the beginning of the span.
-        every: such as ``1h``, ``15m``, ``1d``, ``1mo``, ``1q``, ``1y``.
+        every: such as ``15m``, ``1h``, ``1d``, ``1w`` (from Mondays), ``1mo``, ``1q``, ``1y``.
         values: as in `Aggregate`.
     """
 
@@ -107,12 +105,10 @@ class Calendar(Step, frozen=True, kw_only=True, tag="calendar"):
     def apply(self, frame: Frame) -> Frame:
         """Return one row a span."""
         present(frame, [self.time, *self.by], "Calendar")
-        if not re.fullmatch(r"[1-9][0-9]{0,3}(s|m|h|d|mo|q|y)", self.every):
-            raise InvalidInput(f"every is such as 15m, 1h, 1d, 1mo or 1y; got {self.every!r}")
         if not frame.collect_schema()[self.time].is_temporal():
             raise InvalidInput(f"Calendar goes by dates or times; {self.time!r} holds none")
         # The time itself stays, so that first and last within a span can go by it.
-        frame = frame.with_columns(nw.col(self.time).dt.truncate(self.every).alias("_lepton_span"))
+        frame = begun(frame, self.time, self.every, "_lepton_span")
         spans = Aggregate(by=("_lepton_span", *self.by), values=self.values).apply(frame)
         return spans.rename({"_lepton_span": self.time})
 

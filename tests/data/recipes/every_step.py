@@ -70,6 +70,8 @@ STEPS: list[object] = [
     Bin(column="x", bins=3),
     Bin(column="x", method="width", bins=4),
     Calendar(time="t", every="1d", by=("g",), values={"m": "mean(x)", "h": "max(k)"}),
+    Calendar(time="t", every="45m", by=("g",), values={"m": "mean(x)", "l": "last(k, by=t)"}),
+    Calendar(time="t", every="1w", values={"m": "mean(x)"}),
     Calendar(time="t", every="1mo", values={"n": "rows()"}),
     Convert(columns=("s",)),
     Convert(columns=("s",), to="boolean"),

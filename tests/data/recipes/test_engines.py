@@ -16,6 +16,7 @@ from lepton_ai.data.read_table import read_table
 from lepton_ai.data.recipes import (
     Aggregate,
     AsOf,
+    Calendar,
     DateParts,
     Deduplicate,
     Derive,
@@ -131,6 +132,27 @@ def test_parts_of_a_time_are_those_of_its_zone() -> None:
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'Europe/Kyiv'")
         same(recipe.fit_apply(connection.from_arrow(frame.to_arrow()))[1].pl(), expected)
+
+
+@pytest.mark.parametrize("every", ["15s", "15m", "5h", "2d", "7d", "1w", "2mo", "2q", "2y"])
+@pytest.mark.parametrize("zone", [None, "Europe/Kyiv"])
+def test_spans_begin_alike(every: str, zone: str | None) -> None:
+    times = [START + dt.timedelta(hours=31 * n) for n in range(300)]
+    frame = pl.DataFrame({"t": [*times, dt.datetime(2000, 2, 28, 23, 59, 59, 999999), None]})
+    if zone is not None:
+        moments = pl.col("t").dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
+        frame = frame.with_columns(moments)
+    recipe = Recipe([Calendar(time="t", every=every, values={"n": "rows()"})])
+    expected = recipe.fit_apply(frame)[1].sort("t")
+    with duckdb.connect() as connection:
+        connection.execute(f"SET TimeZone = '{zone or 'UTC'}'")
+        done = recipe.fit_apply(connection.from_arrow(frame.to_arrow()))[1].pl().sort("t")
+    assert_frame_equal(done.cast({"n": pl.UInt32}), expected)
+    if every == "1w":
+        assert set(expected["t"].drop_nulls().dt.weekday()) == {1}
+    for wrong in ("5mo", "7y", "2w", "1x", "0d"):
+        with pytest.raises(InvalidInput, match="every"):
+            Recipe([Calendar(time="t", every=wrong, values={"n": "rows()"})]).fit_apply(frame)
 
 
 def test_joins_on_every_engine(workspace: Workspace) -> None:

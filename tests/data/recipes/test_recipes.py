@@ -380,7 +380,10 @@ def test_wrong_recipes_say_what_to_do() -> None:
         (Recipe.of(Deduplicate(keep="first")), "needs an order"),
         (Recipe.of(Invalid(column="x")), "says nothing"),
         (Recipe.of(Derive(columns={"z": "w * 2"})), "not there"),
-        (Recipe.of(Calendar(time="x", every="often", values={"n": "rows()"})), "every is such as"),
+        (
+            Recipe.of(Calendar(time="x", every="1h", values={"n": "rows()"})),
+            "goes by dates or times",
+        ),
     ):
         with pytest.raises(InvalidInput, match=words):
             recipe.fit(frame)

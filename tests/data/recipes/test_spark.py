@@ -38,6 +38,7 @@ pytestmark = [
         importlib.util.find_spec("pyspark") is None or JAVA is None,
         reason="SKIPPED FOR LACK OF SPARK: run make test-spark, with a Java of 17 or later",
     ),
+    pytest.mark.timeout(900),
     # Of Spark itself, which leaves sockets to be closed when it likes.
     pytest.mark.filterwarnings("default:::pyspark", "ignore::ResourceWarning"),
 ]
