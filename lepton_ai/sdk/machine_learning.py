@@ -1,5 +1,6 @@
 """Train, evaluate, register, deploy: models from first fit to live endpoint."""
 
+from lepton_ai.ml.evaluation.comparing import compare_models
 from lepton_ai.ml.evaluation.evaluating import SeenInTraining, evaluate
 from lepton_ai.ml.evaluation.evaluation import Evaluation
 from lepton_ai.ml.model import Model
@@ -13,6 +14,7 @@ __all__ = [
     "Evaluation",
     "Model",
     "SeenInTraining",
+    "compare_models",
     "deploy_model",
     "deployment",
     "evaluate",

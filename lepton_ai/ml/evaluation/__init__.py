@@ -7,7 +7,8 @@ the figures of parts of the rows; `figures` holds parts of an `evaluation` as da
 shows one (`shown`), `plots`, `value_plots` and `score_plots` draw.
 
 Beside them: `thresholds` and `conformal` choose what is applied at an endpoint, as does
-`recalibrating` (`recalibration`); `comparison` tests two models on the same rows (`paired_tests`).
+`recalibrating` (`recalibration`); `comparing` and `comparison` test two models on the same rows
+(`paired_tests`).
 
 A name is imported at its first use, because what serves a model needs the metrics alone.
 """
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     )
     from lepton_ai.ml.evaluation.clustering import ClusteringEvaluation as ClusteringEvaluation
     from lepton_ai.ml.evaluation.clustering import assess_clustering as assess_clustering
+    from lepton_ai.ml.evaluation.comparing import compare_models as compare_models
     from lepton_ai.ml.evaluation.comparison import Comparison as Comparison
     from lepton_ai.ml.evaluation.comparison import compare_classification as compare_classification
     from lepton_ai.ml.evaluation.comparison import compare_regression as compare_regression
@@ -65,6 +67,7 @@ if TYPE_CHECKING:
 _PLACES = {
     "classification": ("ClassificationEvaluation", "assess", "assess_classification"),
     "clustering": ("ClusteringEvaluation", "assess_clustering"),
+    "comparing": ("compare_models",),
     "comparison": ("Comparison", "compare_classification", "compare_regression"),
     "conformal": (
         "CrossConformal",

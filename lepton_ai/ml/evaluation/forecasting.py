@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.ml.evaluation.evaluation import Evaluation, Plot
 from lepton_ai.ml.evaluation.figures import StepFigures
-from lepton_ai.ml.evaluation.resampling import Resampling, interval, intervals
+from lepton_ai.ml.evaluation.resampling import Resampling, block_of, interval, intervals
 from lepton_ai.ml.evaluation.shown import Columns, Name, between, written
 from lepton_ai.ml.evaluation.slices import measure_slices
 
@@ -176,7 +176,7 @@ def assess_forecast(
     scale = None if history is None else naive_scale(history, season)
     if scale is not None and scale.shape != (series,):
         raise InvalidInput(f"the history holds {len(scale)} series, the truth {series}")
-    length = block if block is not None else max(steps, round(rows ** (1 / 3)))
+    length = block if block is not None else max(steps, block_of(rows))
     resampling = Resampling.of(
         rows, block=length, resamples=resamples, confidence=confidence, seed=seed
     )

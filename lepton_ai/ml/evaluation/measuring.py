@@ -18,6 +18,7 @@ from lepton_ai.ml.evaluation.labels import anomalies_of
 from lepton_ai.ml.evaluation.metrics import winners
 from lepton_ai.ml.evaluation.regression import assess_regression
 from lepton_ai.ml.evaluation.remaining_life import assess_remaining_life
+from lepton_ai.ml.evaluation.resampling import block_of
 from lepton_ai.ml.evaluation.tried import Tried
 from lepton_ai.ml.examples import class_names
 from lepton_ai.ml.fitting import fit
@@ -26,7 +27,7 @@ from lepton_ai.ml.outcome import Classes, Forecast, Scores, Values
 from lepton_ai.ml.task import CLUSTERING
 from lepton_ai.ml.zoo import find
 
-__all__ = ["MEASURES", "Asked"]
+__all__ = ["MEASURES", "Asked", "truth_as_labels", "truth_as_numbers"]
 
 Floats = NDArray[np.float64]
 
@@ -53,7 +54,7 @@ def _classification(model: Model, tried: Tried, asked: Asked) -> Evaluation:
         positive = outcome.positive if positive is None else positive
         threshold = outcome.threshold if positive == outcome.positive else None
     return assess_classification(
-        class_names(_truth(tried), tried.where).tolist(),
+        truth_as_labels(tried).tolist(),
         model.predictor.run(tried.matrix),
         model.classes,
         positive=positive,
@@ -72,25 +73,25 @@ def _regression(model: Model, tried: Tried, asked: Asked) -> Evaluation:
     around = None
     if isinstance(outcome, Values) and outcome.reach is not None and outcome.level is not None:
         around = (outcome.level, values - outcome.reach, values + outcome.reach)
-    order = _order(tried)
+    order = tried.in_time()
     return assess_regression(
-        _numbers(tried)[order],
+        truth_as_numbers(tried)[order],
         values[order],
         intervals_at=None if around is None else (around[0], around[1][order], around[2][order]),
         outputs=model.classes,
-        groups=None if tried.groups is None else np.asarray(tried.groups)[order],
+        groups=tried.grouped(order),
         slices={name: column[order] for name, column in tried.slices.items()},
-        block=1 if tried.order is None else max(1, round(len(order) ** (1 / 3))),
+        block=1 if tried.order is None else block_of(len(order)),
         **asked.options,
     )
 
 
 def _remaining_life(model: Model, tried: Tried, asked: Asked) -> Evaluation:
-    order = _order(tried)
+    order = tried.in_time()
     return assess_remaining_life(
-        _numbers(tried)[order],
+        truth_as_numbers(tried)[order],
         model.predictor.run(tried.matrix)[order],
-        units=None if tried.groups is None else np.asarray(tried.groups)[order],
+        units=tried.grouped(order),
         limit=float(asked.limit or 0),
         needed=asked.needed,
         slices={name: column[order] for name, column in tried.slices.items()},
@@ -111,7 +112,7 @@ def _forecasting(model: Model, tried: Tried, asked: Asked) -> Evaluation:
     # A window shorter than a season can only repeat its last value.
     repeated = season if season is not None and season <= history.shape[1] else 1
     return assess_forecast(
-        np.asarray(_truth(tried), dtype=np.float64).reshape(shape),
+        truth_as_numbers(tried).reshape(shape),
         model.predictor.run(tried.matrix).reshape(shape),
         naive=seasonal_naive(history, outcome.steps, repeated),
         season=repeated,
@@ -171,6 +172,25 @@ MEASURES: dict[str, Callable[[Model, Tried, Asked], Evaluation]] = {
 }
 
 
+def truth_as_labels(tried: Tried) -> NDArray[np.str_]:
+    """Return the label of each row, as text (rows,).
+
+    Raises:
+        InvalidInput: there is none, or one is missing.
+    """
+    return class_names(_truth(tried), tried.where)
+
+
+def truth_as_numbers(tried: Tried) -> Floats:
+    """Return the true values, (rows,) or as they were given.
+
+    Raises:
+        InvalidInput: there are none, or they are no numbers.
+    """
+    truth = _truth(tried)
+    return numbers(tried.where, truth) if truth.ndim == 1 else truth.astype(np.float64)
+
+
 def _truth(tried: Tried) -> NDArray[Any]:
     if tried.truth is None:
         raise InvalidInput(
@@ -178,16 +198,3 @@ def _truth(tried: Tried) -> NDArray[Any]:
             "their column by target=, or pass (X, y)"
         )
     return tried.truth
-
-
-def _numbers(tried: Tried) -> Floats:
-    truth = _truth(tried)
-    if truth.ndim > 1:
-        return np.asarray(truth, dtype=np.float64)
-    return numbers(tried.where, truth)
-
-
-def _order(tried: Tried) -> NDArray[np.int64]:
-    if tried.order is None:
-        return np.arange(len(tried.matrix))
-    return np.argsort(tried.order, kind="stable")

@@ -107,7 +107,7 @@ def decision(evaluation: "ClassificationEvaluation", path: Path = None) -> Figur
     axes.axhline(0, color=GREY, linestyle=":", label="act on no row")
     axes.set(xlabel="probability from which one acts", xlim=(0, 1))
     entitle(axes, evaluation)
-    axes.legend(loc="upper right")
+    axes.legend(loc="best", fontsize="small")
     return saved(figure, path)
 
 

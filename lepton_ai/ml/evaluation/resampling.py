@@ -13,7 +13,16 @@ from numpy.typing import NDArray
 
 from lepton_ai.core.errors import InvalidInput
 
-__all__ = ["Interval", "Measure", "Resampling", "exact", "interval", "intervals", "unit_codes"]
+__all__ = [
+    "Interval",
+    "Measure",
+    "Resampling",
+    "block_of",
+    "exact",
+    "interval",
+    "intervals",
+    "unit_codes",
+]
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -134,6 +143,14 @@ def intervals(draws: dict[str, Floats], confidence: float) -> dict[str, Interval
     """Return the percentile interval of each figure that is one number."""
     found = {n: interval(v, confidence) for n, v in draws.items() if v.ndim == 1}
     return {name: ends for name, ends in found.items() if ends is not None}
+
+
+def block_of(rows: int) -> int:
+    """Return how many rows that follow each other to draw together: the cube root of all.
+
+    With it the error of the interval falls fastest as rows grow (Hall et al., 1995).
+    """
+    return max(1, round(float(np.cbrt(rows))))
 
 
 def exact(

@@ -1,6 +1,6 @@
 """Tried: the rows that a model is measured on, and which of them it was trained on."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,16 @@ class Tried(Struct, frozen=True, kw_only=True):
     slices: Mapping[str, NDArray[Any]] = {}
     order: NDArray[Any] | None = None
 
+    def in_time(self) -> NDArray[np.int64]:
+        """Return the rows' places in the order of time, or as they are (rows,)."""
+        if self.order is None:
+            return np.arange(len(self.matrix))
+        return np.argsort(self.order, kind="stable")
+
+    def grouped(self, order: NDArray[np.int64]) -> NDArray[np.str_] | None:
+        """Return the groups of the rows in another order, where they are known."""
+        return None if self.groups is None else np.asarray(self.groups, dtype=str)[order]
+
 
 def read(
     model: Model,
@@ -48,8 +58,18 @@ def read(
     groups: str | None,
     slices: Sequence[str],
     time: str | None,
+    beside: Collection[str] = (),
 ) -> Tried:
     """Return features and truth of test data of any kind; see `evaluate` for the arguments.
+
+    Args:
+        model: whose features are read.
+        test: see `evaluate`, like the other arguments.
+        target: see `evaluate`.
+        groups: see `evaluate`.
+        slices: see `evaluate`.
+        time: see `evaluate`.
+        beside: columns that may be there and are not read, unless the model needs them.
 
     Raises:
         InvalidInput: a column is missing, or the data is of another kind than the model's.
@@ -74,7 +94,7 @@ def read(
     order = columns.get(ordered_by) if ordered_by is not None else None
     truth = None if target is None else columns.pop(target)
     needed = {field.name for field in model.signature.inputs}
-    for name in {groups, time, *slices} - needed - {None}:
+    for name in {groups, time, *slices, *beside} - needed - {None}:
         columns.pop(str(name), None)
     return Tried(
         matrix=model.features(columns),

@@ -19,6 +19,7 @@ from lepton_ai.ml.evaluation import (
     DetectionEvaluation,
     LifeEvaluation,
     RegressionEvaluation,
+    compare_models,
 )
 from lepton_ai.ml.evaluation.evaluating import SeenInTraining, evaluate
 from lepton_ai.ml.evaluation.stored import stored
@@ -287,3 +288,42 @@ def test_slices_of_a_table_and_of_images(loans: pl.DataFrame, painted: ImageSet)
     seeing = train_classifier(painted[np.arange(0, 24, 2)], model_type="nb")
     with pytest.raises(InvalidInput, match="no header of"):
         evaluate(seeing, painted[np.arange(1, 24, 2)], slices=["modality"])
+
+
+def test_two_models_are_compared_on_the_same_rows(
+    loans: pl.DataFrame, workspace: Workspace
+) -> None:
+    train, test = loans[:100], loans[100:]
+    good = train_classifier(train, target="risk", model_type="rf", workspace=workspace)
+    # Another recipe: without the columns that tell.
+    blind = train_classifier(
+        train.drop("job", "age"), target="risk", model_type="nb", workspace=workspace, name="blind"
+    )
+    found = compare_models(good, blind, test, resamples=300)
+    assert (found.first, found.second) == (good.ref, blind.ref)
+    assert found["accuracy"].first == evaluate(good, test, resamples=5).accuracy
+    assert found["auc"].better == "first"
+    assert {item.name for item in found.tests} == {"McNemar", "DeLong"}
+
+
+def test_of_different_tasks_or_classes_there_is_no_comparison(workspace: Workspace) -> None:
+    by_class = train_classifier((WINE, CODES), model_type="nb", workspace=workspace)
+    by_value = train_regressor((WINE, CODES * 1.5), model_type="ridge", workspace=workspace)
+    with pytest.raises(InvalidInput, match="two models of one task"):
+        compare_models(by_class, by_value, (WINE, CODES))
+    fewer = train_classifier(
+        (WINE[CODES < 2], CODES[CODES < 2]), model_type="nb", workspace=workspace, name="fewer"
+    )
+    with pytest.raises(InvalidInput, match="the same classes"):
+        compare_models(by_class, fewer, (WINE, CODES))
+
+
+def test_regressors_are_compared(workspace: Workspace) -> None:
+    train, test = machines(0).drop("unit", "cycle"), machines(1).drop("unit", "cycle")
+    first = train_regressor(train, target="left", model_type="ridge", workspace=workspace)
+    second = train_regressor(
+        train, target="left", model_type="decision tree", max_depth=1, workspace=workspace
+    )
+    found = compare_models(first, second, test, resamples=200)
+    assert found["rmse"].better == "first"
+    assert found["mae"].first == pytest.approx(evaluate(first, test, resamples=5).mae)
