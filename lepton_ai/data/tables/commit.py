@@ -177,13 +177,16 @@ class TableCommit:
             for number, group in enumerate(bin_pack_record_batches(batches, _FILE_BYTES))
         )
         io = self.catalog.io(metadata.location)
+
+        def written(task: WriteTask) -> list[DataFile]:
+            files = list(write_file(io, target, iter([task])))
+            # A finished task lives until the next garbage collection; its rows need not.
+            task.record_batches.clear()
+            return files
+
         # PyIceberg would take all tasks, and so all rows, into memory before the first is done.
         return [
-            file
-            for files in shared_threads().map(
-                lambda task: list(write_file(io, target, iter([task]))), tasks, in_flight=2
-            )
-            for file in files
+            file for files in shared_threads().map(written, tasks, in_flight=2) for file in files
         ]
 
     def publish(self, change: Change, *, based_on_rows: bool = False) -> Node:
