@@ -22,7 +22,11 @@ FAMILIES: dict[str, tuple[Any, dict[str, Any], str]] = {
         {"shape": (8, 8), "members": 2, "per_image": True},
         "classification",
     ),
-    "volume regressor": (ResidualRegressor, {"shape": (4, 4, 4), "norm": "group"}, "regression"),
+    "volume regressor": (
+        ResidualRegressor,
+        {"shape": (4, 4, 4), "norm": "group", "pool": 2},
+        "regression",
+    ),
     "table classifier": (PerceptronClassifier, {}, "classification"),
     "table regressor": (TableConvolutionRegressor, {}, "regression"),
     "anomaly detector": (Autoencoder, {}, "detection"),

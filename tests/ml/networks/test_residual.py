@@ -70,6 +70,19 @@ def test_exposure_does_not_matter_where_each_image_is_standardised() -> None:
     )
 
 
+def test_pooled_pixels_hide_what_is_finer() -> None:
+    features, labels = load_digits(return_X_y=True)
+    features, labels = features[:200], labels[:200]
+    estimator = ResidualClassifier(
+        shape=(8, 8), width=8, epochs=1, pool=2, augment=None, **QUICK
+    ).fit(features, labels)
+    checkers = np.indices((8, 8)).sum(axis=0) % 2 * 2.0 - 1.0
+    finer = features + 5 * checkers.ravel()
+    assert estimator.predict_proba(finer) == pytest.approx(
+        estimator.predict_proba(features), abs=1e-4
+    )
+
+
 @pytest.mark.parametrize(
     ("shape", "channels"),
     [
@@ -94,6 +107,7 @@ def test_depth_and_width_follow_from_the_image(shape: tuple[int, ...], channels:
         ({"norm": "layer"}, "known: batch, group"),
         ({"shape": (2, 2, 2, 2, 4)}, "one to three dimensions"),
         ({"width": 0}, "width and blocks must be 1 or more"),
+        ({"pool": 9}, "pool must be from 1 to the shortest side of the images, 8; got 9"),
         ({"augment": "everything"}, "augment must be 'auto'"),
     ],
 )
