@@ -9,16 +9,15 @@ The loop is plain torch, without skorch: skorch keeps checkpoints by ``torch.sav
 what is wanted here (the same bytes after a kill, held-out groups and times, weights averaged over
 steps, batches shared by processes) would replace each of its callbacks.
 
-Layering: `holdout`, `schedules`, `graph`, `blocks`, `checkpoint` and `augmentation` are leaves;
-`trainer` and `onnx` stand on them; this module on those; families on this module.
+Layering: `device`, `holdout`, `schedules`, `graph`, `blocks`, `checkpoint` and `augmentation` are
+leaves; `trainer` and `onnx` stand on them; this module on those; families on this module.
 """
 
 import hashlib
 import json
 import os
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -36,6 +35,7 @@ from torch.nn import functional
 
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.ml.networks.checkpoint import Checkpoint
+from lepton_ai.ml.networks.device import device_named, reproducible
 from lepton_ai.ml.networks.graph import Graph, Kind
 from lepton_ai.ml.networks.holdout import hold_out
 from lepton_ai.ml.networks.onnx import export
@@ -173,7 +173,7 @@ class Network(BaseEstimator):  # type: ignore[misc]
         else:
             mean, scale = before.mean.numpy(), before.scale.numpy()
         target_mean, target_scale = self._target_moments(targets[rows])
-        device = torch.device(_device(self.device))
+        device = device_named(self.device)
 
         def examples(numbers: NDArray[np.int64]) -> Examples:
             inputs = (features[numbers] - mean) / scale
@@ -189,7 +189,7 @@ class Network(BaseEstimator):  # type: ignore[misc]
         plan = self._plan(seed, device)
         digest = self._digest(seed, learned, stopped, before)
         bodies, history = [], []
-        with _reproducible(device, self.threads):
+        with reproducible(device, self.threads):
             for member in range(self.members):
                 torch.manual_seed(np.random.SeedSequence([seed, member]).generate_state(1)[0])
                 body = self._body(shape, targets.shape[1])
@@ -231,7 +231,7 @@ class Network(BaseEstimator):  # type: ignore[misc]
         """Return what the graph answers (rows, k) to features (rows, features)."""
         check_is_fitted(self, "graph_")
         features = self._features(X, reset=False)
-        with _reproducible(torch.device("cpu"), self.threads), torch.inference_mode():
+        with reproducible(torch.device("cpu"), self.threads), torch.inference_mode():
             parts = torch.split(torch.tensor(features), _ANSWERED_AT_ONCE)
             answers: NDArray[np.float32] = torch.cat([self.graph_(part) for part in parts]).numpy()
         return answers
@@ -325,7 +325,7 @@ class Network(BaseEstimator):  # type: ignore[misc]
             for name, value in self.get_params(deep=False).items()
             if name not in _OUTSIDE_DIGEST
         }
-        text = json.dumps([type(self).__qualname__, seed, chosen], sort_keys=True, default=repr)
+        text = json.dumps([type(self).__qualname__, seed, chosen], sort_keys=True, default=_told)
         digest = hashlib.sha256(text.encode())
         start = () if before is None else before.state_dict().values()
         for tensor in (*learned, *(stopped or ()), *start):
@@ -501,6 +501,13 @@ def _moments(
     )
 
 
+def _told(value: Any) -> str:
+    """Name a parameter that JSON has no form for; the text of a long array leaves most out."""
+    if isinstance(value, np.ndarray):
+        return f"{value.shape} {value.dtype} {hashlib.sha256(value.tobytes()).hexdigest()}"
+    return repr(value)
+
+
 def _inherit(body: nn.Module, before: nn.Module) -> None:
     """Take over every tensor of the same name and shape."""
     own = body.state_dict()
@@ -512,27 +519,3 @@ def _inherit(body: nn.Module, before: nn.Module) -> None:
         },
         strict=False,
     )
-
-
-def _device(name: str) -> str:
-    if name != "auto":
-        return name
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-@contextmanager
-def _reproducible(device: torch.device, threads: int | None) -> Iterator[None]:
-    """Settings of torch for the time of the work; the caller's own, and its chance, come back."""
-    before = torch.get_num_threads()
-    cuda = device.type == "cuda"
-    cudnn = torch.backends.cudnn
-    try:
-        if threads is not None:
-            torch.set_num_threads(threads)
-        with (
-            torch.random.fork_rng(devices=[device.index or 0] if cuda else []),
-            cudnn.flags(enabled=True, benchmark=False, deterministic=True),
-        ):
-            yield
-    finally:
-        torch.set_num_threads(before)

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from safetensors import safe_open
 from sklearn.datasets import load_digits
@@ -88,8 +89,11 @@ def test_other_parameters_and_other_rows_have_checkpoints_of_their_own(tmp_path:
     build(tmp_path).set_params(**quick).fit(features[:100], labels[:100])
     build(tmp_path).set_params(**quick, learning_rate=0.02).fit(features[:100], labels[:100])
     build(tmp_path).set_params(**quick).fit(features[:101], labels[:101])
+    weighted = build(tmp_path).set_params(**quick)
+    weights = np.linspace(1, 2, 100)
+    weighted.fit(features[:100], labels[:100], sample_weight=weights)
     build(tmp_path).set_params(**quick, progress=False).fit(features[:100], labels[:100])
-    assert len(list(tmp_path.iterdir())) == 3
+    assert len(list(tmp_path.iterdir())) == 4
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
