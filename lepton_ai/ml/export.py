@@ -1,20 +1,24 @@
 """Export of fitted estimators to ONNX: by skl2onnx, or by the estimator's own ``to_onnx``."""
 
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import onnx
+from onnx import helper, numpy_helper
 from skl2onnx import to_onnx
 from skl2onnx.common.data_types import FloatTensorType
 
 from lepton_ai.core.errors import LeptonError
-from lepton_ai.ml.task import CLASSIFICATION, Task
+from lepton_ai.core.optional import load
+from lepton_ai.ml.task import CLASSIFICATION, DETECTION, Task
 
 __all__ = ["NotExportable", "export", "name_by_place"]
 
 # The newest operator sets that skl2onnx converts to and ONNX Runtime runs everywhere.
 _OPERATORS = {"": 18, "ai.onnx.ml": 3}
+_MLTOOLS_OPERATORS = 15
 
 
 class NotExportable(LeptonError):
@@ -36,37 +40,102 @@ def export(estimator: Any, features: int, task: Task = CLASSIFICATION) -> bytes:
     if hasattr(estimator, "to_onnx"):
         written: bytes = estimator.to_onnx()
         return written
-    _floor_thresholds(estimator)
-    options = {id(estimator): {"zipmap": False}} if task is CLASSIFICATION else None
+    # Naive Bayes behind its own steps is exported with them.
+    estimator = getattr(estimator, "pipeline_", estimator)
+    convert = _CONVERTERS.get(type(estimator).__module__.partition(".")[0], _scikit_learn)
     try:
         with warnings.catch_warnings():
-            # The converter reads attributes that scikit-learn deprecates; none is ours to mend.
+            # Converters read attributes that libraries deprecate; none is ours to mend.
             warnings.simplefilter("ignore")
-            model = to_onnx(
-                estimator,
-                initial_types=[("X", FloatTensorType([None, features]))],
-                options=options,
-                target_opset=_OPERATORS,
-                name=task.noun,
-            )
+            model = convert(estimator, features, task)
+    except LeptonError:
+        raise
     except Exception as error:
         # A converter fails in as many ways as there are estimators; the caller has one way on.
         raise NotExportable(f"{type(estimator).__name__} has no ONNX form: {error}") from error
     _name_outputs(model, task)
+    if task is DETECTION:
+        _turn_scores(model, float(np.ravel(estimator.offset_)[0]))
     name_by_place(model)
     data: bytes = model.SerializeToString(deterministic=True)
     return data
 
 
+def _scikit_learn(estimator: Any, features: int, task: Task) -> Any:
+    _floor_thresholds(estimator)
+    return to_onnx(
+        estimator,
+        initial_types=[("X", FloatTensorType([None, features]))],
+        options={id(estimator): {"zipmap": False}} if task is CLASSIFICATION else None,
+        target_opset=_OPERATORS,
+        name=task.noun,
+    )
+
+
+def _lightgbm(estimator: Any, features: int, task: Task) -> Any:
+    convert = load("onnxmltools:convert_lightgbm", extra="boost")
+    types = [("X", load("onnxmltools.convert.common.data_types:FloatTensorType", extra="boost"))]
+    model = convert(
+        estimator,
+        initial_types=[(name, of([None, features])) for name, of in types],
+        zipmap=False,
+        target_opset=_MLTOOLS_OPERATORS,
+        name=task.noun,
+    )
+    # The label is declared as one value whatever the rows, of which ONNX Runtime warns each time.
+    for value in model.graph.output:
+        value.type.tensor_type.shape.dim[0].Clear()
+    return model
+
+
+# An estimator's package -> what converts it, where that is not skl2onnx.
+_CONVERTERS = {"lightgbm": _lightgbm}
+
+
+def _turn_scores(model: Any, offset: float) -> None:
+    """Make of the converter's scores ours: scikit-learn's decision is its score less the offset."""
+    for node in model.graph.node:
+        node.output[:] = ["decision" if name == "scores" else name for name in node.output]
+    model.graph.initializer.append(
+        numpy_helper.from_array(np.array(offset, dtype=np.float32), "offset")
+    )
+    model.graph.node.extend(
+        [
+            helper.make_node("Add", ["decision", "offset"], ["likeness"]),
+            helper.make_node("Neg", ["likeness"], ["scores"]),
+        ]
+    )
+
+
 def _name_outputs(model: Any, task: Task) -> None:
     """Call the answers what the task calls them, where the converter has a name of its own."""
     names = [value.name for value in model.graph.output]
-    if task.output in names or len(names) != 1:
-        return
-    for node in model.graph.node:
-        node.output[:] = [task.output if name == names[0] else name for name in node.output]
-        node.input[:] = [task.output if name == names[0] else name for name in node.input]
-    model.graph.output[0].name = task.output
+    if task.output not in names and len(names) == 1:
+        rename(model, {names[0]: task.output})
+
+
+def rename(model: Any, names: Mapping[str, str]) -> None:
+    """Give tensors of a graph other names, wherever they stand."""
+    graph = model.graph
+    for value in (*graph.input, *graph.output, *graph.initializer, *graph.value_info):
+        value.name = names.get(value.name, value.name)
+    for node in graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
+
+
+def without_maps(model: Any) -> None:
+    """Let a classifier give its probabilities as a tensor instead of a list of maps."""
+    graph = model.graph
+    for node in [node for node in graph.node if node.op_type == "ZipMap"]:
+        (tensor,), (maps,) = node.input, node.output
+        graph.node.remove(node)
+        (declared,) = (value for value in graph.output if value.name == maps)
+        graph.output.remove(declared)
+        graph.output.append(
+            helper.make_tensor_value_info(maps, onnx.TensorProto.FLOAT, [None, None])
+        )
+        rename(model, {tensor: maps})
 
 
 def _floor_thresholds(estimator: Any) -> None:

@@ -53,6 +53,18 @@ FORMATS = {
         "lepton_ai.ml.skops_runtime:SkopsRuntime",
         "lepton_ai.ml.skops_runtime:dumps",
     ),
+    "lightgbm": Format(
+        "model.lightgbm.txt",
+        "lepton_ai.ml.lightgbm_runtime:LightgbmRuntime",
+        "lepton_ai.ml.lightgbm_runtime:dumps",
+        extra="boost",
+    ),
+    "catboost": Format(
+        "model.cbm",
+        "lepton_ai.ml.catboost_runtime:CatboostRuntime",
+        "lepton_ai.ml.catboost_runtime:dumps",
+        extra="boost",
+    ),
     "safetensors": Format(
         "model.safetensors",
         "lepton_ai.ml.networks.weights:WeightsRuntime",

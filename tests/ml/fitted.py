@@ -10,6 +10,19 @@ from lepton_ai.ml import fitting, zoo
 
 SETS = {"two classes": load_breast_cancer, "three classes": load_wine}
 
+# The zoo's own tests cover the rest; these have been in every file of it.
+CLASSICAL = (
+    "svm",
+    "random forest",
+    "extra trees",
+    "naive bayes",
+    "decision tree",
+    "k-nearest",
+    "logistic regression",
+    "multilayer perceptron",
+    "histogram gradient boosting",
+)
+
 # Enough to be wrong in, and quick.
 SMALL: dict[str, dict[str, Any]] = {
     "random forest": {"n_estimators": 20},

@@ -17,11 +17,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import FunctionTransformer
 
 from lepton_ai.core.errors import Corrupt, InvalidInput
-from lepton_ai.ml import onnx_runtime, skops_runtime, zoo
+from lepton_ai.ml import onnx_runtime, skops_runtime
 from lepton_ai.ml.export import export
 from lepton_ai.ml.runtimes import Refused, load_runtime
 
-from .fitted import SETS, fitted
+from .fitted import CLASSICAL, SETS, fitted
 
 
 def logistic() -> tuple[bytes, np.ndarray]:
@@ -30,7 +30,7 @@ def logistic() -> tuple[bytes, np.ndarray]:
 
 
 @pytest.mark.parametrize("data", SETS)
-@pytest.mark.parametrize("name", zoo.entries("classification"))
+@pytest.mark.parametrize("name", CLASSICAL)
 def test_skops_keeps_a_model_to_the_last_bit(name: str, data: str) -> None:
     estimator, matrix = fitted(name, data)
     written = skops_runtime.dumps(estimator)

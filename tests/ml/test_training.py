@@ -12,7 +12,6 @@ from lepton_ai.data.images.read import read_images
 from lepton_ai.data.preprocess import preprocess_images
 from lepton_ai.data.read_table import read_table
 from lepton_ai.data.split import split_data
-from lepton_ai.ml import zoo
 from lepton_ai.ml.evaluation.evaluating import evaluate
 from lepton_ai.ml.model import Model
 from lepton_ai.ml.registry import models
@@ -20,7 +19,7 @@ from lepton_ai.ml.training import train_classifier
 from lepton_ai.storage import Workspace
 
 from .conftest import paint
-from .fitted import SMALL
+from .fitted import CLASSICAL, SMALL
 
 WINE = load_wine(return_X_y=True)
 
@@ -29,7 +28,7 @@ def contents(model: Model) -> dict[str, bytes]:
     return {name: model.bundle.read(name) for name in model.bundle.names}
 
 
-@pytest.mark.parametrize("name", zoo.entries("classification"))
+@pytest.mark.parametrize("name", CLASSICAL)
 def test_every_classifier_learns_three_classes(name: str, workspace: Workspace) -> None:
     matrix, codes = WINE
     model = train_classifier(
@@ -42,7 +41,7 @@ def test_every_classifier_learns_three_classes(name: str, workspace: Workspace) 
     assert probabilities.sum(axis=1) == pytest.approx(1, abs=1e-5)
 
 
-@pytest.mark.parametrize("name", zoo.entries("classification"))
+@pytest.mark.parametrize("name", CLASSICAL)
 def test_images_become_features(name: str, painted: ImageSet) -> None:
     train, test = split_data(preprocess_images(painted), test_size=0.25)
     model = train_classifier(train, model_type=name, **SMALL.get(name, {}))

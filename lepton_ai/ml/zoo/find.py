@@ -92,15 +92,13 @@ def create(entry: Entry, seed: int, parameters: dict[str, Any], task: Task = CLA
             raise UnknownParameter(
                 f"a {entry.name} has no parameter {name!r}; {hint}It takes: {', '.join(settable)}"
             )
-    defaults = {name: value for name, value in entry.defaults.items() if name in known}
-    estimator.set_params(**defaults | parameters)
+    estimator.set_params(**entry.defaults | parameters)
     if "random_state" in known:
         estimator.set_params(random_state=seed)
     # scikit-learn checks values on fit; asking it now spares reading the data first.
-    check = getattr(estimator, "_validate_params", None)
-    if check is not None:
+    if hasattr(estimator, "_parameter_constraints"):
         try:
-            check()
+            estimator._validate_params()
         except ValueError as error:
             raise InvalidInput(f"a parameter of {entry.name} is wrong: {error}") from error
     return estimator

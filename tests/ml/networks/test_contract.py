@@ -6,6 +6,12 @@ import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from lepton_ai.ml.networks.autoencoder import Autoencoder
+from lepton_ai.ml.networks.forecaster import GraphForecaster
+from lepton_ai.ml.networks.recurrent import (
+    RecurrentClassifier,
+    RecurrentRegressor,
+    RemainingLifeRegressor,
+)
 from lepton_ai.ml.networks.residual import ResidualClassifier, ResidualRegressor
 from lepton_ai.ml.networks.tabular import (
     PerceptronClassifier,
@@ -13,6 +19,7 @@ from lepton_ai.ml.networks.tabular import (
     TableConvolutionClassifier,
     TableConvolutionRegressor,
 )
+from lepton_ai.ml.networks.temporal import TemporalClassifier, TemporalRegressor
 
 QUICK: dict[str, Any] = {"epochs": 8, "learning_rate": 1e-2, "batch_size": 32, "threads": 1}
 
@@ -44,6 +51,12 @@ def impossible(estimator: Any) -> dict[str, str]:
         ResidualClassifier(**QUICK, width=12),
         ResidualRegressor(**QUICK, width=8),
         Autoencoder(**QUICK),
+        RecurrentClassifier(**QUICK, width=16),
+        RecurrentRegressor(**QUICK | {"epochs": 2}, width=8, cell="gru"),
+        RemainingLifeRegressor(**QUICK | {"epochs": 2}, width=8),
+        TemporalClassifier(**QUICK, width=8),
+        TemporalRegressor(**QUICK, width=16),
+        GraphForecaster(**QUICK, width=16, channels=4),
     ],
     expected_failed_checks=impossible,
 )
