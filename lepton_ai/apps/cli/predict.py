@@ -8,6 +8,7 @@ import click
 import msgspec
 import polars as pl
 
+from lepton_ai.apps.cli.answers import outlined
 from lepton_ai.apps.cli.output import as_json, print_json, print_rows
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.read_table import read_frame
@@ -82,10 +83,10 @@ def _wanted(frame: pl.DataFrame, signature: Signature) -> pl.DataFrame:
 
 
 def _row(name: object, answer: Prediction) -> dict[str, Any]:
-    shares = sorted(answer.probabilities.items(), key=lambda item: -item[1])
+    said = outlined(msgspec.to_builtins(answer))
     return {
         "input": str(name),
-        "answer": answer.label,
-        "probabilities": "  ".join(f"{label} {share:.3f}" for label, share in shares[:4]),
+        "answer": said.answer,
+        said.title: said.details,
         "prediction": answer.id,
     }
