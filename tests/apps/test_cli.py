@@ -147,6 +147,26 @@ def test_evaluate_measures_on_what_was_held_out(trained, json_of, home):
         assert (home / "plots" / plot).read_bytes().startswith(b"\x89PNG")
 
 
+def test_evaluate_by_column_and_as_a_page(trained, run, json_of, home):
+    code, shown, _ = run("evaluate", "patients", "--by", "mean radius", "--report", home / "e.html")
+    assert code == 0
+    assert "By mean radius" in shown
+    assert "Evaluation of patients:1" in (home / "e.html").read_text()
+    by = json_of("evaluate", "patients", "--by", "mean radius")
+    assert [part["column"] for part in by["slices"]] == ["mean radius"]
+
+
+def test_compare_tells_models_apart(trained, run, json_of, home):
+    run("train", "patients", "--target", "diagnosis", "--model", "nb", "--name", "bayes")
+    found = json_of("compare", "patients", "bayes")
+    assert (found["first"], found["second"], found["rows"]) == ("patients:1", "bayes:1", 114)
+    assert {test["name"] for test in found["tests"]} == {"McNemar", "DeLong"}
+    code, shown, _ = run("compare", "patients", "bayes", "--report", home / "c.html")
+    assert code == 0
+    assert "patients:1 against bayes:1" in shown
+    assert "against bayes:1" in (home / "c.html").read_text()
+
+
 def test_models_are_listed_shown_and_exported(trained, json_of, run, home):
     rows = json_of("models", "ls")
     assert {(row["model"], row["version"], row["aliases"]) for row in rows} >= {

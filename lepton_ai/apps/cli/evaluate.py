@@ -11,7 +11,7 @@ from lepton_ai.ml.evaluation.evaluating import evaluate as measure
 from lepton_ai.ml.model import Model
 from lepton_ai.ml.registry import get
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate", "held_out"]
 
 
 @click.command()
@@ -54,7 +54,7 @@ def evaluate(
     MODEL is a name, name:3 or name@champion. The figures are those of the served form.
     """
     chosen = get(model)
-    data = open_dataset(dataset) if dataset else _held_out(chosen)
+    data = open_dataset(dataset) if dataset else held_out(chosen)
     evaluation = measure(
         chosen,
         data,
@@ -78,7 +78,12 @@ def evaluate(
         click.echo(f"\nReport: {report}")
 
 
-def _held_out(model: Model) -> Any:
+def held_out(model: Model) -> Any:
+    """Return the rows that were held out when a model was trained.
+
+    Raises:
+        UsageError: none were.
+    """
     lineage = model.workspace.lineage
     run = next(node for role, node in lineage.parents(model.node.id) if role == "run")
     for role, node in lineage.parents(run.id):

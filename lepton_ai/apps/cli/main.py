@@ -29,6 +29,7 @@ COMMANDS = {
     "recipe": Row(f"{_HERE}.recipe:recipe", "Propose, keep and run recipes.", _FLOW),
     "train": Row(f"{_HERE}.train:train", "Train a classifier on a dataset.", _FLOW),
     "evaluate": Row(f"{_HERE}.evaluate:evaluate", "Measure a model on a dataset.", _FLOW),
+    "compare": Row(f"{_HERE}.compare:compare", "Tell two models apart on a dataset.", _FLOW),
     "models": Row(f"{_HERE}.models:models", "List, show and export models.", _FLOW),
     "deploy": Row(f"{_HERE}.deploy:deploy", "Serve a model at an endpoint.", _FLOW),
     "predict": Row(f"{_HERE}.predict:predict", "Ask a deployed model.", _FLOW),

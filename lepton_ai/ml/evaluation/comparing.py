@@ -11,7 +11,7 @@ from lepton_ai.ml.evaluation.comparison import (
 )
 from lepton_ai.ml.evaluation.measuring import truth_as_labels, truth_as_numbers
 from lepton_ai.ml.evaluation.resampling import block_of
-from lepton_ai.ml.evaluation.tried import Tried, read
+from lepton_ai.ml.evaluation.tried import Tried, read, trained_on, warn_of
 from lepton_ai.ml.model import Model
 
 __all__ = ["compare_models"]
@@ -52,6 +52,9 @@ def compare_models(
 
     Raises:
         InvalidInput: the models do different things, or the data does not fit.
+
+    Warns:
+        SeenInTraining: one of the models was trained on some of the rows.
     """
     task = first.description.task
     if second.description.task != task or task not in _TASKS:
@@ -67,6 +70,8 @@ def compare_models(
     every = {field.name for model in (first, second) for field in model.signature.inputs}
     every |= {name for model in (first, second) for name in model.description.hidden}
     tried = [read(model, test, target, groups, (), time, every) for model in (first, second)]
+    for model, rows in zip((first, second), tried, strict=True):
+        warn_of(model, len(rows.matrix), *trained_on(model, test, rows))
     options = {"resamples": resamples, "confidence": confidence, "seed": seed}
     return _TASKS[task]((first, second), tried, positive, options)
 

@@ -1,7 +1,6 @@
 """evaluate: measure a registered model, in the form that is served, on rows it has not seen."""
 
 import hashlib
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,16 +12,12 @@ from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.dataset import Dataset
 from lepton_ai.ml.evaluation.evaluation import Evaluation
 from lepton_ai.ml.evaluation.measuring import MEASURES, Asked
-from lepton_ai.ml.evaluation.tried import read, shown, trained_on
+from lepton_ai.ml.evaluation.tried import SeenInTraining, read, shown, trained_on, warn_of
 from lepton_ai.ml.model import Model
 
 __all__ = ["SeenInTraining", "evaluate"]
 
 Answers = NDArray[np.float64]
-
-
-class SeenInTraining(UserWarning):
-    """The test data holds rows, or further rows of groups, that the model was trained on."""
 
 
 def evaluate(
@@ -90,20 +85,7 @@ def evaluate(
     measured = MEASURES[model.description.task](model, tried, asked)
     seen, shared = trained_on(model, test, tried)
     evaluation = msgspec.structs.replace(measured, model=model.ref, data=shown(test), seen=seen)
-    if seen:
-        warnings.warn(
-            f"{seen} of {len(tried.matrix)} test rows equal rows that {model.ref} was trained on, "
-            "so the figures flatter it; evaluate on the test side of split_data",
-            SeenInTraining,
-            stacklevel=2,
-        )
-    elif shared:
-        warnings.warn(
-            f"{shared} patients of the test data have other images that {model.ref} was trained "
-            "on, so the figures may flatter it; split_data keeps patients together",
-            SeenInTraining,
-            stacklevel=2,
-        )
+    warn_of(model, len(tried.matrix), seen, shared)
     return _kept(model, test, evaluation, tried.matrix)
 
 

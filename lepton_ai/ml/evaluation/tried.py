@@ -1,5 +1,6 @@
 """Tried: the rows that a model is measured on, and which of them it was trained on."""
 
+import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -16,9 +17,13 @@ from lepton_ai.data.table import Table
 from lepton_ai.ml.examples import ARRAY_TARGET
 from lepton_ai.ml.model import Model
 
-__all__ = ["Tried", "read", "shown", "trained_on"]
+__all__ = ["SeenInTraining", "Tried", "read", "shown", "trained_on", "warn_of"]
 
 Matrix = NDArray[np.float64]
+
+
+class SeenInTraining(UserWarning):
+    """The test data holds rows, or further rows of groups, that the model was trained on."""
 
 
 class Tried(Struct, frozen=True, kw_only=True):
@@ -181,6 +186,31 @@ def trained_on(model: Model, test: Any, tried: Tried) -> tuple[int, int]:
     both = truth is not None and tried.truth is not None and tried.truth.ndim == 1
     known = set(_tokens(learned, truth if both else None))
     return sum(token in known for token in _tokens(tried.matrix, tried.truth if both else None)), 0
+
+
+def warn_of(model: Model, rows: int, seen: int, shared: int) -> None:
+    """Warn whoever called the caller of rows and patients that a model was trained on.
+
+    Args:
+        model: which.
+        rows: how many there are.
+        seen: how many of them it was trained on.
+        shared: how many patients have other images that it was.
+    """
+    if seen:
+        warnings.warn(
+            f"{seen} of {rows} test rows equal rows that {model.ref} was trained on, so the "
+            "figures flatter it; evaluate on the test side of split_data",
+            SeenInTraining,
+            stacklevel=3,
+        )
+    elif shared:
+        warnings.warn(
+            f"{shared} patients of the test data have other images that {model.ref} was trained "
+            "on, so the figures may flatter it; split_data keeps patients together",
+            SeenInTraining,
+            stacklevel=3,
+        )
 
 
 def _tokens(matrix: Matrix, truth: NDArray[Any] | None) -> Iterator[tuple[bytes, str | None]]:

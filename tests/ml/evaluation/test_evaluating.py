@@ -304,6 +304,10 @@ def test_two_models_are_compared_on_the_same_rows(
     assert found["accuracy"].first == evaluate(good, test, resamples=5).accuracy
     assert found["auc"].better == "first"
     assert {item.name for item in found.tests} == {"McNemar", "DeLong"}
+    with pytest.warns(SeenInTraining) as caught:
+        compare_models(good, blind, loans, resamples=5)
+    for model, warning in zip((good, blind), caught, strict=True):
+        assert f"100 of 200 test rows equal rows that {model.ref}" in str(warning.message)
 
 
 def test_of_different_tasks_or_classes_there_is_no_comparison(workspace: Workspace) -> None:
