@@ -146,23 +146,23 @@ class HistoricalAverage(_Forecaster):
         if self.season is None:
             self.profile_ = coming.mean(axis=(0, 1))[np.newaxis]
             return
-        sums, counts = seasonal_sums(coming, self._places(features), self.season)
+        sums, counts = seasonal_sums(coming, self._places(features, self._ahead()), self.season)
         self.profile_ = seasonal_profile(sums, counts, self.season)
 
     def _forecast(self, features: Matrix) -> Matrix:
-        return np.asarray(self.profile_[self._places(features)])
+        return np.asarray(self.profile_[self._places(features, self._ahead())])
 
-    def _places(self, features: Matrix) -> NDArray[np.int64]:
+    def _places(self, features: Matrix, ahead: NDArray[np.int64]) -> NDArray[np.int64]:
         if self.season is None:
-            return np.zeros((len(features), self.horizon_), dtype=np.int64)
-        return places(self.layout_.calendar(features), self._ahead(), self.season)
+            return np.zeros((len(features), len(ahead)), dtype=np.int64)
+        return places(self.layout_.calendar(features), ahead, self.season)
 
 
 class RidgeForecaster(HistoricalAverage):
-    """A linear model of the last steps and the usual value at the time to come.
+    """A linear model of the last steps, of what they usually are, and of what usually follows.
 
-    One model a step ahead, shared by all series: its inputs are one series' history and its
-    historical average.
+    One model a step ahead, shared by all series: its inputs are one series' history and, with a
+    season, its historical average at these steps and at the one to come.
 
     Args:
         shape: (steps, channels).
@@ -171,7 +171,7 @@ class RidgeForecaster(HistoricalAverage):
 
     Attributes:
         profile_: average of each place (2 * season, series), or (1, series) without a season.
-        coefficients_: (horizon, steps + 1).
+        coefficients_: (horizon, 2 * steps + 1).
         intercepts_: (horizon,).
     """
 
@@ -190,7 +190,7 @@ class RidgeForecaster(HistoricalAverage):
         past, usual = self._inputs(features)
         fitted = []
         for step in range(self.horizon_):
-            inputs = np.concatenate([past, usual[step]], axis=1)
+            inputs = np.concatenate([past, usual[:, step : step + 1]], axis=1)
             scale = inputs.std(axis=0)
             scale[scale == 0] = 1.0
             model = Ridge(alpha=self.alpha).fit(inputs / scale, coming[:, step].reshape(-1))
@@ -200,14 +200,18 @@ class RidgeForecaster(HistoricalAverage):
 
     def _forecast(self, features: Matrix) -> Matrix:
         past, usual = self._inputs(features)
-        steps = [
-            past @ own[:-1] + usual[step, :, 0] * own[-1] + self.intercepts_[step]
-            for step, own in enumerate(self.coefficients_)
-        ]
-        return np.stack(steps, axis=1).reshape(len(features), -1, self.horizon_).swapaxes(1, 2)
+        forecast = past @ self.coefficients_[:, :-1].T + usual * self.coefficients_[:, -1]
+        of_series: Matrix = forecast + self.intercepts_
+        return of_series.reshape(len(features), -1, self.horizon_).swapaxes(1, 2)
 
     def _inputs(self, features: Matrix) -> tuple[Matrix, Matrix]:
-        """Return histories (rows * series, steps) and usual values (horizon, rows * series, 1)."""
-        past = self.layout_.history(features).swapaxes(1, 2).reshape(-1, self.layout_.steps)
-        usual = super()._forecast(features).swapaxes(0, 1).reshape(self.horizon_, -1, 1)
-        return np.asarray(past), np.asarray(usual)
+        """Return what each series was and usually was, and what usually follows.
+
+        They are (rows * series, 2 * steps) and (rows * series, horizon).
+        """
+        steps = self.layout_.steps
+        usual = self.profile_[self._places(features, np.arange(1 - steps, self.horizon_ + 1))]
+        was = np.asarray(self.layout_.history(features)).swapaxes(1, 2).reshape(-1, steps)
+        usually = usual.swapaxes(1, 2).reshape(len(was), -1)
+        past: Matrix = np.concatenate([was, usually[:, :steps]], axis=1)
+        return past, usually[:, steps:]

@@ -29,12 +29,18 @@ _HERE = "lepton_ai.ml.networks"
 # What a file may name, and where it lies.
 NETWORKS = {
     "Autoencoder": f"{_HERE}.autoencoder:Autoencoder",
+    "GraphForecaster": f"{_HERE}.forecaster:GraphForecaster",
     "PerceptronClassifier": f"{_HERE}.tabular:PerceptronClassifier",
     "PerceptronRegressor": f"{_HERE}.tabular:PerceptronRegressor",
+    "RecurrentClassifier": f"{_HERE}.recurrent:RecurrentClassifier",
+    "RecurrentRegressor": f"{_HERE}.recurrent:RecurrentRegressor",
+    "RemainingLifeRegressor": f"{_HERE}.recurrent:RemainingLifeRegressor",
     "ResidualClassifier": f"{_HERE}.residual:ResidualClassifier",
     "ResidualRegressor": f"{_HERE}.residual:ResidualRegressor",
     "TableConvolutionClassifier": f"{_HERE}.tabular:TableConvolutionClassifier",
     "TableConvolutionRegressor": f"{_HERE}.tabular:TableConvolutionRegressor",
+    "TemporalClassifier": f"{_HERE}.temporal:TemporalClassifier",
+    "TemporalRegressor": f"{_HERE}.temporal:TemporalRegressor",
 }
 
 _KEY = "network"

@@ -34,12 +34,19 @@ IMPOSSIBLE = {
 }
 
 
-# Its answers pool over places of a picture; columns of a table have none.
-UNORDERED = {"check_regressors_train": "a picture network learns little of unordered columns"}
+OF_A_FAMILY: dict[type, dict[str, str]] = {
+    # Its answers pool over places of a picture; columns of a table have none.
+    ResidualRegressor: {
+        "check_regressors_train": "a picture network learns little of unordered columns"
+    },
+    RemainingLifeRegressor: {
+        "check_regressor_multioutput": "its targets are negative, and no life is"
+    },
+}
 
 
 def impossible(estimator: Any) -> dict[str, str]:
-    return IMPOSSIBLE | (UNORDERED if isinstance(estimator, ResidualRegressor) else {})
+    return IMPOSSIBLE | OF_A_FAMILY.get(type(estimator), {})
 
 
 @parametrize_with_checks(

@@ -1,11 +1,8 @@
 from typing import Any
 
 import numpy as np
-import pytest
-
-pytest.importorskip("torch", reason="SKIPPED: install lepton-ai[deep] to test networks")
-
 import onnxruntime as ort
+import pytest
 import torch
 
 from lepton_ai.core.errors import InvalidInput

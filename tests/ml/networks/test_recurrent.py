@@ -1,12 +1,9 @@
 from typing import Any
 
 import numpy as np
+import onnxruntime as ort
 import pytest
 from sklearn.base import clone
-
-pytest.importorskip("torch", reason="SKIPPED: install lepton-ai[deep] to test networks")
-
-import onnxruntime as ort
 
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.ml.forecasting import histories
