@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -160,6 +161,7 @@ def assess_classification(
     slices: Mapping[str, Sequence[Any] | NDArray[Any]] | None = None,
     positive: str | None = None,
     threshold: float | None = None,
+    block: int = 1,
     resamples: int = 1000,
     confidence: float = 0.95,
     seed: int = 0,
@@ -176,6 +178,8 @@ def assess_classification(
             name says that nothing was found ("normal", "no", "0", ...) and the first's doesn't.
         threshold: of two classes, the probability from which on a row is called positive; else
             the most probable class is given.
+        block: for rows in the order of time, how many that follow each other are resampled
+            together.
         resamples: bootstrap resamples behind the intervals.
         confidence: level of the intervals.
         seed: of the bootstrap.
@@ -186,7 +190,12 @@ def assess_classification(
     """
     true = codes_of(truth, probabilities, classes)
     resampling = Resampling.of(
-        len(true), groups=groups, resamples=resamples, confidence=confidence, seed=seed
+        len(true),
+        groups=groups,
+        block=block,
+        resamples=resamples,
+        confidence=confidence,
+        seed=seed,
     )
     place = positive_of(classes, positive)
     given = _given(probabilities, place, threshold)
@@ -201,6 +210,7 @@ def assess_classification(
         for code in (range(len(classes)) if place is None else (place,))
         if 0 < (true == code).sum() < len(true)
     ]
+    thin = partial(thinned, curves=len(curves))
     names = ClassificationEvaluation.names
     return ClassificationEvaluation(
         accuracy=figures["accuracy"],
@@ -228,12 +238,12 @@ def assess_classification(
         ),
         confusion=confusion.astype(int).tolist(),
         per_class=_per_class(classes, confusion, measure, resampling),
-        roc=[Curve(label, *thinned(*roc_curve(of, score))) for label, of, score in curves],
+        roc=[Curve(label, *thin(*roc_curve(of, score))) for label, of, score in curves],
         precision_recall=[
-            PrecisionRecall(label, *thinned(*precision_recall_curve(of, score)), float(of.mean()))
+            PrecisionRecall(label, *thin(*precision_recall_curve(of, score)), float(of.mean()))
             for label, of, score in curves
         ],
-        gain=[Gain(label, *thinned(*gain_curve(of, score))) for label, of, score in curves],
+        gain=[Gain(label, *thin(*gain_curve(of, score))) for label, of, score in curves],
         reliability=[Bin(int(n), float(c), float(a)) for n, c, a in bins if n],
         calibration=[
             calibration_curve(of, score, label, resampling) for label, of, score in curves

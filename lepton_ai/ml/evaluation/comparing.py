@@ -10,7 +10,6 @@ from lepton_ai.ml.evaluation.comparison import (
     compare_regression,
 )
 from lepton_ai.ml.evaluation.measuring import truth_as_labels, truth_as_numbers
-from lepton_ai.ml.evaluation.resampling import block_of
 from lepton_ai.ml.evaluation.tried import Tried, read, trained_on, warn_of
 from lepton_ai.ml.model import Model
 
@@ -41,7 +40,7 @@ def compare_models(
         test: labelled data, as for `evaluate`.
         target: the column of the truth, unless that of the first model's training.
         groups: the column that says which rows belong together; whole groups are resampled.
-        time: the column of the order of rows, for regressors; blocks are then resampled.
+        time: the column of the order of rows, which are then resampled in blocks.
         positive: of two classes, the one to look for.
         resamples: bootstrap resamples behind the intervals.
         confidence: level of the intervals.
@@ -94,6 +93,7 @@ def _classification(
         names=(models[0].ref, models[1].ref),
         positive=positive,
         groups=tried[0].groups,
+        block=tried[0].block,
         **options,
     )
 
@@ -104,18 +104,17 @@ def _regression(
     positive: str | None,
     options: dict[str, Any],
 ) -> Comparison:
-    order = tried[0].in_time()
     first, second = (
-        model.predictor.run(rows.matrix)[order] for model, rows in zip(models, tried, strict=True)
+        model.predictor.run(rows.matrix) for model, rows in zip(models, tried, strict=True)
     )
     truth = truth_as_numbers(tried[0])
     return compare_regression(
-        truth.reshape(len(truth), -1)[order],
+        truth.reshape(len(truth), -1),
         first,
         second,
         names=(models[0].ref, models[1].ref),
-        groups=tried[0].grouped(order),
-        block=1 if tried[0].order is None else block_of(len(order)),
+        groups=tried[0].groups,
+        block=tried[0].block,
         **options,
     )
 

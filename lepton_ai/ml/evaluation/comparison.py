@@ -154,6 +154,7 @@ def compare_classification(
     names: tuple[str, str] = ("first", "second"),
     positive: str | None = None,
     groups: Groups = None,
+    block: int = 1,
     resamples: int = 1000,
     confidence: float = 0.95,
     seed: int = 0,
@@ -171,6 +172,8 @@ def compare_classification(
         names: what the models are called.
         positive: of two classes, the one to look for; see `assess_classification`.
         groups: rows that belong together, resampled together.
+        block: for rows in the order of time, how many that follow each other are resampled
+            together.
         resamples: bootstrap resamples behind the intervals.
         confidence: level of the intervals.
         seed: of the bootstrap.
@@ -191,7 +194,12 @@ def compare_classification(
         scores = [part[:, place] for part in (first, second)]
         tests.append(delong(true == place, scores[0], scores[1], confidence))
     resampling = Resampling.of(
-        len(true), groups=groups, resamples=resamples, confidence=confidence, seed=seed
+        len(true),
+        groups=groups,
+        block=block,
+        resamples=resamples,
+        confidence=confidence,
+        seed=seed,
     )
     return _compared(
         measures, resampling, ClassificationEvaluation.names, names, tests, groups is not None

@@ -18,7 +18,6 @@ from lepton_ai.ml.evaluation.labels import anomalies_of
 from lepton_ai.ml.evaluation.metrics import winners
 from lepton_ai.ml.evaluation.regression import assess_regression
 from lepton_ai.ml.evaluation.remaining_life import assess_remaining_life
-from lepton_ai.ml.evaluation.resampling import block_of
 from lepton_ai.ml.evaluation.tried import Tried
 from lepton_ai.ml.examples import class_names
 from lepton_ai.ml.fitting import fit
@@ -61,6 +60,7 @@ def _classification(model: Model, tried: Tried, asked: Asked) -> Evaluation:
         threshold=threshold,
         groups=tried.groups,
         slices=tried.slices,
+        block=tried.block,
         **asked.options,
     )
 
@@ -73,28 +73,26 @@ def _regression(model: Model, tried: Tried, asked: Asked) -> Evaluation:
     around = None
     if isinstance(outcome, Values) and outcome.reach is not None and outcome.level is not None:
         around = (outcome.level, values - outcome.reach, values + outcome.reach)
-    order = tried.in_time()
     return assess_regression(
-        truth_as_numbers(tried)[order],
-        values[order],
-        intervals_at=None if around is None else (around[0], around[1][order], around[2][order]),
+        truth_as_numbers(tried),
+        values,
+        intervals_at=around,
         outputs=model.classes,
-        groups=tried.grouped(order),
-        slices={name: column[order] for name, column in tried.slices.items()},
-        block=1 if tried.order is None else block_of(len(order)),
+        groups=tried.groups,
+        slices=tried.slices,
+        block=tried.block,
         **asked.options,
     )
 
 
 def _remaining_life(model: Model, tried: Tried, asked: Asked) -> Evaluation:
-    order = tried.in_time()
     return assess_remaining_life(
-        truth_as_numbers(tried)[order],
-        model.predictor.run(tried.matrix)[order],
-        units=tried.grouped(order),
+        truth_as_numbers(tried),
+        model.predictor.run(tried.matrix),
+        units=tried.groups,
         limit=float(asked.limit or 0),
         needed=asked.needed,
-        slices={name: column[order] for name, column in tried.slices.items()},
+        slices=tried.slices,
         **asked.options,
     )
 
@@ -159,6 +157,7 @@ def _detection(model: Model, tried: Tried, asked: Asked) -> Evaluation:
         threshold=outcome.threshold if isinstance(outcome, Scores) else None,
         groups=tried.groups,
         slices=tried.slices,
+        block=tried.block,
         **asked.options,
     )
 

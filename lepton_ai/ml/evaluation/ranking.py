@@ -9,7 +9,7 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 _TOP = 0.1
-_MOST_POINTS = 400
+_MOST_POINTS, _FEWEST_POINTS = 400, 50
 
 
 class Ranking:
@@ -94,9 +94,10 @@ def gain_curve(positive: Flags, score: Floats) -> tuple[Floats, Floats]:
     return np.r_[0, (hits + alarms) / len(score)], np.r_[0, hits / hits[-1]]
 
 
-def thinned(across: Floats, up: Floats) -> tuple[list[float], list[float]]:
-    """Return at most 400 points of a curve, both ends among them."""
-    kept = np.unique(np.linspace(0, len(up) - 1, min(len(up), _MOST_POINTS)).astype(int))
+def thinned(across: Floats, up: Floats, curves: int = 1) -> tuple[list[float], list[float]]:
+    """Return at most 400 points of a curve, both ends among them; fewer where curves are many."""
+    most = max(_FEWEST_POINTS, min(_MOST_POINTS, 10 * _MOST_POINTS // curves))
+    kept = np.unique(np.linspace(0, len(up) - 1, min(len(up), most)).astype(int))
     return across[kept].tolist(), up[kept].tolist()
 
 

@@ -110,20 +110,16 @@ class LifeMeasure:
     ) -> None:
         error = values - truth
         self._rows = np.stack([error**2, np.abs(error), error], axis=1)
-        found, self._first = np.unique(units, return_index=True)
-        last = np.array([np.flatnonzero(units == unit)[-1] for unit in found])
+        parts = _parts(units)
+        self._first = np.array([rows[0] for rows in parts])
+        last = np.array([rows[-1] for rows in parts])
         self._ends = np.stack([error[last] ** 2, phm08_score(truth[last], values[last])], axis=1)
-        alarm = np.array([_alarm(values[units == unit] <= limit, confirm) for unit in found])
-        lead = np.array(
-            [
-                np.nan if place < 0 else truth[units == unit][place]
-                for unit, place in zip(found, alarm, strict=True)
-            ]
-        )
-        self.due = np.array([bool((truth[units == unit] <= limit).any()) for unit in found])
-        self.lead, self.alarmed = lead, ~np.isnan(lead)
-        in_time = self.due & self.alarmed & (np.nan_to_num(lead, nan=-1.0) >= needed)
-        early = self.alarmed & (np.nan_to_num(lead, nan=-1.0) > earliest)
+        self.lead = np.array([_lead(truth[rows], values[rows] <= limit, confirm) for rows in parts])
+        self.alarmed = ~np.isnan(self.lead)
+        self.due = np.array([bool((truth[rows] <= limit).any()) for rows in parts])
+        lead = np.nan_to_num(self.lead, nan=-1.0)
+        in_time = self.due & self.alarmed & (lead >= needed)
+        early = self.alarmed & (lead > earliest)
         flags = (self.due, in_time, self.alarmed, early)
         self._flags = np.stack(flags, axis=1).astype(np.float64)
         counted = np.flatnonzero(self.due & self.alarmed)
@@ -254,12 +250,18 @@ def assess_remaining_life(
     )
 
 
-def _alarm(below: NDArray[np.bool_], confirm: int) -> int:
-    """The place of the first row that ends so many below the limit in a row, -1 without."""
+def _parts(units: Codes) -> list[Codes]:
+    """The rows of each unit, in their order."""
+    order = np.argsort(units, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(units[order])) + 1)
+
+
+def _lead(truth: Floats, below: NDArray[np.bool_], confirm: int) -> float:
+    """The true life at the row that ends so many below the limit in a row, NaN without."""
     if confirm > 1:
         runs = np.convolve(below.astype(int), np.ones(confirm, dtype=int))[: len(below)]
         below = runs >= confirm
-    return int(below.argmax()) if below.any() else -1
+    return float(truth[below.argmax()]) if below.any() else float("nan")
 
 
 def _known(value: float) -> float | None:

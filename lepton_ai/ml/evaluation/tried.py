@@ -2,8 +2,9 @@
 
 import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
+import msgspec
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from lepton_ai.data.dataset import Dataset
 from lepton_ai.data.frames import frame_of
 from lepton_ai.data.images.imageset import ImageSet
 from lepton_ai.data.table import Table
+from lepton_ai.ml.evaluation.resampling import block_of
 from lepton_ai.ml.examples import ARRAY_TARGET
 from lepton_ai.ml.model import Model
 
@@ -35,7 +37,7 @@ class Tried(Struct, frozen=True, kw_only=True):
         where: what holds the truth, for messages.
         groups: what each row belongs to, where that is known.
         slices: the columns whose values part the rows.
-        order: the time of each row, where that is known.
+        order: the time of each row, where that is known; rows are then in its order.
     """
 
     matrix: Matrix
@@ -45,15 +47,24 @@ class Tried(Struct, frozen=True, kw_only=True):
     slices: Mapping[str, NDArray[Any]] = {}
     order: NDArray[Any] | None = None
 
-    def in_time(self) -> NDArray[np.int64]:
-        """Return the rows' places in the order of time, or as they are (rows,)."""
-        if self.order is None:
-            return np.arange(len(self.matrix))
-        return np.argsort(self.order, kind="stable")
+    @property
+    def block(self) -> int:
+        """How many rows that follow each other are resampled together."""
+        return 1 if self.order is None or self.groups is not None else block_of(len(self.matrix))
 
-    def grouped(self, order: NDArray[np.int64]) -> NDArray[np.str_] | None:
-        """Return the groups of the rows in another order, where they are known."""
-        return None if self.groups is None else np.asarray(self.groups, dtype=str)[order]
+    def in_time(self) -> Self:
+        """Return the rows in the order of time, where that is known."""
+        if self.order is None:
+            return self
+        rows = np.argsort(self.order, kind="stable")
+        return msgspec.structs.replace(
+            self,
+            matrix=self.matrix[rows],
+            truth=None if self.truth is None else self.truth[rows],
+            groups=None if self.groups is None else [self.groups[row] for row in rows],
+            slices={name: column[rows] for name, column in self.slices.items()},
+            order=self.order[rows],
+        )
 
 
 def read(
@@ -108,7 +119,7 @@ def read(
         groups=None if column is None else [str(value) for value in texts(column)],
         slices=parts,
         order=order,
-    )
+    ).in_time()
 
 
 def _images(

@@ -223,6 +223,24 @@ def test_rows_in_time_are_resampled_in_blocks(workspace: Workspace) -> None:
     assert width(test, time="at") > 1.4 * width(test.drop("at"))
 
 
+def test_classes_in_time_are_resampled_in_blocks(workspace: Workspace) -> None:
+    rng = np.random.default_rng(0)
+    # Labels that stay for a while, and answers that are wrong for a while.
+    label = np.repeat(rng.choice(["a", "b"], 40), 10)
+    seen = np.where(np.repeat(rng.random(40) < 0.3, 10), np.roll(label, 10), label)
+    x = (seen == "a") + rng.normal(size=400) / 9
+    frame = pl.DataFrame({"at": np.arange(400), "x": x, "kind": label})
+    model = train_classifier(
+        frame[:200].drop("at"), target="kind", model_type="nb", workspace=workspace
+    )
+    widths = []
+    for test in (frame[200:], frame[200:].drop("at")):
+        options = {"time": "at"} if "at" in test.columns else {}
+        low, high = evaluate(model, test, **options).intervals["accuracy"]
+        widths.append(high - low)
+    assert widths[0] > 1.4 * widths[1]
+
+
 def test_remaining_life_is_measured_by_unit(workspace: Workspace) -> None:
     train, test = machines(0), machines(1)
     model = train_regressor(
