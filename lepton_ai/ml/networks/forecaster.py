@@ -29,8 +29,10 @@ _SATURDAY = 5
 _RANK = 8
 # The profile's chance is wiped out by joining neighbouring steps so often.
 _SMOOTHING = 2
-# From so many days on, one of them hardly changes the average that it is learned beside.
+# From so many days on, one of them hardly changes the average that it is learned beside; nor may
+# the averages of other days take more numbers than this.
 _MOST_DAYS = 60
+_MOST_NUMBERS = 2**26
 # Share of the day (as sine and cosine) and kind of day.
 _CLOCK = 3
 
@@ -85,8 +87,10 @@ class GraphForecaster(NetworkRegressor):
         if layout.season is not None:
             coming = targets.reshape(len(targets), horizon, -1)
             features, self._usual = self._usual_of(features, coming, layout, given.get("times"))
-        super()._fit(features, targets, **given)
-        del self._scales, self._usual
+        try:
+            super()._fit(features, targets, **given)
+        finally:
+            del self._scales, self._usual
         for body in self.graph_.members:
             body.register_buffer("others", None, persistent=False)
 
@@ -118,10 +122,11 @@ class GraphForecaster(NetworkRegressor):
         day = day - day.min()
         slot = np.rint(calendar[:, :1] * season).astype(np.int64) + ahead
         day_ahead = day[:, np.newaxis] + slot // season
-        if day_ahead.max() >= _MOST_DAYS:
+        days = int(day_ahead.max()) + 1
+        if days > _MOST_DAYS or days * sums.size > _MOST_NUMBERS:
             return features, (profile(sums, counts), None)
         others = []
-        for number in range(day_ahead.max() + 1):
+        for number in range(days):
             rows = (day_ahead == number).any(axis=1)
             # Steps of those rows that lie in another day go to a place behind the last one.
             own = np.where(day_ahead[rows] == number, where[rows], KINDS * season)
