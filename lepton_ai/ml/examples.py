@@ -16,7 +16,7 @@ from lepton_ai.data.table import Table
 from lepton_ai.ml.task import CLASSIFICATION, REGRESSION, Task
 from lepton_ai.storage import Workspace
 
-__all__ = ["ARRAY_TARGET", "Examples", "class_names", "gather", "in_order"]
+__all__ = ["ARRAY_TARGET", "Examples", "class_names", "gather", "in_order", "order_of"]
 
 # The column of the labels in the table that rows of numbers are kept in.
 ARRAY_TARGET = "target"
@@ -210,7 +210,7 @@ def _of_table(
     targets = None if target is None else columns.pop(target)
     belongs = None if groups is None else [str(value) for value in texts(columns.pop(groups))]
     weighed = None if sample_weight is None else _weights(columns.pop(sample_weight), sample_weight)
-    moments = None if time is None else _order(columns.pop(time), time)
+    moments = None if time is None else order_of(columns.pop(time), time)
     if not columns:
         raise InvalidInput(f"{table.ref} has no column beside {target!r} to learn from")
     return Examples(
@@ -234,7 +234,7 @@ def _weights(column: NDArray[Any], name: str) -> NDArray[np.float64]:
     return values
 
 
-def _order(column: NDArray[Any], name: str) -> NDArray[np.float64]:
+def order_of(column: NDArray[Any], name: str) -> NDArray[np.float64]:
     """Return moments as numbers that sort alike."""
     if column.dtype.kind == "M":
         missing = np.isnat(column)

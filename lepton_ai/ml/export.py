@@ -52,7 +52,8 @@ def export(estimator: Any, features: int, task: Task = CLASSIFICATION) -> bytes:
         raise
     except Exception as error:
         # A converter fails in as many ways as there are estimators; the caller has one way on.
-        raise NotExportable(f"{type(estimator).__name__} has no ONNX form: {error}") from error
+        said = str(error).strip().partition("\n")[0]
+        raise NotExportable(f"{type(estimator).__name__} has no ONNX form: {said}") from error
     _name_outputs(model, task)
     if task is DETECTION:
         _turn_scores(model, float(np.ravel(estimator.offset_)[0]))

@@ -18,6 +18,8 @@ from lepton_ai.ml.zoo import Entry, create
 __all__ = ["Fitted", "fit"]
 
 _FOLDS = 5
+# What decides where and how fast a fit runs, and not what it finds.
+_OF_THE_RUN = ("n_jobs", "threads", "checkpoint", "progress")
 
 Codes = NDArray[np.int64]
 Split = tuple[NDArray[np.int64], NDArray[np.int64]]
@@ -47,7 +49,7 @@ def fit(
     task: Task = CLASSIFICATION,
     groups: Sequence[str] | None = None,
     weights: NDArray[np.float64] | None = None,
-    times: NDArray[np.float64] | None = None,
+    times: NDArray[Any] | None = None,
     shape: tuple[int, ...] | None = None,
     workers: int = 1,
     managed: Mapping[str, Any] | None = None,
@@ -109,7 +111,7 @@ def fit(
     if calibrated:
         estimator.set_params(cv=None)
     else:
-        estimator.set_params(**{name: known[name] for name in own if name != "shape"})
+        estimator.set_params(**{name: known[name] for name in own if name in _OF_THE_RUN})
     return Fitted(estimator, settings, notes)
 
 

@@ -29,6 +29,7 @@ from lepton_ai.ml.preparing import (
     features_of,
     fit_behind,
     fit_preparation,
+    in_windows,
     signature_of,
 )
 from lepton_ai.ml.registry import check_name, register
@@ -39,7 +40,7 @@ from lepton_ai.storage import Node, Workspace
 if TYPE_CHECKING:
     from lepton_ai.data.recipes import Recipe
 
-__all__ = ["Wish", "learn"]
+__all__ = ["Learned", "Wish", "conclude", "learn", "settled"]
 
 Matrix = NDArray[np.float64]
 
@@ -63,6 +64,9 @@ class Wish(Struct, frozen=True, kw_only=True):
     time: str | None = None
     balanced: bool = False
     contamination: float = 0.05
+    window: int = 0
+    horizon: int = 0
+    season: str | int | None = "auto"
     kinds: Mapping[str, Any] | None = None
     components: int | float | None = None
     recipe: Any = None
@@ -81,14 +85,7 @@ def learn(task: Task, data: Any, wish: Wish) -> Model:
         UnknownParameter: the model has no such parameter; the message lists near ones.
         InvalidInput: a parameter's value is wrong, or the data cannot be learned from.
     """
-    entry = zoo.find(wish.model_type, task.name)
-    if wish.name is not None:
-        check_name(wish.name)
-    seed = wish.seed
-    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**32:
-        raise InvalidInput(f"seed must be a whole number from 0 to 2**32 - 1; got {seed!r}")
-    parameters = {key: _plain(key, value) for key, value in wish.parameters.items()}
-    zoo.create(entry, seed, parameters, task)
+    entry, parameters = settled(task, wish)
     examples = gather(
         data,
         target=wish.target,
@@ -120,42 +117,99 @@ def learn(task: Task, data: Any, wish: Wish) -> Model:
             origin += joined(place, preparation.front.recipe)
         if len(set(examples.labels.tolist())) < len(classes):
             raise InvalidInput("the recipe drops all training rows of a class")
+    if wish.window:
+        preparation, matrix = in_windows(preparation, matrix, examples, _steps(wish.window))
     target = _targets(task, examples, classes)
+    workers = place.settings.workers or os.cpu_count() or 1
     fitted = fit(
         entry,
         matrix,
         target,
         task=task,
-        seed=seed,
+        seed=wish.seed,
         parameters=_coded(parameters, classes),
         groups=examples.groups,
         weights=_weights(examples.weights, target, classes, balanced=wish.balanced),
         times=examples.times,
-        shape=preparation.encoding.shape,
-        workers=place.settings.workers or os.cpu_count() or 1,
+        shape=preparation.shape,
+        workers=workers,
     )
+    outcome = _OUTCOMES[task.name](fitted.estimator, matrix, examples, classes, wish)
+    counts = [] if not classes or target is None else np.bincount(target.astype(np.int64)).tolist()
+    learned = Learned(
+        examples=examples,
+        preparation=preparation,
+        matrix=matrix,
+        target=target,
+        fitted=fitted,
+        outcome=outcome,
+        classes=dict(zip(classes, counts, strict=True)),
+        origin=origin,
+    )
+    return conclude(task, entry, learned, wish, parameters)
+
+
+def settled(task: Task, wish: Wish) -> tuple[zoo.Entry, dict[str, Any]]:
+    """Return the model that a wish names and its parameters, refusing what no fit could use."""
+    entry = zoo.find(wish.model_type, task.name)
+    if wish.name is not None:
+        check_name(wish.name)
+    seed = wish.seed
+    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**32:
+        raise InvalidInput(f"seed must be a whole number from 0 to 2**32 - 1; got {seed!r}")
+    parameters = {key: _plain(key, value) for key, value in wish.parameters.items()}
+    zoo.create(entry, seed, parameters, task)
+    return entry, parameters
+
+
+class Learned(Struct, frozen=True, kw_only=True):
+    """What a fit came to, before it is exported, compared and registered.
+
+    Attributes:
+        matrix: the training features (rows, features).
+        target: what each row was learned as, None where the task has none.
+        classes: how many rows of each class.
+        origin: further nodes that the run used, with their roles.
+        notes: what a reader should know, beside what the fit itself says.
+    """
+
+    examples: Examples
+    preparation: Preparation
+    matrix: Matrix
+    target: Any
+    fitted: Fitted
+    outcome: Outcome
+    classes: dict[str, int] = {}
+    origin: list[tuple[str, str]] = []
+    notes: tuple[str, ...] = ()
+
+
+def conclude(
+    task: Task, entry: zoo.Entry, learned: Learned, wish: Wish, parameters: dict[str, Any]
+) -> Model:
+    """Choose the form to serve, measure the baseline, and register the model."""
+    examples, preparation, matrix = learned.examples, learned.preparation, learned.matrix
+    fitted, outcome, place = learned.fitted, learned.outcome, examples.dataset.workspace
     sibling = _sibling(examples)
     held_out = None if sibling is None else _held_out(preparation, examples, sibling)
     gate = matrix[evenly(len(matrix), _GATE_ROWS)]
-    tried = mixed_rows(gate, len(gate), seed) if held_out is None else held_out
+    tried = mixed_rows(gate, len(gate), wish.seed) if held_out is None else held_out
     answers = task.answers(fitted.estimator, gate if held_out is None else held_out)
-    outcome = _OUTCOMES[task.name](fitted.estimator, matrix, examples, classes, wish)
     model_format, reason, parity, model_file = served_form(task, entry, fitted, gate, tried)
     baseline = Baseline.of(
         matrix,
-        preparation.encoding.feature_names,
-        target,
+        preparation.feature_names,
+        learned.target,
         outcome,
         answers,
         "training" if held_out is None else "held-out",
     )
-    counts = [] if not classes or target is None else np.bincount(target.astype(np.int64)).tolist()
     description = Description(
         name=wish.name or _name_after(examples.dataset.name),
         model_type=entry.name,
         parameters=parameters,
         settings=fitted.settings,
-        seed=seed,
+        seed=wish.seed,
         format=model_format,
         reason=reason,
         parity=parity,
@@ -169,13 +223,13 @@ def learn(task: Task, data: Any, wish: Wish) -> Model:
         balanced=wish.balanced,
         trained_on=TrainedOn(
             dataset=examples.dataset.ref,
-            content=_content(matrix, target),
+            content=_content(matrix, learned.target),
             rows=len(matrix),
-            classes=dict(zip(classes, counts, strict=True)),
+            classes=learned.classes,
             groups=None if examples.groups is None else len(set(examples.groups)),
             held_out=0 if held_out is None else len(held_out),
         ),
-        notes=fitted.notes,
+        notes=fitted.notes + learned.notes,
         environment=environment(*entry.libraries),
     )
     files = {
@@ -184,10 +238,16 @@ def learn(task: Task, data: Any, wish: Wish) -> Model:
         "baseline.json": baseline.to_json(),
         "card.md": render(description, preparation).encode(),
     }
-    parents = [(examples.dataset.record().id, "training"), *origin]
+    parents = [(examples.dataset.record().id, "training"), *learned.origin]
     if sibling is not None:
         parents.append((sibling.id, "held-out"))
     return Model(place, register(place, description, files, parents))
+
+
+def _steps(window: Any) -> int:
+    if not isinstance(window, int) or isinstance(window, bool) or window < 1:
+        raise InvalidInput(f"window must be a whole number of steps from 1; got {window!r}")
+    return window
 
 
 def _classes(examples: Examples) -> tuple[str, ...]:
@@ -328,9 +388,14 @@ def _sibling(examples: Examples) -> Node | None:
 def _held_out(preparation: Preparation, examples: Examples, sibling: Node) -> Matrix | None:
     """Return features of the other side's rows; its labels are not looked at."""
     data = open_dataset(sibling.id, examples.dataset.workspace)
-    data = data.take(evenly(len(data), _GATE_ROWS))
+    if not preparation.window:
+        # Of series every step stays: a window must not skip any.
+        data = data.take(evenly(len(data), _GATE_ROWS))
     hidden = (examples.target, examples.grouped_by, *examples.beside)
-    return features_of(preparation, data, hidden) if len(data) else None
+    if not len(data):
+        return None
+    time = examples.beside[-1] if examples.times is not None else None
+    return features_of(preparation, data, hidden, groups=examples.grouped_by, time=time)
 
 
 def _name_after(dataset: str) -> str:

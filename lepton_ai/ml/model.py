@@ -142,7 +142,14 @@ class Model:
             return self.predictor.features_from_images(
                 [image.pixels for image in images], [image.meta for image in images]
             )
-        return features_of(self.predictor.preparation, data, self.description.hidden)
+        said = self.description
+        return features_of(
+            self.predictor.preparation,
+            data,
+            said.hidden,
+            groups=said.grouped_by,
+            time=said.time,
+        )
 
     def training_data(self) -> ImageSet | Table:
         """Return the rows that the model was trained on, found by its lineage.

@@ -172,10 +172,12 @@ class Forecast(Struct, frozen=True, tag_field="task", tag="forecasting"):
     Attributes:
         names: of the series.
         steps: how many steps ahead; the answers' columns are (steps, series), flattened.
+        season: steps of a day, where the model knows the time of day.
     """
 
     names: tuple[str, ...]
     steps: int
+    season: int | None = None
 
     @property
     def width(self) -> int:

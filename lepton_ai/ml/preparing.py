@@ -1,29 +1,31 @@
-"""Fitting of a preparation: from examples to the matrix that a classifier learns from."""
+"""Fitting of a preparation: from examples to the matrix that a model learns from."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data import tables
-from lepton_ai.data.columns import Kind, columns_of
+from lepton_ai.data.columns import Kind, columns_of, texts
 from lepton_ai.data.encoders import Boolean, Number
 from lepton_ai.data.encoding import Encoding
 from lepton_ai.data.images.image import ImageMeta
 from lepton_ai.data.images.imageset import ImageSet
 from lepton_ai.data.table import Table
 from lepton_ai.data.transforms import Channels, Resize, Transform
-from lepton_ai.ml.examples import Examples
+from lepton_ai.ml.examples import Examples, order_of
 from lepton_ai.ml.preparation import Preparation, as_features
 from lepton_ai.ml.signature import Datatype, Field, Signature
+from lepton_ai.ml.steps import windows_of
 
 if TYPE_CHECKING:
     from lepton_ai.data.recipes import Recipe
 
-__all__ = ["evenly", "features_of", "fit_behind", "fit_preparation", "signature_of"]
+__all__ = ["evenly", "features_of", "fit_behind", "fit_preparation", "in_windows", "signature_of"]
 
 Matrix = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -111,7 +113,12 @@ def fit_behind(
 
 
 def features_of(
-    preparation: Preparation, data: Any, leave_out: Sequence[str | None] = ()
+    preparation: Preparation,
+    data: Any,
+    leave_out: Sequence[str | None] = (),
+    *,
+    groups: str | None = None,
+    time: str | None = None,
 ) -> Matrix:
     """Return the features of data of the kind that the preparation was fitted on.
 
@@ -119,6 +126,10 @@ def features_of(
         preparation: of a model.
         data: an `ImageSet`, a `Table`, a frame, a list of records, or rows of numbers.
         leave_out: columns that are not the model's to see, such as the target's.
+        groups: where rows are windows, the column that says which series a row belongs to; all
+            rows are one series where the data has no such column.
+        time: where rows are windows, the column of their order; they stand in order where the
+            data has no such column.
 
     Raises:
         InvalidInput: the data is of another kind, or does not fit.
@@ -134,6 +145,12 @@ def features_of(
         raise InvalidInput("the model takes rows of a table, not images")
     if preparation.encoding.shape is not None:
         return preparation.arrays(data.to_numpy() if isinstance(data, Table) else data)
+    if isinstance(data, list | tuple) and preparation.window:
+        if data and isinstance(data[0], list | tuple):
+            return preparation.series(data)
+        return features_of(
+            preparation, _columns_of_records(data), leave_out, groups=groups, time=time
+        )
     if isinstance(data, list | tuple):
         hidden = set(leave_out)
         records = [
@@ -144,9 +161,29 @@ def features_of(
         ]
         return preparation.table(records)
     columns = columns_of(data.to_polars() if isinstance(data, Table) else data)
+    belongs, moments = columns.get(str(groups)), columns.get(str(time))
     for name in leave_out:
-        columns.pop(str(name), None)
-    return preparation.table(columns)
+        if name != preparation.clock:
+            columns.pop(str(name), None)
+    matrix = preparation.table(columns)
+    if not preparation.window:
+        return matrix
+    return windows_of(
+        matrix,
+        preparation.window,
+        None if belongs is None else [str(value) for value in texts(belongs)],
+        None if moments is None else order_of(moments, str(time)),
+    )
+
+
+def in_windows(
+    preparation: Preparation, matrix: Matrix, examples: Examples, window: int
+) -> tuple[Preparation, Matrix]:
+    """Let each row of features be the window that ends at it."""
+    if examples.kind != "table":
+        raise InvalidInput("window= is about rows of a table that follow each other")
+    made = msgspec.structs.replace(preparation, window=window)
+    return made, windows_of(matrix, window, examples.groups, examples.times)
 
 
 def signature_of(preparation: Preparation, outputs: tuple[Field, ...]) -> Signature:
@@ -157,6 +194,8 @@ def signature_of(preparation: Preparation, outputs: tuple[Field, ...]) -> Signat
         return Signature("image", (Field("image", "FP32", (-1,) * (axes + 1)),), outputs)
     if encoding.shape is not None:
         return Signature("array", (Field("X", "FP64", (-1, *encoding.shape)),), outputs)
+    if preparation.window:
+        return Signature("series", _stepped(preparation), outputs)
     if preparation.front is not None:
         types: dict[str, Datatype] = {"number": "FP64", "boolean": "BOOL"}
         kinds = preparation.front.kinds.items()
@@ -175,6 +214,22 @@ def signature_of(preparation: Preparation, outputs: tuple[Field, ...]) -> Signat
         for step in encoding.columns
     )
     return Signature("table", inputs, outputs)
+
+
+def _stepped(preparation: Preparation) -> tuple[Field, ...]:
+    """The inputs of a model of series: each column (series, steps)."""
+    alone = signature_of(msgspec.structs.replace(preparation, window=0, clock=None), ())
+    fields = tuple(Field(each.name, each.datatype, (-1, -1)) for each in alone.inputs)
+    clock = preparation.clock
+    return fields if clock is None else (Field(clock, "BYTES", (-1, -1)), *fields)
+
+
+def _columns_of_records(records: Sequence[Any]) -> dict[str, list[Any]]:
+    wrong = next((row for row in records if not isinstance(row, Mapping)), None)
+    if wrong is not None:
+        raise InvalidInput(f"a step is a record of columns by name; got {type(wrong).__name__}")
+    names = dict.fromkeys(name for row in records for name in row)
+    return {name: [row.get(name) for row in records] for name in names}
 
 
 def _stack(images: ImageSet) -> tuple[NDArray[Any], tuple[Transform, ...]]:

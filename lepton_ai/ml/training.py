@@ -1,17 +1,27 @@
 """Training: one verb for each task, from data to a registered model version."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from lepton_ai.core.errors import InvalidInput
+from lepton_ai.ml.forecast import learn_forecast
+from lepton_ai.ml.guess import guess_task
 from lepton_ai.ml.learning import Wish, learn
 from lepton_ai.ml.model import Model
-from lepton_ai.ml.task import CLASSIFICATION, CLUSTERING, DETECTION, REGRESSION
+from lepton_ai.ml.task import CLASSIFICATION, CLUSTERING, DETECTION, FORECASTING, REGRESSION
 from lepton_ai.storage import Workspace
 
 if TYPE_CHECKING:
     from lepton_ai.data.recipes import Recipe
 
-__all__ = ["train_classifier", "train_clusterer", "train_detector", "train_regressor"]
+__all__ = [
+    "train",
+    "train_classifier",
+    "train_clusterer",
+    "train_detector",
+    "train_forecaster",
+    "train_regressor",
+]
 
 
 def train_classifier(
@@ -24,6 +34,7 @@ def train_classifier(
     groups: str | None = None,
     sample_weight: str | None = None,
     time: str | None = None,
+    window: int = 0,
     balanced: bool = False,
     kinds: Mapping[str, Any] | None = None,
     components: int | float | None = None,
@@ -49,6 +60,10 @@ def train_classifier(
         sample_weight: the column of the rows' weights; it is no feature.
         time: the column of the rows' order; it is no feature. What stops a network early is then
             measured on the last rows.
+        window: how many steps of a series the model sees: each row then stands for the last steps
+            of its group (a machine, a patient) up to itself, in the order of ``time``. An endpoint
+            is asked with the records of those steps. LSTM, GRU and temporal CNN see them as a
+            series, other models as so many features.
         balanced: whether each class weighs the same in all, however rare it is.
         kinds: of a table's columns where their types don't tell; see `Encoding.fit`.
         components: principal components to reduce the features to, a number or the share of the
@@ -72,6 +87,7 @@ def train_classifier(
         groups=groups,
         sample_weight=sample_weight,
         time=time,
+        window=window,
         balanced=balanced,
         kinds=kinds,
         components=components,
@@ -92,6 +108,7 @@ def train_regressor(
     groups: str | None = None,
     sample_weight: str | None = None,
     time: str | None = None,
+    window: int = 0,
     kinds: Mapping[str, Any] | None = None,
     components: int | float | None = None,
     recipe: "Recipe | str | None" = None,
@@ -119,6 +136,7 @@ def train_regressor(
         groups=groups,
         sample_weight=sample_weight,
         time=time,
+        window=window,
         kinds=kinds,
         components=components,
         recipe=recipe,
@@ -212,3 +230,85 @@ def train_detector(
         parameters=parameters,
     )
     return learn(DETECTION, data, wish)
+
+
+def train_forecaster(
+    data: Any,
+    *,
+    model_type: str = "ridge forecast",
+    target: str | Sequence[str] | None = None,
+    time: str | None = None,
+    history: int = 12,
+    horizon: int = 12,
+    season: str | None = "auto",
+    name: str | None = None,
+    seed: int = 0,
+    workspace: Workspace | None = None,
+    **parameters: Any,
+) -> Model:
+    """Learn to forecast the next steps of one or many series, and register the model.
+
+    It is tried beside persistence, a ridge regression and, where the history holds a whole season,
+    the seasonal naive forecast on the last fifth of the series; the card shows the errors.
+
+    Args:
+        data: a table or frame in wide form: a row for each moment, a column for each series.
+        model_type: a name or alias of the zoo, such as "ridge forecast" or "graph cnn".
+        target: the columns of the series; all of numbers unless given.
+        time: the column of the moments, evenly spaced; rows stand in order unless given.
+        history: steps that a forecast sees.
+        horizon: steps that it gives.
+        season: "day" lets the time of day and the weekday be features; "auto" does so where the
+            moments show two days or more; None doesn't.
+        name: of the model; else that of the dataset.
+        seed: of everything random.
+        workspace: where to store it; that of the data, else the default one.
+        parameters: of the estimator, such as ``epochs=40``.
+
+    Raises:
+        UnknownModel: no forecaster has that name; the message lists the names.
+        InvalidInput: steps are not even, values are missing, or the series are too short.
+    """
+    wish = Wish(
+        model_type=model_type,
+        target=target,
+        time=time,
+        window=history,
+        horizon=horizon,
+        season=season,
+        name=name,
+        seed=seed,
+        workspace=workspace,
+        parameters=parameters,
+    )
+    return learn_forecast(data, wish)
+
+
+# task -> its verb
+_VERBS: dict[str, Callable[..., Model]] = {
+    CLASSIFICATION.name: train_classifier,
+    REGRESSION.name: train_regressor,
+    CLUSTERING.name: train_clusterer,
+    DETECTION.name: train_detector,
+    FORECASTING.name: train_forecaster,
+}
+
+
+def train(data: Any, *, task: str = "auto", **options: Any) -> Model:
+    """Train a model for a task, which is told from the data unless it is named.
+
+    Args:
+        data: see the verb of the task.
+        task: "classification", "regression", "clustering", "detection", "forecasting"; or "auto":
+            forecasting where ``horizon`` is given, clustering where there is no target, else
+            classification or regression by what the target holds.
+        options: those of `train_classifier`, `train_regressor`, `train_clusterer`,
+            `train_detector` or `train_forecaster`.
+
+    Raises:
+        InvalidInput: there is no such task, or the data cannot be learned from.
+    """
+    chosen = guess_task(data, options) if task == "auto" else task
+    if chosen not in _VERBS:
+        raise InvalidInput(f"there is no task {task!r}; choose auto or one of: {', '.join(_VERBS)}")
+    return _VERBS[chosen](data, **options)

@@ -5,6 +5,8 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from lepton_ai.ml.zoo.space import Space
+
 __all__ = ["Entry"]
 
 # What the platform sets of an estimator itself, wherever it has it.
@@ -48,6 +50,6 @@ class Entry(Struct, frozen=True, kw_only=True):
     calibrated: bool = False
     parallel: bool = False
     native: str = "skops"
-    space: dict[str, Any] = field(default_factory=dict)
+    space: dict[str, Space] = field(default_factory=dict)
     libraries: tuple[str, ...] = ()
     managed: tuple[str, ...] = MANAGED

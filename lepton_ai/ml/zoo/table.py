@@ -3,6 +3,7 @@
 from typing import Any
 
 from lepton_ai.ml.zoo.entry import MANAGED, Entry
+from lepton_ai.ml.zoo.space import Choice, Real, Whole
 
 __all__ = ["TABLE"]
 
@@ -23,6 +24,7 @@ TABLE = (
         scaled=True,
         calibrated=True,
         managed=(*MANAGED, "probability", "cache_size"),
+        space={"C": Real(0.05, 50, log=True), "gamma": Real(1e-3, 1, log=True)},
     ),
     Entry(
         name="random forest",
@@ -33,6 +35,11 @@ TABLE = (
         },
         defaults={"n_estimators": 200},
         parallel=True,
+        space={
+            "max_features": Choice(("sqrt", 0.3, 0.5, 0.7, 1.0)),
+            "min_samples_leaf": Whole(1, 20, log=True),
+            "max_samples": Choice((None, 0.5, 0.8)),
+        },
     ),
     Entry(
         name="extra trees",
@@ -44,6 +51,11 @@ TABLE = (
         },
         defaults={"n_estimators": 200},
         parallel=True,
+        space={
+            "max_features": Choice(("sqrt", 0.3, 0.5, 0.7, 1.0)),
+            "min_samples_leaf": Whole(1, 20, log=True),
+            "max_depth": Choice((None, 6, 10, 16)),
+        },
     ),
     Entry(
         name="naive bayes",
@@ -59,6 +71,7 @@ TABLE = (
             "classification": "sklearn.tree:DecisionTreeClassifier",
             "regression": "sklearn.tree:DecisionTreeRegressor",
         },
+        space={"max_depth": Whole(2, 16), "min_samples_leaf": Whole(1, 50, log=True)},
     ),
     Entry(
         name="k-nearest",
@@ -69,6 +82,7 @@ TABLE = (
             "regression": "sklearn.neighbors:KNeighborsRegressor",
         },
         scaled=True,
+        space={"n_neighbors": Whole(3, 60, log=True), "p": Choice((1, 2))},
     ),
     Entry(
         name="logistic regression",
@@ -76,6 +90,7 @@ TABLE = (
         paths={"classification": "sklearn.linear_model:LogisticRegression"},
         defaults={"max_iter": 1000},
         scaled=True,
+        space={"C": Real(1e-3, 30, log=True)},
     ),
     Entry(
         name="multilayer perceptron",
@@ -86,6 +101,12 @@ TABLE = (
         },
         defaults={"max_iter": 500},
         scaled=True,
+        space={
+            "hidden_layer_sizes": Choice((16, 32, 64, 128)),
+            "alpha": Real(1e-4, 10, log=True),
+            "learning_rate_init": Real(3e-4, 1e-2, log=True),
+            "early_stopping": Choice((True, False)),
+        },
     ),
     Entry(
         name="histogram gradient boosting",
@@ -94,6 +115,14 @@ TABLE = (
         paths={
             "classification": "sklearn.ensemble:HistGradientBoostingClassifier",
             "regression": "sklearn.ensemble:HistGradientBoostingRegressor",
+        },
+        space={
+            "learning_rate": Real(0.01, 0.2, log=True),
+            "max_iter": Whole(50, 500, log=True),
+            "max_leaf_nodes": Whole(4, 48, log=True),
+            "min_samples_leaf": Whole(5, 60, log=True),
+            "l2_regularization": Real(1e-3, 30, log=True),
+            "max_features": Choice((1.0, 0.7, 0.4)),
         },
     ),
     Entry(
@@ -110,6 +139,14 @@ TABLE = (
         parallel=True,
         native="lightgbm",
         libraries=("lightgbm", "onnxmltools"),
+        space={
+            "learning_rate": Real(0.01, 0.1, log=True),
+            "n_estimators": Whole(50, 600, log=True),
+            "num_leaves": Whole(3, 48, log=True),
+            "min_child_samples": Whole(3, 60, log=True),
+            "reg_lambda": Real(1e-3, 30, log=True),
+            "colsample_bytree": Real(0.3, 1.0),
+        },
     ),
     Entry(
         name="catboost",
@@ -122,6 +159,14 @@ TABLE = (
         parallel=True,
         native="catboost",
         libraries=("catboost",),
+        space={
+            "iterations": Whole(100, 600, log=True),
+            "learning_rate": Real(0.02, 0.15, log=True),
+            "depth": Whole(3, 7),
+            "l2_leaf_reg": Real(1, 30, log=True),
+            "random_strength": Real(0.3, 5, log=True),
+            "rsm": Real(0.4, 1.0),
+        },
     ),
     Entry(
         name="linear svm",
@@ -133,6 +178,7 @@ TABLE = (
         defaults={"max_iter": 10_000},
         scaled=True,
         calibrated=True,
+        space={"C": Real(1e-3, 30, log=True)},
     ),
     Entry(
         name="multinomial naive bayes",
@@ -223,6 +269,7 @@ TABLE = (
         aliases=("ridge regression",),
         paths={"regression": "sklearn.linear_model:Ridge"},
         scaled=True,
+        space={"alpha": Real(1e-2, 1e4, log=True)},
     ),
     Entry(
         name="cnn",
@@ -232,6 +279,71 @@ TABLE = (
             "regression": "lepton_ai.ml.networks.residual:ResidualRegressor",
         },
         **_DEEP,
+    ),
+    Entry(
+        name="lstm",
+        aliases=("long short-term memory", "recurrent network", "rnn"),
+        paths={
+            "classification": "lepton_ai.ml.networks.recurrent:RecurrentClassifier",
+            "regression": "lepton_ai.ml.networks.recurrent:RecurrentRegressor",
+        },
+        **_DEEP,
+    ),
+    Entry(
+        name="gru",
+        aliases=("gated recurrent unit",),
+        paths={
+            "classification": "lepton_ai.ml.networks.recurrent:RecurrentClassifier",
+            "regression": "lepton_ai.ml.networks.recurrent:RecurrentRegressor",
+        },
+        defaults={"cell": "gru"},
+        **_DEEP,
+    ),
+    Entry(
+        name="remaining life lstm",
+        aliases=("remaining life", "remaining useful life", "rul", "rul lstm"),
+        paths={"regression": "lepton_ai.ml.networks.recurrent:RemainingLifeRegressor"},
+        **_DEEP,
+    ),
+    Entry(
+        name="temporal cnn",
+        aliases=("tcn", "temporal convolution", "series cnn"),
+        paths={
+            "classification": "lepton_ai.ml.networks.temporal:TemporalClassifier",
+            "regression": "lepton_ai.ml.networks.temporal:TemporalRegressor",
+        },
+        **_DEEP,
+    ),
+    Entry(
+        name="graph cnn",
+        aliases=("graph forecaster", "traffic cnn", "temporal graph cnn", "cnn forecaster"),
+        paths={"forecasting": "lepton_ai.ml.networks.forecaster:GraphForecaster"},
+        managed=(*MANAGED, "season"),
+        **_DEEP,
+    ),
+    Entry(
+        name="persistence",
+        aliases=("last value", "naive forecast"),
+        paths={"forecasting": "lepton_ai.ml.forecasting.baselines:Persistence"},
+        managed=(*MANAGED, "season"),
+    ),
+    Entry(
+        name="seasonal naive",
+        aliases=("seasonal persistence", "same time yesterday"),
+        paths={"forecasting": "lepton_ai.ml.forecasting.baselines:SeasonalNaive"},
+        managed=(*MANAGED, "season"),
+    ),
+    Entry(
+        name="historical average",
+        aliases=("time of day average", "profile"),
+        paths={"forecasting": "lepton_ai.ml.forecasting.baselines:HistoricalAverage"},
+        managed=(*MANAGED, "season"),
+    ),
+    Entry(
+        name="ridge forecast",
+        aliases=("ridge forecaster", "autoregression"),
+        paths={"forecasting": "lepton_ai.ml.forecasting.baselines:RidgeForecaster"},
+        managed=(*MANAGED, "season"),
     ),
     Entry(
         name="table cnn",
@@ -249,6 +361,11 @@ TABLE = (
             "classification": "lepton_ai.ml.networks.tabular:PerceptronClassifier",
             "regression": "lepton_ai.ml.networks.tabular:PerceptronRegressor",
         },
+        space={
+            "learning_rate": Real(5e-4, 2e-2, log=True),
+            "weight_decay": Real(1e-4, 1, log=True),
+            "batch_size": Choice((32, 64, 128, 256)),
+        },
         **_DEEP,
     ),
     Entry(
@@ -258,9 +375,30 @@ TABLE = (
         **_DEEP,
     ),
     Entry(
+        name="baseline",
+        aliases=("class shares", "mean", "constant", "dummy"),
+        paths={
+            "classification": "lepton_ai.ml.zoo.constant:ConstantClassifier",
+            "regression": "lepton_ai.ml.zoo.constant:ConstantRegressor",
+        },
+    ),
+    Entry(
+        name="ensemble",
+        aliases=("blend", "weighted ensemble"),
+        paths={
+            "classification": "lepton_ai.ml.selection.ensemble:EnsembleClassifier",
+            "regression": "lepton_ai.ml.selection.ensemble:EnsembleRegressor",
+        },
+        # Its members read the same features: those that must be standardised need it, and
+        # trees answer alike either way.
+        scaled=True,
+        native="ensemble",
+    ),
+    Entry(
         name="lasso",
         aliases=("lasso regression",),
         paths={"regression": "sklearn.linear_model:Lasso"},
         scaled=True,
+        space={"alpha": Real(1e-4, 10, log=True)},
     ),
 )  # fmt: skip
