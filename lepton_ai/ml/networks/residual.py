@@ -105,6 +105,7 @@ class _ResidualNetwork(Network):
     learning_rate: float = 1e-2
     width: int = 16
     blocks: int = 1
+    # On X-rays and digits it learned faster and further than "group" in the same time.
     norm: str = "batch"
     dropout: float = 0.1
     per_image: bool = False
@@ -162,7 +163,7 @@ class ResidualClassifier(_ResidualNetwork, NetworkClassifier):
     Args:
         width: channels of the first stage.
         blocks: residual blocks of each stage.
-        norm: ``batch`` or ``group`` normalisation.
+        norm: ``batch`` normalisation, or ``group``, which is the same on one worker and several.
         dropout: share of the last features set to zero while learning.
         per_image: bring each image to mean 0 and deviation 1 by itself, which makes the answers
             independent of exposure; not for images whose absolute intensities tell something.
@@ -178,7 +179,7 @@ class ResidualRegressor(_ResidualNetwork, NetworkRegressor):
     Args:
         width: channels of the first stage.
         blocks: residual blocks of each stage.
-        norm: ``batch`` or ``group`` normalisation.
+        norm: ``batch`` normalisation, or ``group``, which is the same on one worker and several.
         dropout: share of the last features set to zero while learning.
         per_image: bring each image to mean 0 and deviation 1 by itself, which makes the answers
             independent of exposure; not for images whose absolute intensities tell something.
