@@ -35,6 +35,9 @@ __all__ = ["evaluate", "held_out"]
 @click.option(
     "--limit", type=float, help="Remaining life: the predicted life at which an alarm is raised."
 )
+@click.option(
+    "--season", type=int, help="Forecasts: steps of a season of the naive one; a day unless given."
+)
 @as_json
 def evaluate(
     model: str,
@@ -47,6 +50,7 @@ def evaluate(
     groups: str | None,
     time: str | None,
     limit: float | None,
+    season: int | None,
     as_json: bool,
 ) -> None:
     """Measure MODEL on DATASET, or on what was held out when it was trained.
@@ -64,6 +68,7 @@ def evaluate(
         groups=groups,
         time=time,
         limit=limit,
+        season=season,
     )
     drawn = [] if plots is None else evaluation.save_plots(plots)
     if report is not None:

@@ -1,16 +1,20 @@
 """Evaluation: how well a model answers, measured on rows that it has not seen.
 
-`evaluating` measures a registered model, on its task (`measuring`), on the rows that were `tried`;
-each task has a file of functions over arrays: `classification`, `regression`, `remaining_life`,
-`forecasting`, `clustering`, `detection`. What they share: `resampling` gives intervals, `slices`
-the figures of parts of the rows; `figures` holds parts of an `evaluation` as data, `rendering`
-shows one (`shown`), `plots`, `value_plots` and `score_plots` draw.
+`evaluating` measures a registered model on its task (`measuring`), on the rows that were `tried` or
+the windows of `series`. Each task has a file of functions over arrays: `classification`,
+`regression`, `remaining_life`, `forecasting`, `clustering`, `detection`; their figures, of many
+resamples at a time, are computed in `probabilities`, `ranking`, `errors` and `partitions`.
+
+What they share: `resampling` gives intervals, `slices` the figures of parts of the rows, `labels`
+what is looked for. An `evaluation` is data (`figures`, `stored`); `rendering` shows one (`shown`),
+`plots`, `value_plots` and `score_plots` draw on a `canvas`; `calibration` and `decision` are
+curves.
 
 Beside them: `thresholds` and `conformal` choose what is applied at an endpoint, as does
 `recalibrating` (`recalibration`); `comparing` and `comparison` test two models on the same rows
 (`paired_tests`).
 
-A name is imported at its first use, because what serves a model needs the metrics alone.
+A name is imported at its first use, because what serves a model needs the `metrics` alone.
 """
 
 from importlib import import_module

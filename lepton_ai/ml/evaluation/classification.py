@@ -25,7 +25,6 @@ from lepton_ai.ml.evaluation.figures import (
 from lepton_ai.ml.evaluation.labels import codes_of, positive_of
 from lepton_ai.ml.evaluation.metrics import (
     confusion_matrix,
-    precision_recall_f1,
     reliability,
     winners,
 )
@@ -36,7 +35,7 @@ from lepton_ai.ml.evaluation.ranking import (
     roc_curve,
     thinned,
 )
-from lepton_ai.ml.evaluation.resampling import Resampling, exact, intervals
+from lepton_ai.ml.evaluation.resampling import Resampling, exact, interval, intervals
 from lepton_ai.ml.evaluation.shown import Columns, Name, written
 from lepton_ai.ml.evaluation.slices import measure_slices
 
@@ -200,11 +199,13 @@ def assess_classification(
     place = positive_of(classes, positive)
     given = _given(probabilities, place, threshold)
     measure = ProbabilityMeasure(true, probabilities, given, place)
-    figures = {name: float(value[0]) for name, value in measure(resampling.once()).items()}
+    once = measure(resampling.once())
+    figures = {name: float(value[0]) for name, value in once.items() if value.ndim == 1}
     draws = resampling.draws(measure)
-    once = np.ones(len(true))
-    confusion = confusion_matrix(true, given, len(classes), once)
-    bins = reliability(true, probabilities, once)
+    by_class = [len(np.unique(resampling.units[true == code])) for code in range(len(classes))]
+    evenly = np.ones(len(true))
+    confusion = confusion_matrix(true, given, len(classes), evenly)
+    bins = reliability(true, probabilities, evenly)
     curves = [
         (classes[code], true == code, probabilities[:, code])
         for code in (range(len(classes)) if place is None else (place,))
@@ -233,11 +234,11 @@ def assess_classification(
         confidence=confidence,
         intervals=exact(
             {n: e for n, e in intervals(draws, confidence).items() if n in names},
-            _support(true, resampling.units, place),
+            _support(by_class, resampling.count, place),
             confidence,
         ),
         confusion=confusion.astype(int).tolist(),
-        per_class=_per_class(classes, confusion, measure, resampling),
+        per_class=_per_class(classes, confusion.sum(axis=1), once, draws, by_class, confidence),
         roc=[Curve(label, *thin(*roc_curve(of, score))) for label, of, score in curves],
         precision_recall=[
             PrecisionRecall(label, *thin(*precision_recall_curve(of, score)), float(of.mean()))
@@ -272,14 +273,13 @@ def _given(probabilities: Floats, place: int | None, threshold: float | None) ->
     return np.where(probabilities[:, place] >= threshold, place, 1 - place)
 
 
-def _support(truth: Codes, units: Codes, positive: int | None) -> dict[str, int]:
+def _support(by_class: Sequence[int], everyone: int, positive: int | None) -> dict[str, int]:
     """How many groups each share rests on; where both classes count, the fewer."""
-    by_class = {int(code): len(np.unique(units[truth == code])) for code in np.unique(truth)}
-    fewest = min(by_class.values())
-    asked = fewest if positive is None else by_class.get(positive, 0)
-    other = 0 if positive is None else by_class.get(1 - positive, 0)
+    fewest = min(count for count in by_class if count)
+    asked = fewest if positive is None else by_class[positive]
+    other = 0 if positive is None else by_class[1 - positive]
     return {
-        "accuracy": int(units.max()) + 1,
+        "accuracy": everyone,
         "balanced_accuracy": fewest,
         "auc": fewest,
         "average_precision": fewest,
@@ -290,18 +290,30 @@ def _support(truth: Codes, units: Codes, positive: int | None) -> dict[str, int]
 
 def _per_class(
     classes: Sequence[str],
-    confusion: Floats,
-    measure: ProbabilityMeasure,
-    resampling: Resampling,
+    counts: Floats,
+    once: Mapping[str, Floats],
+    draws: Mapping[str, Floats],
+    by_class: Sequence[int],
+    confidence: float,
 ) -> list[ClassFigures]:
-    areas = [float(rank(resampling.once())["auc"][0]) for rank in measure.rankings]
-    # With two classes, swapping them swaps both the order of the scores and the roles.
-    areas = areas if len(areas) == len(classes) else areas * 2
-    parts = zip(classes, confusion.sum(axis=1), *precision_recall_f1(confusion), areas, strict=True)
-    return [
-        ClassFigures(label, int(support), float(p), float(r), float(f), _known(area))
-        for label, support, p, r, f, area in parts
-    ]
+    names = [name for name in once if name.startswith("class_")]
+    result = []
+    for place, label in enumerate(classes):
+        ends = {n.removeprefix("class_"): interval(draws[n][:, place], confidence) for n in names}
+        known = {name: pair for name, pair in ends.items() if pair is not None}
+        precision, recall, f1, area = (float(once[name][0, place]) for name in names)
+        result.append(
+            ClassFigures(
+                label,
+                int(counts[place]),
+                precision,
+                recall,
+                f1,
+                _known(area),
+                exact(known, dict.fromkeys(known, by_class[place]), confidence),
+            )
+        )
+    return result
 
 
 def _known(value: float) -> float | None:

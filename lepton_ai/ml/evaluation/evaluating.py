@@ -9,11 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lepton_ai.core.errors import InvalidInput
+from lepton_ai.data.columns import columns_of
 from lepton_ai.data.dataset import Dataset
+from lepton_ai.data.frames import frame_of
+from lepton_ai.data.images.imageset import ImageSet
+from lepton_ai.data.table import Table
 from lepton_ai.ml.evaluation.evaluation import Evaluation
 from lepton_ai.ml.evaluation.measuring import MEASURES, Asked
-from lepton_ai.ml.evaluation.tried import SeenInTraining, read, shown, trained_on, warn_of
+from lepton_ai.ml.evaluation.series import windows_of_series
+from lepton_ai.ml.evaluation.tried import SeenInTraining, Tried, read, shown, trained_on, warn_of
 from lepton_ai.ml.model import Model
+from lepton_ai.ml.task import FORECASTING
 
 __all__ = ["SeenInTraining", "evaluate"]
 
@@ -31,6 +37,7 @@ def evaluate(
     positive: str | None = None,
     limit: float | None = None,
     needed: float = 0.0,
+    season: int | None = None,
     refits: int = 10,
     resamples: int = 1000,
     confidence: float = 0.95,
@@ -55,6 +62,8 @@ def evaluate(
         limit: for a regressor of remaining life, the predicted life at which an alarm is raised:
             lead times are then measured, of units that ``groups`` names and ``time`` orders.
         needed: how much life must be left for an alarm to be of use.
+        season: of forecasts, the steps of a season of the naive forecast that they are held
+            against; those of a day where moments tell them, else 1.
         refits: how often a clustering is fitted anew, for its stability; 0 leaves that out.
         resamples: bootstrap resamples behind the intervals.
         confidence: level of the intervals.
@@ -74,7 +83,10 @@ def evaluate(
             "confidence must lie between 0 and 1 and resamples be at least 1; got "
             f"{confidence} and {resamples}"
         )
-    tried = read(model, test, target, groups, slices, time)
+    if model.description.task == FORECASTING.name:
+        tried = _series(model, test, slices, season)
+    else:
+        tried = read(model, test, target, groups, slices, time)
     asked = Asked(
         positive=positive,
         limit=limit,
@@ -87,6 +99,13 @@ def evaluate(
     evaluation = msgspec.structs.replace(measured, model=model.ref, data=shown(test), seen=seen)
     warn_of(model, len(tried.matrix), seen, shared)
     return _kept(model, test, evaluation, tried.matrix)
+
+
+def _series(model: Model, test: Any, slices: Sequence[str], season: int | None) -> Tried:
+    if isinstance(test, ImageSet):
+        raise InvalidInput(f"{model.ref} forecasts series, and {test.ref} holds images")
+    columns = columns_of(test.to_polars() if isinstance(test, Table) else frame_of(test))
+    return windows_of_series(model, columns, slices, season)
 
 
 def _kept(model: Model, test: Any, evaluation: Evaluation, matrix: Answers) -> Evaluation:

@@ -32,6 +32,7 @@ class ClassFigures(Struct, frozen=True):
         label: the class.
         support: rows that are of it.
         auc: area under the ROC curve, None where no row, or each row, is of the class.
+        intervals: bootstrap interval of each figure.
     """
 
     label: str
@@ -40,6 +41,7 @@ class ClassFigures(Struct, frozen=True):
     recall: float
     f1: float
     auc: float | None
+    intervals: dict[str, Ends] = {}
 
 
 class Curve(Struct, frozen=True):

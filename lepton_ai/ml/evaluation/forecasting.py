@@ -13,7 +13,13 @@ from lepton_ai.ml.evaluation.resampling import Resampling, block_of, interval, i
 from lepton_ai.ml.evaluation.shown import Columns, Name, between, written
 from lepton_ai.ml.evaluation.slices import measure_slices
 
-__all__ = ["ForecastEvaluation", "assess_forecast", "naive_scale", "seasonal_naive"]
+__all__ = [
+    "ForecastEvaluation",
+    "assess_forecast",
+    "naive_scale",
+    "repeated_season",
+    "seasonal_naive",
+]
 
 Floats = NDArray[np.float64]
 
@@ -229,6 +235,28 @@ def seasonal_naive(windows: Any, steps: int, season: int = 1) -> Floats:
         )
     last = given[:, given.shape[1] - season :]
     return last[:, np.arange(steps) % season]
+
+
+def repeated_season(
+    values: Floats, origins: NDArray[np.int64], steps: int, season: int = 1
+) -> Floats:
+    """Return the seasonal-naive forecast within series: (origins, steps, series).
+
+    Args:
+        values: the series (times, series).
+        origins: the last time that each forecast knows.
+        steps: how many steps ahead.
+        season: steps of a season. NaN where the series began later than a season ago.
+
+    Raises:
+        InvalidInput: the season is below 1.
+    """
+    if season < 1:
+        raise InvalidInput(f"season must be a whole number of steps from 1; got {season}")
+    ahead = np.arange(1, steps + 1)
+    place = origins[:, None] + ahead - season * -(-ahead // season)
+    found: Floats = np.where((place >= 0)[:, :, None], values[np.maximum(place, 0)], np.nan)
+    return found
 
 
 def naive_scale(history: Any, season: int = 1) -> Floats:

@@ -13,11 +13,12 @@ from lepton_ai.ml.evaluation.classification import assess_classification
 from lepton_ai.ml.evaluation.clustering import assess_clustering
 from lepton_ai.ml.evaluation.detection import assess_detection
 from lepton_ai.ml.evaluation.evaluation import Evaluation
-from lepton_ai.ml.evaluation.forecasting import assess_forecast, seasonal_naive
+from lepton_ai.ml.evaluation.forecasting import assess_forecast
 from lepton_ai.ml.evaluation.labels import anomalies_of
 from lepton_ai.ml.evaluation.metrics import winners
 from lepton_ai.ml.evaluation.regression import assess_regression
 from lepton_ai.ml.evaluation.remaining_life import assess_remaining_life
+from lepton_ai.ml.evaluation.series import history_of
 from lepton_ai.ml.evaluation.tried import Tried
 from lepton_ai.ml.examples import class_names
 from lepton_ai.ml.fitting import fit
@@ -100,20 +101,14 @@ def _remaining_life(model: Model, tried: Tried, asked: Asked) -> Evaluation:
 def _forecasting(model: Model, tried: Tried, asked: Asked) -> Evaluation:
     outcome = model.description.outcome
     assert isinstance(outcome, Forecast)
-    series = len(outcome.names)
-    shape = (-1, outcome.steps, series)
-    # A row of features is a window, oldest step first, the series before any calendar channels.
-    folded = model.predictor.preparation.encoding.shape
-    channels = folded[1] if folded is not None and len(folded) > 1 else series
-    history = tried.matrix.reshape(len(tried.matrix), -1, channels)[:, :, :series]
-    season = model.description.settings.get("season")
-    # A window shorter than a season can only repeat its last value.
-    repeated = season if season is not None and season <= history.shape[1] else 1
+    shape = (-1, outcome.steps, len(outcome.names))
+    history = history_of(model)
     return assess_forecast(
         truth_as_numbers(tried).reshape(shape),
         model.predictor.run(tried.matrix).reshape(shape),
-        naive=seasonal_naive(history, outcome.steps, repeated),
-        season=repeated,
+        naive=tried.naive,
+        history=history,
+        season=tried.season,
         slices=tried.slices,
         **asked.options,
     )

@@ -10,7 +10,6 @@ __all__ = [
     "BINS",
     "confidence_of",
     "confusion_matrix",
-    "precision_recall_f1",
     "reliability",
     "winners",
 ]
@@ -41,13 +40,6 @@ def confusion_matrix(truth: Codes, given: Codes, classes: int, weights: Floats) 
     return pairs.reshape((classes, classes)).astype(np.float64, copy=False)
 
 
-def precision_recall_f1(confusion: Floats) -> tuple[Floats, Floats, Floats]:
-    """Return each class's precision, recall and F1; a ratio of nothing to nothing is 0."""
-    hits = np.diagonal(confusion)
-    given, true = confusion.sum(axis=0), confusion.sum(axis=1)
-    return _ratio(hits, given), _ratio(hits, true), _ratio(2 * hits, given + true)
-
-
 def reliability(truth: Codes, probabilities: Floats, weights: Floats) -> Floats:
     """Return what calibration is read from: (15, 3) weight, mean confidence, accuracy of a bin.
 
@@ -68,7 +60,3 @@ def confidence_of(truth: Codes, probabilities: Floats) -> tuple[Floats, Codes, N
     confidence = probabilities[np.arange(len(given)), given]
     place = np.searchsorted(_EDGES, confidence)
     return confidence, place, given == truth
-
-
-def _ratio(part: Floats, whole: Floats) -> Floats:
-    return np.divide(part, whole, out=np.zeros_like(whole), where=whole > 0)

@@ -48,7 +48,10 @@ class ProbabilityMeasure:
         self.rankings = [Ranking(truth == code, probabilities[:, code]) for code in codes]
 
     def __call__(self, weights: Floats) -> dict[str, Floats]:
-        """Return the figures, each (draws,), of weights (draws, rows)."""
+        """Return the figures, each (draws,), of weights (draws, rows).
+
+        Those of each class, ``class_precision`` and such, are (draws, classes).
+        """
         total = weights.sum(axis=1)
         confusion = np.asarray(weights @ self._pairs).reshape(-1, self._classes, self._classes)
         hits = np.diagonal(confusion, axis1=1, axis2=2)
@@ -65,7 +68,7 @@ class ProbabilityMeasure:
         with np.errstate(divide="ignore", invalid="ignore"):
             means = (weights @ self._means) / total[:, None]
             error = np.abs(np.asarray(weights @ self._excess)).sum(axis=1) / total
-            figures = {
+            figures: dict[str, Floats] = {
                 "accuracy": hits.sum(axis=1) / total,
                 "balanced_accuracy": recall.sum(axis=1) / (true > 0).sum(axis=1),
                 "precision": _mean(precision, chosen),
@@ -82,7 +85,10 @@ class ProbabilityMeasure:
         ranked = [ranking(weights) for ranking in self.rankings]
         for name in ranked[0]:
             figures[name] = np.mean([found[name] for found in ranked], axis=0)
-        return figures
+        # Of two classes, swapping them swaps both the order of the scores and the roles.
+        areas = [found["auc"] for found in ranked] * (1 if self._positive is None else 2)
+        by_class = {"precision": precision, "recall": recall, "f1": f1, "auc": np.stack(areas, 1)}
+        return figures | {f"class_{name}": value for name, value in by_class.items()}
 
 
 def indicator(codes: Codes, count: int, values: Floats | None = None) -> csr_matrix:

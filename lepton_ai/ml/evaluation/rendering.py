@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec.structs import fields
 
@@ -28,6 +28,16 @@ __all__ = [
 ]
 
 _BOXES = 5
+
+
+class Tabled(Protocol):
+    """What is shown as a line and tables: a comparison, a leaderboard."""
+
+    def title(self) -> str:
+        """Return what it is about."""
+
+    def tables(self) -> list[Columns]:
+        """Return what it shows."""
 
 
 def text(evaluation: Evaluation) -> str:
@@ -82,12 +92,12 @@ def page(evaluation: Evaluation) -> str:
     return document(title, body)
 
 
-def comparison_text(found: "Comparison") -> str:
+def comparison_text(found: Tabled) -> str:
     """Return a comparison as lines of plain text."""
     return "\n".join([printable(found.title()), *_lines(found.tables())])
 
 
-def comparison_terminal(found: "Comparison") -> "Group":
+def comparison_terminal(found: Tabled) -> "Group":
     """Return a comparison as tables of rich."""
     from rich.console import Group
     from rich.text import Text
@@ -95,7 +105,7 @@ def comparison_terminal(found: "Comparison") -> "Group":
     return Group(Text(printable(found.title()), style="bold"), *_drawn(found.tables()))
 
 
-def comparison_html(found: "Comparison") -> str:
+def comparison_html(found: Tabled) -> str:
     """Return a comparison as HTML, for a notebook."""
     tables = "".join(table(t.head, t.rows, t.numbers) for t in found.tables() if t.rows)
     return f"<div><p>{escape(found.title())}</p>{tables}</div>"

@@ -38,6 +38,8 @@ class Tried(Struct, frozen=True, kw_only=True):
         groups: what each row belongs to, where that is known.
         slices: the columns whose values part the rows.
         order: the time of each row, where that is known; rows are then in its order.
+        naive: of forecasts, the seasonal-naive ones, NaN where there is none.
+        season: steps of a season of theirs.
     """
 
     matrix: Matrix
@@ -46,6 +48,8 @@ class Tried(Struct, frozen=True, kw_only=True):
     groups: Sequence[str] | None = None
     slices: Mapping[str, NDArray[Any]] = {}
     order: NDArray[Any] | None = None
+    naive: Matrix | None = None
+    season: int = 1
 
     @property
     def block(self) -> int:
@@ -110,7 +114,9 @@ def read(
     order = columns.get(ordered_by) if ordered_by is not None else None
     truth = None if target is None else columns.pop(target)
     needed = {field.name for field in model.signature.inputs}
-    for name in {groups, time, *slices, *beside} - needed - {None}:
+    # What windows are cut by is the model's to see.
+    hidden = set(model.description.hidden)
+    for name in {groups, time, *slices, *beside} - needed - hidden - {None}:
         columns.pop(str(name), None)
     return Tried(
         matrix=model.features(columns),

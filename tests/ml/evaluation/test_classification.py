@@ -56,6 +56,7 @@ def test_the_figures_of_five_rows_by_hand() -> None:
     normal, sick = evaluation.per_class
     assert (normal.label, normal.support, normal.precision) == ("normal", 3, pytest.approx(2 / 3))
     assert (sick.label, sick.support, sick.auc) == ("pneumonia", 2, pytest.approx(5 / 6))
+    assert sick.intervals["recall"] == evaluation.intervals["recall"]
     assert sum(item.rows for item in evaluation.reliability) == 5
     low, high = evaluation.intervals["accuracy"]
     assert low <= 0.6 <= high

@@ -5,11 +5,8 @@ from sklearn.cluster import KMeans
 from sklearn.datasets import make_blobs
 
 from lepton_ai.core.errors import InvalidInput
-from lepton_ai.ml.evaluation.clustering import (
-    AgreementMeasure,
-    SeparationMeasure,
-    assess_clustering,
-)
+from lepton_ai.ml.evaluation.clustering import assess_clustering
+from lepton_ai.ml.evaluation.partitions import AgreementMeasure, SeparationMeasure
 
 
 def blobs(spread: float = 1.0, rows: int = 300) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -2,7 +2,12 @@ import numpy as np
 import pytest
 
 from lepton_ai.core.errors import InvalidInput
-from lepton_ai.ml.evaluation.forecasting import assess_forecast, naive_scale, seasonal_naive
+from lepton_ai.ml.evaluation.forecasting import (
+    assess_forecast,
+    naive_scale,
+    repeated_season,
+    seasonal_naive,
+)
 
 
 def waves(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -53,6 +58,16 @@ def test_seasonal_naive_repeats_the_last_season() -> None:
     assert seasonal_naive(windows, 5, 3)[0, :, 0].tolist() == [7, 8, 9, 7, 8]
     assert seasonal_naive(windows, 3)[0, :, 0].tolist() == [9, 9, 9]
     assert naive_scale(np.array([1, 5, 2, 7.0]), 2).tolist() == [1.5]
+
+
+def test_a_season_ago_may_lie_before_the_window() -> None:
+    series = np.arange(10.0)[:, None]
+    found = repeated_season(series, np.array([4, 8]), steps=3, season=5)
+    assert found[1, :, 0].tolist() == [4, 5, 6]
+    assert found[0, :, 0].tolist() == [0, 1, 2]
+    assert np.isnan(repeated_season(series, np.array([2]), 2, 5)[0, 0, 0])
+    # Beyond a season the last one is repeated once more.
+    assert repeated_season(series, np.array([8]), 4, 2)[0, :, 0].tolist() == [7, 8, 7, 8]
 
 
 def test_by_step_means_are_the_whole() -> None:
