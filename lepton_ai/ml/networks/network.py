@@ -19,6 +19,7 @@ import os
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -280,7 +281,7 @@ class Network(BaseEstimator):  # type: ignore[misc]
 
     def _folded(self, features: int) -> tuple[int, ...]:
         shape = (features,) if self.shape is None else tuple(int(length) for length in self.shape)
-        if not shape or min(shape) < 1 or int(np.prod(shape)) != features:
+        if not shape or min(shape) < 1 or prod(shape) != features:
             raise InvalidInput(
                 f"shape {self.shape} does not fold rows of {features} features; its product must "
                 f"be {features}, such as shape=({features},)"

@@ -13,6 +13,7 @@ import numpy as np
 import safetensors.torch
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
@@ -143,7 +144,10 @@ def loads(data: bytes) -> Any:
     if len(data) > _MOST_BYTES:
         raise Refused(f"the network has {len(data)} bytes; at most {_MOST_BYTES} are loaded")
     said = _said(data)
-    tensors: dict[str, Tensor] = safetensors.torch.load(data)
+    try:
+        tensors: dict[str, Tensor] = safetensors.torch.load(data)
+    except SafetensorError as error:
+        raise Refused(f"the network's tensors cannot be read: {error}") from error
     name = said.get("name")
     if not isinstance(name, str) or name not in NETWORKS:
         raise Refused(f"a network named {name!r} is never loaded; known: {', '.join(NETWORKS)}")

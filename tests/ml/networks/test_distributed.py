@@ -1,19 +1,23 @@
 """One fit on two workers of a real Ray on this machine."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_digits
 
-from lepton_ai.compute.engine import Engine
+from lepton_ai.compute.engine import Engine, TaskLost
 from lepton_ai.compute.ray import RayEngine
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.ml.networks.distributed import fit_distributed
 from lepton_ai.ml.networks.residual import ResidualClassifier
 from lepton_ai.ml.networks.tabular import PerceptronClassifier
+
+from .dying import DyingPerceptron
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +80,23 @@ def test_the_workers_error_is_the_callers(engine: Engine) -> None:
     estimator = PerceptronClassifier(epochs=0)
     with pytest.raises(InvalidInput, match="epochs must be"):
         fit_distributed(estimator, features, labels, engine=engine)
+
+
+def test_a_lost_worker_is_told_of_and_the_fit_goes_on(engine: Engine, tmp_path: Path) -> None:
+    features, labels = tables()
+    estimator = DyingPerceptron(
+        epochs=4, random_state=0, threads=1, dropout=0.0, steps=20, mark=str(tmp_path / "mark"),
+        checkpoint=tmp_path / "kept",
+    )  # fmt: skip
+    with pytest.raises((RuntimeError, TaskLost)):
+        fit_distributed(estimator, features, labels, engine=engine)
+    assert (tmp_path / "mark").exists()
+    fit_distributed(estimator, features, labels, engine=engine)
+    (tmp_path / "mark").touch()
+    never_lost = clone(estimator).set_params(checkpoint=None)
+    fit_distributed(never_lost, features, labels, engine=engine)
+    assert estimator.history_ == never_lost.history_
+    assert (estimator.predict_proba(features) == never_lost.predict_proba(features)).all()
 
 
 @pytest.mark.parametrize("workers", [0, 3])

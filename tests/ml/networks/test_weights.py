@@ -115,6 +115,8 @@ def test_a_file_that_says_nothing_is_refused() -> None:
     for data in (plain, b"", b"\x80\x04K\x01.", (2**40).to_bytes(8, "little") + b"{}"):
         with pytest.raises(Refused):
             loads(data)
+    with pytest.raises(Refused, match="cannot be read"):
+        loads(dumps(fitted("table classifier")[0])[:-5])
     nested = safetensors.torch.save({"a": torch.zeros(1)}, metadata={"network": "[" * 100_000})
     with pytest.raises(Refused):
         loads(nested)
