@@ -69,6 +69,16 @@ class Predictor:
         """
         return self.preparation.table(records)
 
+    def features_of_series(
+        self, series: Sequence[Sequence[Mapping[str, Any]]]
+    ) -> NDArray[np.float64]:
+        """Return the features (series, features) of series, each the records of its last steps.
+
+        Raises:
+            InvalidInput: a series is empty, or a value is missing, unknown or of the wrong type.
+        """
+        return self.preparation.series(series)
+
     def features_from_images(
         self, arrays: Sequence[NDArray[Any]], metas: Sequence[ImageMeta]
     ) -> NDArray[np.float64]:

@@ -25,7 +25,7 @@ __all__ = ["Batcher", "Pending", "Predicted", "compute"]
 
 logger = logging.getLogger(__name__)
 
-Form = Literal["records", "tensors", "matrix"]
+Form = Literal["records", "series", "tensors", "matrix"]
 
 INLINE_SECONDS = 0.002
 """A batch that takes longer than this runs in a thread; the loop goes on meanwhile."""
@@ -55,8 +55,8 @@ class Pending:
     """A request that waits for its batch.
 
     Args:
-        form: what ``value`` is: records (list of dict), tensors (dict of arrays) or a matrix of
-            features (rows, features).
+        form: what ``value`` is: records (list of dict), series (lists of records), tensors (dict
+            of arrays) or a matrix of features (rows, features).
         value: the rows.
         rows: how many there are.
         digest: keyed digest of the input as received, for the receipt.
@@ -236,6 +236,8 @@ def _features(predictor: Predictor, batch: list[Pending]) -> NDArray[np.float64]
     form = batch[0].form
     if form == "records":
         return predictor.features([record for pending in batch for record in pending.value])
+    if form == "series":
+        return predictor.features_of_series([each for pending in batch for each in pending.value])
     values = [pending.value for pending in batch]
     if form == "matrix":
         return np.concatenate(values)

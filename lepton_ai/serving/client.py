@@ -90,7 +90,9 @@ class Client:
             value: one row or image: a record (dict), the path or the bytes of an image file, the
                 path of a folder with the DICOM slices of one volume, or a one-dimensional array;
                 or many: a list of any of these but folders, a data frame (pandas, Polars,
-                Arrow), or an array of rows. An array for a model of images is one image.
+                Arrow), or an array of rows. An array for a model of images is one image. For a
+                model of series, a list of records or a data frame are the steps of one series,
+                and a list of such lists are many.
 
         Returns:
             A prediction for one, a list of predictions for many.
@@ -116,6 +118,8 @@ class Client:
             if not value:
                 return []
             if isinstance(value[0], Mapping):
+                return self._steps(endpoint, path, value)
+            if isinstance(value[0], list | tuple) and value[0] and isinstance(value[0][0], Mapping):
                 return self._records(path, value)
             if isinstance(value[0], str | os.PathLike | bytes):
                 return self._files(path, [_file(item) for item in value])
@@ -129,7 +133,7 @@ class Client:
                 f"cannot predict from {type(value).__name__}; give a dict, a list of dicts, a "
                 "data frame, an array, or the path or bytes of an image file"
             ) from None
-        return self._records(path, frame.rows(named=True))
+        return self._steps(endpoint, path, frame.rows(named=True))
 
     def describe(self, endpoint: str) -> Signature:
         """Return what an endpoint's model takes and gives.
@@ -168,7 +172,15 @@ class Client:
             )
         return predictions[0] if array.ndim == 1 else predictions
 
-    def _records(self, path: str, rows: Sequence[Mapping[str, Any]]) -> list[Prediction]:
+    def _steps(
+        self, endpoint: str, path: str, rows: Sequence[Mapping[str, Any]]
+    ) -> list[Prediction]:
+        """Post records; those of one series stay together, however many there are."""
+        if len(rows) > _ROWS_PER_REQUEST and self.describe(endpoint).kind == "series":
+            return self._post(path, msgspec.json.encode(rows, enc_hook=_plain))
+        return self._records(path, rows)
+
+    def _records(self, path: str, rows: Sequence[Any]) -> list[Prediction]:
         return [
             prediction
             for part in _parts(rows, _ROWS_PER_REQUEST)
@@ -250,6 +262,8 @@ def _npy(array: NDArray[Any]) -> bytes:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, np.datetime64):
+        return str(value)
     if isinstance(value, np.generic):
         return value.item()
     raise InvalidInput(

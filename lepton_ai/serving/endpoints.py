@@ -172,6 +172,9 @@ def _read_rows(service: Service, batcher: Batcher, body: bytes, principal: str) 
         matrix = records.decode_matrix(body, signature)
         tensors = {signature.inputs[0].name: matrix}
         return Pending("tensors", tensors, len(matrix), digest, principal)
+    if signature.kind == "series":
+        series = records.decode_series(body, signature)
+        return Pending("series", series, len(series), digest, principal)
     rows = records.decode_records(body, signature)
     return Pending("records", rows, len(rows), digest, principal)
 

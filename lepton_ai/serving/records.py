@@ -11,13 +11,14 @@ from lepton_ai.core.errors import InvalidInput
 from lepton_ai.ml.signature import Signature
 from lepton_ai.serving.messages import HttpError
 
-__all__ = ["Answer", "decode_matrix", "decode_records", "encode", "example"]
+__all__ = ["Answer", "decode_matrix", "decode_records", "decode_series", "encode", "example"]
 
 Scalar = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | float | str | bool | None
 Record = dict[str, Any]
 
 _RECORDS = msgspec.json.Decoder(dict[str, Scalar] | list[dict[str, Scalar]])
 _MATRIX = msgspec.json.Decoder(list[float | list[float | None] | None])
+_SERIES = msgspec.json.Decoder(list[dict[str, Scalar] | list[dict[str, Scalar]]])
 _SHOWN = 50
 _EXAMPLES: dict[str, Any] = {
     "BOOL": True,
@@ -54,6 +55,24 @@ def decode_records(body: bytes, signature: Signature) -> list[Record]:
     if not rows:
         raise InvalidInput(f"the body has no record; a right one is {example(signature)}")
     return rows  # type: ignore[no-any-return]
+
+
+def decode_series(body: bytes, signature: Signature) -> list[list[Record]]:
+    """Read the records of one series, or an array of such arrays.
+
+    Raises:
+        HttpError: 400 when the body is not JSON.
+        InvalidInput: it is JSON of another form; the message shows a right body.
+    """
+    steps = _decode(_SERIES, body, signature)
+    if steps and all(isinstance(step, dict) for step in steps):
+        return [steps]
+    if not steps or not all(isinstance(series, list) and series for series in steps):
+        raise InvalidInput(
+            "the body must be the records of a series, oldest first, or an array of such arrays; "
+            f"a right one is {example(signature)}"
+        )
+    return steps  # type: ignore[no-any-return]
 
 
 def decode_matrix(body: bytes, signature: Signature) -> NDArray[np.float64]:
@@ -100,6 +119,8 @@ def example(signature: Signature) -> str:
         fields = signature.inputs[:_SHOWN]
         body = msgspec.json.encode({f.name: _EXAMPLES[f.datatype] for f in fields}).decode()
         end = "}"
+        if signature.kind == "series" and count <= _SHOWN:
+            return f"[{body}, ...] with a record for each of the last steps, oldest first"
     if count <= _SHOWN:
         return body
     # A message that lists a hundred columns hides what is wrong.
