@@ -38,6 +38,7 @@ def split_data(
     group: Any = "auto",
     stratify: Any = True,
     duplicates: Literal["together", "ignore"] = "together",
+    time: Any = None,
     seed: int = 0,
 ) -> tuple[Any, Any]:
     """Part a data set into a training and a test side of the same kind.
@@ -57,6 +58,9 @@ def split_data(
             else a column's name or an array to balance in the place of the labels.
         duplicates: ``together`` keeps items that are exactly equal (but for labels and groups)
             on one side; ``ignore`` lets them fall apart.
+        time: a column's name, or an array with a moment or number an item: the latest items are
+            the test side, all of one moment on one side, whatever their class or group. For
+            series and forecasts, where chance would give the future away.
         seed: 0 to 2**32 - 1; another seed, another choice.
 
     Returns:
@@ -67,7 +71,7 @@ def split_data(
             different labels, or an argument does not fit; the message names it.
     """
     items = items_of(data, target)
-    rows, report = _plan(data, items, test_size, group, stratify, duplicates, seed)
+    rows, report = _plan(data, items, test_size, group, stratify, duplicates, time, seed)
     if isinstance(data, Dataset):
         train, test = record_sides(data, rows, report)
         return train, test
@@ -82,13 +86,15 @@ def plan_split(
     group: Any = "auto",
     stratify: Any = True,
     duplicates: Literal["together", "ignore"] = "together",
+    time: Any = None,
     seed: int = 0,
 ) -> tuple[Sides, SplitReport]:
     """Return the row numbers of both sides, and the report, without making the sides.
 
     The arguments and errors are those of `split_data`.
     """
-    return _plan(data, items_of(data, target), test_size, group, stratify, duplicates, seed)
+    items = items_of(data, target)
+    return _plan(data, items, test_size, group, stratify, duplicates, time, seed)
 
 
 def _plan(
@@ -98,6 +104,7 @@ def _plan(
     group: Any,
     stratify: Any,
     duplicates: str,
+    time: Any,
     seed: int,
 ) -> tuple[Sides, SplitReport]:
     if duplicates not in ("together", "ignore"):
@@ -105,6 +112,8 @@ def _plan(
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
         raise InvalidInput(f"seed must be a whole number from 0 to 2**32 - 1; got {seed!r}")
     count = _test_count(len(items), test_size)
+    if time is not None:
+        return _by_time(items, count, time, group, seed)
     labels = items.labels() if stratify is True else None
     if stratify is not True and stratify is not False and stratify is not None:
         labels = items.values(stratify, "stratify")
@@ -148,6 +157,40 @@ def _plan(
         if unchecked:
             notes.append(f"{unchecked} more pairs may look alike; they were not compared")
     return sides, replace(report, notes=tuple(notes))
+
+
+def _by_time(
+    items: Items, count: int, time: Any, group: Any, seed: int
+) -> tuple[Sides, SplitReport]:
+    """Let the latest items be the test side."""
+    if group not in ("auto", None):
+        raise InvalidInput("time= parts by time alone; leave out group=")
+    moments = items.values(time, "time")
+    # Text in ISO 8601 sorts as its moments do; what has no order is refused by sorting itself.
+    missing = np.array([value is None or value != value for value in moments.tolist()])
+    if missing.any():
+        raise InvalidInput(f"time= has {int(missing.sum())} items without a moment")
+    try:
+        latest = np.sort(moments)[-count]
+    except TypeError as error:
+        raise InvalidInput(f"time= holds values that have no common order: {error}") from error
+    test = moments >= latest
+    if test.all():
+        raise InvalidInput(
+            f"the latest {count} items begin with the first moment, {latest}; nothing is left to "
+            "train on: choose a smaller test_size"
+        )
+    report = SplitReport(
+        train=int((~test).sum()),
+        test=int(test.sum()),
+        wanted=count,
+        seed=seed,
+        grouped_by=None,
+        groups=len(items),
+        ordered_by=time if isinstance(time, str) else "the given moments",
+        notes=(f"the test side begins at {latest}",),
+    )
+    return (np.flatnonzero(~test), np.flatnonzero(test)), report
 
 
 def _test_count(items: int, test_size: float) -> int:

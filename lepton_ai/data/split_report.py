@@ -23,6 +23,7 @@ class SplitReport(Struct, frozen=True):
         seed: what the choice was drawn from.
         grouped_by: what was kept together: ``patient``, a column's name, or None.
         groups: how many groups there are, after those that share a duplicate were joined.
+        ordered_by: the column whose latest rows are the test side, None where chance parts them.
         classes: for each class, how many items training and test have; empty if not stratified.
         duplicates: items that are exactly equal, and so were kept on one side, by id or row.
         near_duplicates: images that look alike across the two sides; for a person to judge.
@@ -35,6 +36,7 @@ class SplitReport(Struct, frozen=True):
     seed: int
     grouped_by: str | None
     groups: int
+    ordered_by: str | None = None
     classes: dict[str, tuple[int, int]] = {}
     duplicates: tuple[tuple[str, ...], ...] = ()
     near_duplicates: tuple[NearDuplicate, ...] = ()
@@ -42,7 +44,8 @@ class SplitReport(Struct, frozen=True):
 
     def __str__(self) -> str:
         kept = f", whole groups by {self.grouped_by}" if self.grouped_by else ""
-        lines = [f"{self.train} for training, {self.test} for test (seed {self.seed}{kept})"]
+        how = f"seed {self.seed}" if self.ordered_by is None else f"the latest by {self.ordered_by}"
+        lines = [f"{self.train} for training, {self.test} for test ({how}{kept})"]
         lines += [f"  {name}: {train} and {test}" for name, (train, test) in self.classes.items()]
         if self.duplicates:
             lines.append(f"  {len(self.duplicates)} set(s) of exact duplicates, each on one side")

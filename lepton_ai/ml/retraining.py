@@ -134,6 +134,7 @@ class Training(Struct, frozen=True):
             target=self.description.target,
             group=report["grouped_by"],
             stratify=bool(report["classes"]),
+            time=report.get("ordered_by"),
             seed=report["seed"],
         )
         return test if facts["side"] == "test" else train

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -380,3 +381,31 @@ def test_rows_are_parted_once_each_and_in_order(data):
         name: (train["y"].to_list().count(name), test["y"].to_list().count(name))
         for name in sorted(set(frame["y"]))
     }
+
+
+def test_by_time_the_latest_rows_are_the_test_side() -> None:
+    frame = pl.DataFrame({"day": [3, 1, 2, 4, 4, 2], "x": range(6), "y": list("ababab")})
+    train, test = split_data(frame, 2, target="y", time="day")
+    assert (train["x"].to_list(), test["x"].to_list()) == ([0, 1, 2, 5], [3, 4])
+    # All of one moment lie on one side, so the test side may be larger than was asked for.
+    train, test = split_data(frame, 1, time="day")
+    assert test["x"].to_list() == [3, 4]
+    _, report = plan_split(frame, 0.5, time="day")
+    assert (report.test, report.wanted, report.ordered_by) == (3, 3, "day")
+    assert "(the latest by day)" in str(report)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"time": "when"}, "when"),
+        ({"time": "gap"}, "1 items without a moment"),
+        ({"time": "same"}, "nothing is left to train on"),
+        ({"time": "day", "group": "x"}, "leave out group="),
+        ({"time": [1, 2]}, "one value for each"),
+    ],
+)
+def test_what_cannot_be_parted_by_time_is_refused(options: dict[str, Any], said: str) -> None:
+    frame = pl.DataFrame({"day": [1, 2, 3], "x": [1, 2, 3], "gap": [1, None, 3], "same": [1, 1, 1]})
+    with pytest.raises(InvalidInput, match=said):
+        split_data(frame, 1, **options)
