@@ -71,6 +71,16 @@ FORMATS = {
         "lepton_ai.ml.networks.weights:dumps",
         extra="deep",
     ),
+    "custom": Format(
+        "model.custom.safetensors",
+        "lepton_ai.ml.custom.runtime:CustomRuntime",
+        "lepton_ai.ml.custom.runtime:dumps",
+    ),
+    "ensemble": Format(
+        "model.ensemble",
+        "lepton_ai.ml.selection.ensemble_runtime:EnsembleRuntime",
+        "lepton_ai.ml.selection.ensemble:dumps",
+    ),
 }
 
 
