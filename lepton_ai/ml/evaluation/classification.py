@@ -79,7 +79,10 @@ class ClassificationEvaluation(
         "brier": Name("Brier score", "lower"),
         "calibration_error": Name("calibration error", "lower"),
     }
-    sliced: ClassVar[Mapping[str, Name]] = {"selection_rate": Name("selection rate", "")}
+    sliced: ClassVar[Mapping[str, Name]] = {
+        "selection_rate": Name("selection rate", ""),
+        "prevalence": Name("prevalence", ""),
+    }
 
     classes: tuple[str, ...]
     positive: str | None
@@ -202,7 +205,7 @@ def assess_classification(
     once = measure(resampling.once())
     figures = {name: float(value[0]) for name, value in once.items() if value.ndim == 1}
     draws = resampling.draws(measure)
-    by_class = [len(np.unique(resampling.units[true == code])) for code in range(len(classes))]
+    by_class = _groups(true, resampling.units, len(classes))
     evenly = np.ones(len(true))
     confusion = confusion_matrix(true, given, len(classes), evenly)
     bins = reliability(true, probabilities, evenly)
@@ -234,7 +237,7 @@ def assess_classification(
         confidence=confidence,
         intervals=exact(
             {n: e for n, e in intervals(draws, confidence).items() if n in names},
-            _support(by_class, resampling.count, place),
+            _support(true, resampling.units, len(classes), place),
             confidence,
         ),
         confusion=confusion.astype(int).tolist(),
@@ -254,10 +257,13 @@ def assess_classification(
         else decision_curve(curves[0][1], curves[0][2], classes[place], resampling),
         slices=measure_slices(
             slices,
-            lambda rows: ProbabilityMeasure(true[rows], probabilities[rows], given[rows], place),
+            lambda rows: _Defined(
+                ProbabilityMeasure(true[rows], probabilities[rows], given[rows], place)
+            ),
             resampling,
             names if place is None else {**names, **ClassificationEvaluation.sliced},
             "accuracy",
+            lambda rows: _support(true[rows], resampling.units[rows], len(classes), place),
         ),
     )
 
@@ -273,19 +279,40 @@ def _given(probabilities: Floats, place: int | None, threshold: float | None) ->
     return np.where(probabilities[:, place] >= threshold, place, 1 - place)
 
 
-def _support(by_class: Sequence[int], everyone: int, positive: int | None) -> dict[str, int]:
+class _Defined:
+    """The figures of a slice: a recall of nothing is not 0 there, as it would be worst of all."""
+
+    def __init__(self, measure: ProbabilityMeasure) -> None:
+        self._measure = measure
+
+    def __call__(self, weights: Floats) -> dict[str, Floats]:
+        found = self._measure(weights)
+        if "prevalence" in found:
+            true, given = found["prevalence"] > 0, found["selection_rate"] > 0
+            rests_on = {"recall": true, "precision": given, "f1": true | given}
+            found |= {n: np.where(some, found[n], np.nan) for n, some in rests_on.items()}
+        return found
+
+
+def _support(truth: Codes, units: Codes, classes: int, positive: int | None) -> dict[str, int]:
     """How many groups each share rests on; where both classes count, the fewer."""
+    by_class = _groups(truth, units, classes)
     fewest = min(count for count in by_class if count)
     asked = fewest if positive is None else by_class[positive]
     other = 0 if positive is None else by_class[1 - positive]
     return {
-        "accuracy": everyone,
+        "accuracy": len(np.unique(units)),
         "balanced_accuracy": fewest,
         "auc": fewest,
         "average_precision": fewest,
         "specificity": other,
         **dict.fromkeys(("precision", "recall", "f1"), asked),
     }
+
+
+def _groups(truth: Codes, units: Codes, classes: int) -> list[int]:
+    """How many groups have a row of each class."""
+    return [len(np.unique(units[truth == code])) for code in range(classes)]
 
 
 def _per_class(

@@ -219,7 +219,19 @@ def assess_detection(
         ]
         if flags is not None and both
         else [],
-        slices=measure_slices(slices, of, resampling, names, "auc" if both else "alarms")
+        slices=measure_slices(
+            slices,
+            of,
+            resampling,
+            names,
+            "auc" if both else "alarms",
+            lambda part: _support(
+                resampling.units[part],
+                given[part],
+                None if flags is None else flags[part],
+                threshold,
+            ),
+        )
         if once
         else [],
     )
@@ -229,7 +241,7 @@ def _support(
     units: NDArray[np.int64], scores: Floats, truth: Flags | None, threshold: float | None
 ) -> dict[str, int]:
     """How many groups each share rests on."""
-    everyone = int(units.max()) + 1
+    everyone = len(np.unique(units))
     found = {"alarms": everyone, "anomalies": everyone}
     if truth is not None:
         anomalies, others = (len(np.unique(units[part])) for part in (truth, ~truth))

@@ -82,6 +82,7 @@ class ProbabilityMeasure:
                 other = 1 - self._positive
                 figures["specificity"] = hits[:, other] / true[:, other]
                 figures["selection_rate"] = given[:, self._positive] / total
+                figures["prevalence"] = true[:, self._positive] / total
         ranked = [ranking(weights) for ranking in self.rankings]
         for name in ranked[0]:
             figures[name] = np.mean([found[name] for found in ranked], axis=0)

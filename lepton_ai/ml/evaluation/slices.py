@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.ml.evaluation.figures import Difference, Slice, Slices
-from lepton_ai.ml.evaluation.resampling import Measure, Resampling, interval, intervals
+from lepton_ai.ml.evaluation.resampling import Measure, Resampling, exact, interval, intervals
 from lepton_ai.ml.evaluation.shown import Name
 
 __all__ = ["measure_slices"]
@@ -35,6 +35,7 @@ def measure_slices(
     resampling: Resampling,
     names: Mapping[str, Name],
     chief: str,
+    support: Callable[[Rows], Mapping[str, int]] = lambda rows: {},
 ) -> list[Slices]:
     """Return the figures of each value of each column.
 
@@ -47,12 +48,13 @@ def measure_slices(
         resampling: of all the rows.
         names: the figures to keep.
         chief: the figure by which the worst slice is found.
+        support: how many units each share of some rows rests on; see `exact`.
 
     Raises:
         InvalidInput: a column has more than 50 values, or not one a row.
     """
     return [
-        _column(name, values, of, resampling, names, chief)
+        _column(name, values, of, resampling, names, chief, support)
         for name, values in (columns or {}).items()
     ]
 
@@ -64,6 +66,7 @@ def _column(
     resampling: Resampling,
     names: Mapping[str, Name],
     chief: str,
+    support: Callable[[Rows], Mapping[str, int]],
 ) -> Slices:
     labels = _labels(column, values, len(resampling.units))
     found, counts = np.unique(labels, return_counts=True)
@@ -95,7 +98,11 @@ def _column(
             value,
             len(rows),
             {n: _known(v) for n, v in figures.items() if n in names},
-            {n: e for n, e in intervals(d, resampling.confidence).items() if n in names},
+            exact(
+                {n: e for n, e in intervals(d, resampling.confidence).items() if n in names},
+                support(rows),
+                resampling.confidence,
+            ),
         )
         for (value, rows), figures, d in zip(parts, once, draws, strict=True)
     ]

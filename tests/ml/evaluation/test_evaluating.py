@@ -255,6 +255,26 @@ def test_remaining_life_is_measured_by_unit(workspace: Workspace) -> None:
     assert found.rmse < 2
 
 
+def test_remaining_life_of_windows_is_measured_by_unit(workspace: Workspace) -> None:
+    train, test = machines(0), machines(1)
+    model = train_regressor(
+        train,
+        target="left",
+        groups="unit",
+        time="cycle",
+        window=4,
+        model_type="ridge",
+        workspace=workspace,
+    )
+    # Columns that windows are cut by stay, named again or not, in whatever order rows come.
+    shuffled = test.sample(fraction=1, shuffle=True, seed=0)
+    found = evaluate(model, shuffled, limit=10, resamples=20)
+    named = evaluate(model, test, groups="unit", time="cycle", limit=10, resamples=20)
+    assert found.figures == pytest.approx(named.figures)
+    assert (found.due, found.groups) == (12, 12)
+    assert found.median_lead == pytest.approx(10, abs=2)
+
+
 def test_a_clustering_is_measured_with_and_without_labels(workspace: Workspace) -> None:
     matrix, known = make_blobs(200, centers=3, cluster_std=0.6, random_state=1)
     model = train_clusterer(matrix[:100], model_type="k-means", n_clusters=3, workspace=workspace)

@@ -61,6 +61,7 @@ def test_binary_figures_are_scikit_learns(seed: int, weighted: bool) -> None:
                 "specificity": reference.recall_score(
                     truth, given, pos_label=1 - positive, sample_weight=weights
                 ),
+                "prevalence": np.average(truth == positive, weights=weights),
                 "selection_rate": np.average(given == positive, weights=weights),
                 "log_loss": reference.log_loss(truth, probabilities, sample_weight=weights),
                 "brier": reference.brier_score_loss(

@@ -52,7 +52,7 @@ def test_slices_are_those_of_the_rows_alone() -> None:
         alone = assess_classification(
             labels[rows].tolist(), probabilities[rows], ("0", "1"), resamples=20
         )
-        kept = {name: value for name, value in part.figures.items() if name != "selection_rate"}
+        kept = {name: part.figures[name] for name in alone.figures}
         assert kept == pytest.approx(alone.figures)
     assert set(whole.slices[0].slices[0].intervals) >= {"accuracy", "auc"}
 
@@ -123,3 +123,18 @@ def test_too_many_values_are_refused() -> None:
         assess_classification(
             ["a", "b"] * 30, np.eye(2)[[0, 1] * 30], ("a", "b"), slices={"name": names}
         )
+
+
+def test_a_recall_of_nothing_is_undefined_not_worst() -> None:
+    truth, said = ["no", "no", "yes", "no"], np.array([0, 0, 1, 0])
+    found = assess_classification(
+        truth, np.eye(2)[said], ("no", "yes"), slices={"side": ["a", "a", "b", "b"]}, resamples=50
+    ).slices[0]
+    first, second = found.slices
+    assert (first.figures["recall"], first.figures["precision"]) == (None, None)
+    assert (first.figures["prevalence"], second.figures["prevalence"]) == (0, 0.5)
+    assert second.figures["recall"] == 1
+    # One positive row that was found is next to no proof.
+    assert second.intervals["recall"] == (pytest.approx(0.025), 1)
+    assert first.intervals["accuracy"] == (pytest.approx(0.025 ** (1 / 2)), 1)
+    assert not any(item.figure == "recall" for item in found.differences)
