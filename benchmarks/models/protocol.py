@@ -26,6 +26,6 @@ def seeds() -> range:
 
 
 def spread(values: Sequence[float], digits: int = 2) -> str:
-    """Write the mean of several seeds and their standard deviation."""
-    deviation = np.std(values, ddof=1) if len(values) > 1 else 0.0
-    return f"{np.mean(values):.{digits}f} +- {deviation:.{digits}f}"
+    """Write the mean of several seeds and their standard deviation; of one seed its value."""
+    mean = f"{np.mean(values):.{digits}f}"
+    return f"{mean} +- {np.std(values, ddof=1):.{digits}f}" if len(values) > 1 else mean
