@@ -125,6 +125,34 @@ def test_a_row_is_learned_beside_the_average_of_other_days() -> None:
     assert named.reshape(len(named), 6, -1)[0, -1, -1] == rows.features[0, -1] + 7
 
 
+def test_over_many_days_one_of_them_is_not_taken_out() -> None:
+    times = np.datetime64("2024-01-01T00:00") + np.arange(DAY * 70) * np.timedelta64(60, "m")
+    rows = cut_windows(
+        np.ones((len(times), SERIES)), history=6, horizon=2, calendar=calendar_channels(times)
+    )
+    network = GraphForecaster(**QUICK)
+    network._scales = np.zeros(SERIES, np.float32), np.ones(SERIES, np.float32)
+    coming = rows.targets.reshape(len(rows.targets), 2, SERIES)
+    _, (profile, others) = network._usual_of(
+        rows.features, coming, Layout(6, SERIES, DAY), times[rows.origins - 1]
+    )
+    assert others is None
+    assert (profile == 1).all()
+
+
+def test_series_of_one_unit_share_a_scale() -> None:
+    rows = roads()
+    quick = QUICK | {"epochs": 1}
+    own, common = (
+        GraphForecaster(**quick, common_scale=shared).fit(rows.features, rows.targets).graph_
+        for shared in (False, True)
+    )
+    scales = own.scale[:SERIES]
+    assert scales[1] > 1.3 * scales[0]
+    torch.testing.assert_close(common.scale[:SERIES], scales.mean().repeat(SERIES))
+    torch.testing.assert_close(common.target_scale, common.scale[:SERIES].repeat(2))
+
+
 def test_without_a_season_it_departs_from_the_last_value() -> None:
     rng = np.random.default_rng(0)
     values = np.cumsum(rng.normal(size=(400, 2)), axis=0)
