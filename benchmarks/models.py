@@ -32,6 +32,11 @@ from lepton_ai.ml.runtimes import load_runtime
 from lepton_ai.ml.task import CLASSIFICATION, FORECASTING, REGRESSION, TASKS, Task
 
 CALLS = 300
+# Enough for the density methods to find clusters in thirty columns, and for a network to be one.
+PARAMETERS = {
+    "dbscan": {"eps": 4.0},
+    "hdbscan": {"min_cluster_size": 3, "min_samples": 2},
+}
 EPOCHS = 3
 HISTORY, HORIZON, CHANNELS = 48, 12, 2
 
@@ -85,7 +90,9 @@ def measure(task: Task, entry: zoo.Entry) -> str:
             target if task.labelled else None,
             task=task,
             seed=0,
-            parameters={"epochs": EPOCHS} if entry.extra == "deep" else {},
+            parameters=(
+                {"epochs": EPOCHS} if entry.extra == "deep" else PARAMETERS.get(entry.name, {})
+            ),
             shape=(HISTORY, CHANNELS) if task is FORECASTING else None,
         )
     form, _, _, data = served_form(task, entry, fitted, features, held_out)

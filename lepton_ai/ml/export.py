@@ -37,6 +37,8 @@ def export(estimator: Any, features: int, task: Task = CLASSIFICATION) -> bytes:
     Raises:
         NotExportable: the converter does not support the estimator or its parameters.
     """
+    if hasattr(estimator, "unexported"):
+        raise NotExportable(estimator.unexported)
     if hasattr(estimator, "to_onnx"):
         written: bytes = estimator.to_onnx()
         return written

@@ -230,7 +230,7 @@ def conclude(
             held_out=0 if held_out is None else len(held_out),
         ),
         notes=fitted.notes + learned.notes,
-        environment=environment(*entry.libraries),
+        environment=environment(*entry.libraries) | entry.fingerprint,
     )
     files = {
         FORMATS[model_format].file: model_file,

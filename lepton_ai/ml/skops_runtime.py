@@ -18,7 +18,7 @@ from lepton_ai.core.errors import InvalidInput
 from lepton_ai.ml.runtimes import Refused
 from lepton_ai.ml.task import CLASSIFICATION, Task
 
-__all__ = ["ALLOWED", "SkopsRuntime", "dumps"]
+__all__ = ["ALLOWED", "SkopsRuntime", "dumps", "loads"]
 
 # What the zoo's fitted estimators are made of, found by writing each; a test holds the list to it.
 ALLOWED = frozenset(
@@ -144,15 +144,9 @@ class SkopsRuntime:
         """Rebuild the estimator.
 
         Raises:
-            Refused: the file names a type outside :data:`ALLOWED`, or unpacks to too much.
+            Refused: as `loads`, or the estimator does not do the task.
         """
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            size = sum(member.file_size for member in archive.infolist())
-            if size > _MOST_BYTES:
-                raise Refused(f"the skops model unpacks to {size} bytes; at most {_MOST_BYTES}")
-            schema = json.loads(archive.read("schema.json"))
-        _check(schema)
-        estimator = skops.io.loads(data, trusted=sorted(ALLOWED))
+        estimator = loads(data)
         if not hasattr(estimator, task.method):
             raise Refused(f"the skops model is a {type(estimator).__name__}, no {task.noun}")
         self._estimator = estimator
@@ -205,6 +199,21 @@ def dumps(estimator: Any) -> bytes:
             member.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(member, files[name])
     return target.getvalue()
+
+
+def loads(data: bytes) -> Any:
+    """Rebuild an estimator.
+
+    Raises:
+        Refused: the file names a type outside :data:`ALLOWED`, or unpacks to too much.
+    """
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        size = sum(member.file_size for member in archive.infolist())
+        if size > _MOST_BYTES:
+            raise Refused(f"the skops model unpacks to {size} bytes; at most {_MOST_BYTES}")
+        schema = json.loads(archive.read("schema.json"))
+    _check(schema)
+    return skops.io.loads(data, trusted=sorted(ALLOWED))
 
 
 def _check(schema: Any) -> None:

@@ -5,6 +5,8 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from lepton_ai.ml.custom.package import Package
+
 from lepton_ai.ml.zoo.space import Space
 
 __all__ = ["Entry"]
@@ -39,6 +41,7 @@ class Entry(Struct, frozen=True, kw_only=True):
         space: what tuning searches, by parameter; see `lepton_ai.ml.selection`.
         libraries: distributions that it needs beside scikit-learn, whose versions a model records.
         managed: parameters that the platform sets itself, so that a caller may not.
+        package: of a custom model (``native="custom"``), the code that it is made of.
     """
 
     name: str
@@ -53,3 +56,10 @@ class Entry(Struct, frozen=True, kw_only=True):
     space: dict[str, Space] = field(default_factory=dict)
     libraries: tuple[str, ...] = ()
     managed: tuple[str, ...] = MANAGED
+    package: Package | None = None
+
+    @property
+    def fingerprint(self) -> dict[str, str]:
+        """The digest of a custom model's package, by the name that a model records it under."""
+        package = self.package
+        return {} if package is None else {f"{package.distribution} files": package.digest}
