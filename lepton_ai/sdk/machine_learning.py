@@ -6,7 +6,14 @@ from lepton_ai.ml.evaluation.evaluation import Evaluation
 from lepton_ai.ml.model import Model
 from lepton_ai.ml.registry import get as get_model
 from lepton_ai.ml.registry import models, set_alias
-from lepton_ai.ml.training import train_classifier
+from lepton_ai.ml.training import (
+    train,
+    train_classifier,
+    train_clusterer,
+    train_detector,
+    train_forecaster,
+    train_regressor,
+)
 from lepton_ai.serving.deployment import Deployment, deploy_model, deployment, undeploy_model
 
 __all__ = [
@@ -21,6 +28,11 @@ __all__ = [
     "get_model",
     "models",
     "set_alias",
+    "train",
     "train_classifier",
+    "train_clusterer",
+    "train_detector",
+    "train_forecaster",
+    "train_regressor",
     "undeploy_model",
 ]

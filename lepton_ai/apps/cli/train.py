@@ -12,7 +12,9 @@ from lepton_ai.data.preprocess import preprocess_images
 from lepton_ai.data.split import split_data
 from lepton_ai.ml import zoo
 from lepton_ai.ml.evaluation.evaluating import evaluate
-from lepton_ai.ml.training import train_classifier
+from lepton_ai.ml.guess import guess_task
+from lepton_ai.ml.task import TASKS
+from lepton_ai.ml.training import train as train_task
 
 __all__ = ["train"]
 
@@ -37,16 +39,27 @@ class _Parameter(click.ParamType[tuple[str, Any]]):
 @click.command()
 @click.argument("dataset")
 @click.option(
+    "--task",
+    type=click.Choice(["auto", *TASKS]),
+    default="auto",
+    show_default=True,
+    help="What for; auto tells it from the target, --horizon and the data.",
+)
+@click.option(
     "--model",
     "model_type",
-    default="random forest",
-    show_default=True,
     help="A name or alias of the zoo, such as svm or knn; `lepton models zoo` lists them.",
 )
-@click.option("--target", help="Tables: the column of the labels.")
+@click.option("--target", multiple=True, help="The column to predict; for forecasts, the series.")
 @click.option("--name", help="Name of the model; that of the dataset unless given.")
 @click.option("--test-size", type=float, default=0.2, show_default=True, help="Share held out.")
-@click.option("--group", help="Tables: the column whose equal values stay on one side.")
+@click.option("--group", help="The column whose equal values belong together, such as a patient.")
+@click.option("--time", help="The column of time: the latest rows are held out, or, with --group, "
+              "the order of its rows.")  # fmt: skip
+@click.option("--window", type=int, default=0, help="Steps of a series that the model sees.")
+@click.option("--horizon", type=int, default=0, help="Forecasts: steps ahead.")
+@click.option("--balanced", is_flag=True, help="Classes weigh the same, however rare.")
+@click.option("--contamination", type=float, help="Anomalies: their share of the training rows.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of everything random.")
 @click.option(
     "--set",
@@ -60,53 +73,77 @@ class _Parameter(click.ParamType[tuple[str, Any]]):
 @as_json
 def train(
     dataset: str,
-    model_type: str,
-    target: str | None,
-    name: str | None,
+    task: str,
+    target: tuple[str, ...],
     test_size: float,
     group: str | None,
+    time: str | None,
+    window: int,
+    horizon: int,
     seed: int,
     parameters: tuple[tuple[str, Any], ...],
-    recipe: str | None,
     raw: bool,
     as_json: bool,
+    **given: Any,
 ) -> None:
-    """Train a classifier on part of DATASET, register it, and measure it on the rest.
+    """Train a model on part of DATASET, register it, and measure it on the rest.
 
     DATASET is a name, name:3, or the id of one side of a split.
+
+    \b
+    lepton train patients --target diagnosis --model "random forest"
+    lepton train houses --target price --model catboost
+    lepton train engines --target life --group engine --time cycle --window 30 --model lstm
+    lepton train visits --task detection
+    lepton train flow --time moment --window 12 --horizon 12
     """
-    zoo.find(model_type)
     data: Any = open_dataset(dataset)
     images = isinstance(data, ImageSet)
-    if not images and target is None:
-        columns = ", ".join(data.columns)
-        raise click.UsageError(f"a table needs --target; its columns are: {columns}")
-    if images and (target is not None or group is not None or recipe is not None):
+    if images and (target or group or given["recipe"] or time):
         raise click.UsageError(
-            "--target, --group and --recipe are for tables; images have labels of their own"
+            "--target, --group, --time and --recipe are for tables; images have labels of their own"
         )
+    if not images and not target and not horizon and task == "auto":
+        raise click.UsageError(
+            f"a table needs --target; its columns are: {', '.join(data.columns)}. Without one, say "
+            "--task clustering or --task detection, or --horizon for a forecast"
+        )
+    options: dict[str, Any] = {name: value for name, value in given.items() if value} | {
+        "seed": seed,
+        **dict(parameters),
+    }
+    if horizon:
+        options |= {"horizon": horizon, "history": window or horizon}
+    elif window:
+        options["window"] = window
+    if target:
+        options["target"] = list(target) if horizon else target[0]
+    if task == "auto":
+        task = guess_task(data, options)
+    if given["model_type"]:
+        zoo.find(given["model_type"], task)
     if images and not raw:
         data = preprocess_images(data)
+    if group is not None:
+        options["groups"] = group
+    if time is not None:
+        options["time"] = time
     training, held_out = split_data(
-        data, test_size, target=target, group=group or "auto", seed=seed
-    )
-    model = train_classifier(
-        training,
-        model_type=model_type,
-        target=target,
-        groups=group,
-        name=name,
+        data,
+        test_size,
+        target=options.get("target") if TASKS[task].labelled and not horizon else None,
+        group=group or "auto",
+        time=time if group is None else None,
         seed=seed,
-        recipe=recipe,
-        **dict(parameters),
     )
+    model = train_task(training, task=task, **options)
     evaluation = evaluate(model, held_out)
     if as_json:
         print_json({"model": model.ref, "node": model.node, "evaluation": evaluation.to_dict()})
         return
     output = console()
     output.print(str(model), markup=False, soft_wrap=True)
-    for note in training.split.notes:
+    for note in (*training.split.notes, *model.description.notes):
         output.print(f"Note: {note}", markup=False, soft_wrap=True)
     output.print()
     print_table(evaluation)
