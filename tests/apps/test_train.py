@@ -1,0 +1,67 @@
+"""`lepton train` for every task, on files as a person has them."""
+
+import json
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from click.testing import CliRunner
+from sklearn.datasets import load_diabetes
+
+from lepton_ai.apps.cli.main import lepton
+from lepton_ai.data.read_table import read_table
+from lepton_ai.storage import Workspace
+
+
+@pytest.fixture
+def measured(workspace: Workspace) -> None:
+    rows, progress = load_diabetes(return_X_y=True)
+    columns = dict(zip(load_diabetes().feature_names, rows.T, strict=True))
+    read_table(pl.DataFrame({**columns, "progress": progress}), name="ward.diabetes")
+    hours = np.arange(24 * 8)
+    wave = 100 + 50 * np.sin(hours / 24 * 2 * np.pi)
+    moments = [datetime(2024, 3, 4) + timedelta(hours=int(hour)) for hour in hours]
+    read_table(pl.DataFrame({"moment": moments, "a": wave, "b": wave * 2}), name="flow")
+
+
+def run(*words: str) -> Any:
+    return CliRunner().invoke(lepton, [*words], catch_exceptions=False)
+
+
+@pytest.mark.parametrize(
+    ("words", "task", "figure"),
+    [
+        (["ward.diabetes", "--target", "progress", "--model", "ridge"], "regression", "r2"),
+        (["ward.diabetes", "--task", "clustering", "--set", "n_clusters=2"], "clustering",
+         "silhouette"),
+        (["ward.diabetes", "--task", "detection", "--contamination", "0.1",
+          "--set", "n_estimators=10"], "detection", "alarms"),
+        (["flow", "--time", "moment", "--window", "24", "--horizon", "6"], "forecasting", "mae"),
+    ],
+)  # fmt: skip
+@pytest.mark.usefixtures("measured")
+def test_every_task_by_command(words: list[str], task: str, figure: str) -> None:
+    outcome = run("train", *words, "--name", "made", "--json")
+    assert outcome.exit_code == 0, outcome.output
+    said = json.loads(outcome.stdout)
+    assert said["node"]["facts"]["task"] == task
+    assert isinstance(said["evaluation"][figure], float)
+    shown = run("models", "show", "made").stdout
+    assert f"does: {task}" in shown
+
+
+@pytest.mark.usefixtures("measured")
+def test_a_table_without_a_target_is_asked_what_for() -> None:
+    outcome = run("train", "flow")
+    assert outcome.exit_code == 2
+    assert "--task clustering" in outcome.output
+
+
+def test_the_zoo_says_what_each_model_is_for(tmp_path: Path) -> None:
+    rows = {row["model"]: row for row in json.loads(run("models", "zoo", "--json").stdout)}
+    assert rows["k-means"]["for"] == "clustering"
+    assert rows["random forest"]["for"] == "classification, regression"
+    assert rows["cnn"]["needs"] == "lepton-ai[deep]"
