@@ -9,7 +9,6 @@ import numpy as np
 from msgspec import field
 from numpy.typing import NDArray
 
-from lepton_ai.core.errors import InvalidInput
 from lepton_ai.ml.evaluation.calibration import calibration_curve
 from lepton_ai.ml.evaluation.decision import decision_curve
 from lepton_ai.ml.evaluation.evaluation import Evaluation, Plot
@@ -22,11 +21,10 @@ from lepton_ai.ml.evaluation.figures import (
     Gain,
     PrecisionRecall,
 )
-from lepton_ai.ml.evaluation.labels import codes_of, positive_of
+from lepton_ai.ml.evaluation.labels import called_as, codes_of, positive_of
 from lepton_ai.ml.evaluation.metrics import (
     confusion_matrix,
     reliability,
-    winners,
 )
 from lepton_ai.ml.evaluation.probabilities import ProbabilityMeasure
 from lepton_ai.ml.evaluation.ranking import (
@@ -60,7 +58,7 @@ class ClassificationEvaluation(
         classes: the model's classes; the axes of ``confusion`` (true class, predicted class).
         positive: of two classes, the one that precision, recall, specificity, F1, AUC and average
             precision are about. For more they are means over the classes (macro).
-        threshold: the probability from which on a row was called positive; None: one half.
+        threshold: the probability from which on a row was called positive, where one was set.
     """
 
     task: ClassVar[str] = "classification"
@@ -150,7 +148,7 @@ class ClassificationEvaluation(
         """Return which class is looked for."""
         if self.positive is None:
             return ""
-        limit = "" if self.threshold is None else f" from {self.threshold:.3f} on"
+        limit = "" if self.threshold is None else f", threshold {self.threshold:.3f}"
         return f"positive class {self.positive}{limit}"
 
 
@@ -163,6 +161,7 @@ def assess_classification(
     slices: Mapping[str, Sequence[Any] | NDArray[Any]] | None = None,
     positive: str | None = None,
     threshold: float | None = None,
+    called: Sequence[str] | None = None,
     block: int = 1,
     resamples: int = 1000,
     confidence: float = 0.95,
@@ -180,6 +179,7 @@ def assess_classification(
             name says that nothing was found ("normal", "no", "0", ...) and the first's doesn't.
         threshold: of two classes, the probability from which on a row is called positive; else
             the most probable class is given.
+        called: the label that the model gave each row, where another rule than these two made it.
         block: for rows in the order of time, how many that follow each other are resampled
             together.
         resamples: bootstrap resamples behind the intervals.
@@ -200,7 +200,7 @@ def assess_classification(
         seed=seed,
     )
     place = positive_of(classes, positive)
-    given = _given(probabilities, place, threshold)
+    given = called_as(called, probabilities, classes, place, threshold)
     measure = ProbabilityMeasure(true, probabilities, given, place)
     once = measure(resampling.once())
     figures = {name: float(value[0]) for name, value in once.items() if value.ndim == 1}
@@ -269,14 +269,6 @@ def assess_classification(
 
 
 assess = assess_classification  # the name by which it was known before there were other tasks
-
-
-def _given(probabilities: Floats, place: int | None, threshold: float | None) -> Codes:
-    if threshold is None:
-        return winners(probabilities)
-    if place is None:
-        raise InvalidInput("threshold= parts two classes; leave it out where there are more")
-    return np.where(probabilities[:, place] >= threshold, place, 1 - place)
 
 
 class _Defined:

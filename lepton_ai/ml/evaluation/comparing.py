@@ -85,12 +85,17 @@ def _classification(
         model.predictor.run(rows.matrix) for model, rows in zip(models, tried, strict=True)
     )
     classes = models[0].classes
+    called = tuple(
+        model.predictor.labels(answers)
+        for model, answers in zip(models, (first, second), strict=True)
+    )
     return compare_classification(
         truth_as_labels(tried[0]).tolist(),
         first,
         second[:, [models[1].classes.index(label) for label in classes]],
         classes,
         names=(models[0].ref, models[1].ref),
+        called=(called[0], called[1]),
         positive=positive,
         groups=tried[0].groups,
         block=tried[0].block,

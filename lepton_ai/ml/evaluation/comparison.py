@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.ml.evaluation.classification import ClassificationEvaluation
 from lepton_ai.ml.evaluation.errors import ErrorMeasure, as_outputs
-from lepton_ai.ml.evaluation.labels import codes_of, positive_of
-from lepton_ai.ml.evaluation.metrics import winners
+from lepton_ai.ml.evaluation.labels import called_as, codes_of, positive_of
 from lepton_ai.ml.evaluation.paired_tests import PairedTest, bootstrap_p, delong, mcnemar
 from lepton_ai.ml.evaluation.probabilities import ProbabilityMeasure
 from lepton_ai.ml.evaluation.regression import RegressionEvaluation
@@ -152,6 +151,7 @@ def compare_classification(
     classes: Sequence[str],
     *,
     names: tuple[str, str] = ("first", "second"),
+    called: tuple[Sequence[str], Sequence[str]] | None = None,
     positive: str | None = None,
     groups: Groups = None,
     block: int = 1,
@@ -170,6 +170,7 @@ def compare_classification(
         second: the second model's.
         classes: the class of each column.
         names: what the models are called.
+        called: the labels that each gave the rows, where those are not of the most probable class.
         positive: of two classes, the one to look for; see `assess_classification`.
         groups: rows that belong together, resampled together.
         block: for rows in the order of time, how many that follow each other are resampled
@@ -184,7 +185,10 @@ def compare_classification(
     true = codes_of(truth, first, classes)
     codes_of(truth, second, classes)
     place = positive_of(classes, positive)
-    given = [winners(part) for part in (first, second)]
+    given = [
+        called_as(labels, part, classes)
+        for labels, part in zip(called or (None, None), (first, second), strict=True)
+    ]
     measures = [
         ProbabilityMeasure(true, part, labels, place)
         for part, labels in zip((first, second), given, strict=True)

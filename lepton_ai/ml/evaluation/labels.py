@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lepton_ai.core.errors import InvalidInput
+from lepton_ai.ml.evaluation.metrics import winners
 
-__all__ = ["anomalies_of", "codes_of", "positive_of"]
+__all__ = ["anomalies_of", "called_as", "codes_of", "positive_of"]
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -55,6 +56,34 @@ def positive_of(classes: Sequence[str], wanted: str | None) -> int | None:
         return None
     first, second = (label.strip().casefold() in _ABSENT for label in classes)
     return 0 if second and not first else 1
+
+
+def called_as(
+    called: Sequence[str] | None,
+    probabilities: Floats,
+    classes: Sequence[str],
+    place: int | None = None,
+    threshold: float | None = None,
+) -> Codes:
+    """Return the code of the class that each row is called.
+
+    Args:
+        called: the labels, where they are known.
+        probabilities: else the most probable class is it, of these (rows, classes);
+        classes: the class of each column.
+        place: or, of two classes, the code of the one
+        threshold: whose probability reaches this.
+
+    Raises:
+        InvalidInput: a label is none of the classes, or a threshold parts more than two.
+    """
+    if called is not None:
+        return codes_of(called, probabilities, classes)
+    if threshold is None:
+        return winners(probabilities)
+    if place is None:
+        raise InvalidInput("threshold= parts two classes; leave it out where there are more")
+    return np.where(probabilities[:, place] >= threshold, place, 1 - place)
 
 
 def anomalies_of(labels: NDArray[np.str_], positive: str | None) -> NDArray[np.bool_]:

@@ -48,17 +48,16 @@ class Asked(Struct, frozen=True, kw_only=True):
 
 def _classification(model: Model, tried: Tried, asked: Asked) -> Evaluation:
     outcome = model.description.outcome
-    positive, threshold = asked.positive, None
-    # The labels that are served are the labels that are measured.
-    if isinstance(outcome, Classes) and outcome.threshold is not None:
-        positive = outcome.positive if positive is None else positive
-        threshold = outcome.threshold if positive == outcome.positive else None
+    assert isinstance(outcome, Classes)
+    answers = model.predictor.run(tried.matrix)
     return assess_classification(
         truth_as_labels(tried).tolist(),
-        model.predictor.run(tried.matrix),
+        answers,
         model.classes,
-        positive=positive,
-        threshold=threshold,
+        positive=outcome.positive if asked.positive is None else asked.positive,
+        threshold=outcome.threshold if asked.positive in (None, outcome.positive) else None,
+        # The labels that are served are the labels that are measured.
+        called=outcome.labels(answers),
         groups=tried.groups,
         slices=tried.slices,
         block=tried.block,

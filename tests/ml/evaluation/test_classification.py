@@ -102,6 +102,19 @@ def test_one_class_alone_has_no_auc_and_no_curve() -> None:
     evaluation._repr_html_()
 
 
+def test_labels_by_a_threshold_or_another_rule() -> None:
+    low = example(threshold=0.15)
+    assert low.confusion == [[1, 2], [0, 2]]
+    assert low.auc == example().auc
+    assert "positive class pneumonia, threshold 0.150" in str(low)
+    same = example(called=["normal", "pneumonia", "pneumonia", "pneumonia", "pneumonia"])
+    assert same.figures == low.figures
+    with pytest.raises(InvalidInput, match=r"does not know: \['covid'\]"):
+        example(called=["covid"] * 5)
+    with pytest.raises(InvalidInput, match="parts two classes"):
+        assess_classification(["a", "b", "c"], np.eye(3), ("a", "b", "c"), threshold=0.5)
+
+
 def test_groups_are_resampled_together() -> None:
     together = example(groups=["1", "1", "1", "2", "2"])
     assert together.groups == 2

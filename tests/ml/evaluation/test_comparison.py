@@ -120,6 +120,21 @@ def test_a_better_model_is_told() -> None:
         found["mae"]
 
 
+def test_the_labels_that_were_given_are_compared() -> None:
+    truth, first, second = two_scores()
+    labels = np.where(truth, "1", "0").tolist()
+    found = compare_classification(
+        labels,
+        as_probabilities(first),
+        as_probabilities(second),
+        ("0", "1"),
+        called=(labels, ["0"] * len(labels)),
+        resamples=20,
+    )
+    assert (found["accuracy"].first, found["accuracy"].second) == (1, 1 - truth.mean())
+    assert found.tests[0].difference == pytest.approx(truth.mean())
+
+
 def test_predicted_numbers_are_compared_with_groups() -> None:
     rng = np.random.default_rng(0)
     groups = np.repeat(np.arange(20), 20)
