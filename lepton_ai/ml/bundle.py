@@ -20,7 +20,7 @@ DESCRIPTION = "model.json"
 SIGNATURE = "signature.json"
 # The only names a bundle may have: a name never decides where something is written.
 FILES = frozenset(
-    {DESCRIPTION, "encoding.json", "baseline.json", "card.md", SIGNATURE}
+    {DESCRIPTION, "encoding.json", "baseline.json", "explanation.json", "card.md", SIGNATURE}
     | {each.file for each in FORMATS.values()}
 )
 

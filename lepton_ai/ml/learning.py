@@ -18,6 +18,8 @@ from lepton_ai.ml.baseline import Baseline
 from lepton_ai.ml.cards import render
 from lepton_ai.ml.description import Description, TrainedOn, environment
 from lepton_ai.ml.examples import Examples, gather, in_order
+from lepton_ai.ml.explanation.summing import sum_up
+from lepton_ai.ml.explanation.terms import terms_of
 from lepton_ai.ml.export import NotExportable, export
 from lepton_ai.ml.fitting import Fitted, fit
 from lepton_ai.ml.model import Model
@@ -237,11 +239,26 @@ def conclude(
         "encoding.json": preparation.to_json(),
         "baseline.json": baseline.to_json(),
         "card.md": render(description, preparation).encode(),
+        **_explained(entry, learned, wish.seed, model_format),
     }
     parents = [(examples.dataset.record().id, "training"), *learned.origin]
     if sibling is not None:
         parents.append((sibling.id, "held-out"))
     return Model(place, register(place, description, files, parents))
+
+
+def _explained(
+    entry: zoo.Entry, learned: Learned, seed: int, model_format: str
+) -> dict[str, bytes]:
+    """Return the files that explanations start from."""
+    estimator = learned.fitted.estimator
+    terms = terms_of(entry.name, estimator)
+    basis = sum_up(learned.examples, learned.preparation, learned.matrix, terms, seed)
+    files = {"explanation.json": basis.to_json()}
+    if entry.native == "safetensors" and model_format != "safetensors":
+        # Gradients need the weights, which a graph that only answers does not give.
+        files[FORMATS["safetensors"].file] = dump_native("safetensors", estimator)
+    return files
 
 
 def _steps(window: Any) -> int:

@@ -1,6 +1,7 @@
 """Model: one registered version, and what can be asked of it."""
 
 import os
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,10 @@ from lepton_ai.ml.baseline import Baseline
 from lepton_ai.ml.bundle import Bundle, write
 from lepton_ai.ml.cards import render
 from lepton_ai.ml.description import Description
+from lepton_ai.ml.explanation.asking import rows_of
+from lepton_ai.ml.explanation.changes import WhatIf, what_if
+from lepton_ai.ml.explanation.explainer import Explainer, Method
+from lepton_ai.ml.explanation.explanation import Explanation
 from lepton_ai.ml.predictor import Predictor
 from lepton_ai.ml.preparing import features_of
 from lepton_ai.ml.signature import Signature
@@ -150,6 +155,69 @@ class Model:
             groups=said.grouped_by,
             time=said.time,
         )
+
+    @cached_property
+    def explainer(self) -> Explainer:
+        """What explains the model's answers, from what its bundle holds."""
+        return Explainer.load(self.workspace, self.node, self.predictor)
+
+    def explain(
+        self,
+        data: Any,
+        *,
+        about: str | None = None,
+        method: Method = "auto",
+        samples: int | None = None,
+        seed: int = 0,
+    ) -> Explanation | list[Explanation]:
+        """Explain the answer to one row, or to each of many.
+
+        Args:
+            data: as for :meth:`answers`: one record, image or row of numbers, or many.
+            about: the class, cluster or series to explain; by default what each row is answered.
+            method: see `lepton_ai.ml.explanation.explainer.Explainer.explain`.
+            samples: pairs of orders behind sampled values.
+            seed: of the orders.
+
+        Returns:
+            An explanation for one row, a list of them for many.
+
+        Raises:
+            InvalidInput: the data does not fit, or the model cannot be explained that way.
+        """
+        rows, one = self.rows(data)
+        found = self.explainer.explain(rows, about=about, method=method, samples=samples, seed=seed)
+        return found[0] if one else found
+
+    def rows(self, data: Any) -> tuple[list[Any], bool]:
+        """Return data as rows that `explainer` reads, and whether it was one row."""
+        said = self.description
+        return rows_of(
+            self.explainer.space,
+            self.predictor.preparation,
+            data,
+            said.hidden,
+            groups=said.grouped_by,
+            time=said.time,
+        )
+
+    def what_if(
+        self,
+        record: Mapping[str, Any],
+        changes: Mapping[str, Any] | None = None,
+        **values: Any,
+    ) -> WhatIf:
+        """Tell how the answer to a record changes with some of its values.
+
+        Args:
+            record: a mapping from column name to value.
+            changes: the new values by column, where a name is no word of Python.
+            values: the new values by column, such as ``age=50``.
+
+        Raises:
+            InvalidInput: the model takes no records, or reads no such column.
+        """
+        return what_if(self.explainer, record, {**(changes or {}), **values})
 
     def training_data(self) -> ImageSet | Table:
         """Return the rows that the model was trained on, found by its lineage.

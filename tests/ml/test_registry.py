@@ -81,7 +81,8 @@ def test_names_that_a_model_may_not_have(name: Any) -> None:
 
 def test_a_bundle_holds_safe_files_that_are_signed(workspace: Workspace) -> None:
     model = wine(workspace)
-    expected = ["baseline.json", "card.md", "encoding.json", "model.json", "model.onnx"]
+    expected = ["baseline.json", "card.md", "encoding.json", "explanation.json", "model.json"]
+    expected.append("model.onnx")
     assert model.bundle.names == [*expected, "signature.json"]
     assert set(model.bundle.names) <= FILES
     envelope = json.loads(model.bundle.read("signature.json"))
