@@ -1,5 +1,6 @@
 """Baseline: what features and answers looked like in training, to notice later drift."""
 
+from collections import Counter
 from typing import Self
 
 import msgspec
@@ -8,7 +9,6 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from lepton_ai.core.errors import Corrupt
-from lepton_ai.ml.evaluation.metrics import winners
 from lepton_ai.ml.outcome import Classes, Clusters, Forecast, Outcome, Values
 
 __all__ = ["Baseline", "FeatureBaseline", "Predictions"]
@@ -140,11 +140,11 @@ class Baseline(Struct, frozen=True):
 
 def _predictions(outcome: Outcome, answers: Floats, answered: str) -> Predictions:
     if isinstance(outcome, Classes | Clusters):
-        given = np.bincount(winners(answers), minlength=outcome.width) / len(answers)
+        labels = Counter(outcome.labels(answers))
         places = np.clip((answers * _BINS).astype(np.int64), 0, _BINS - 1)
         return Predictions(
             answered,
-            dict(zip(outcome.names, given.tolist(), strict=True)),
+            {name: labels[name] / len(answers) for name in outcome.names},
             {name: _shares(places[:, code], _BINS) for code, name in enumerate(outcome.names)},
         )
     if isinstance(outcome, Forecast):

@@ -9,8 +9,10 @@ from msgspec import Struct
 
 from lepton_ai import __version__
 from lepton_ai.core.errors import Corrupt
+from lepton_ai.ml.evaluation.thresholds import Threshold
 from lepton_ai.ml.outcome import Outcome
 from lepton_ai.ml.parity import Parity
+from lepton_ai.ml.selection.leaderboard import Leaderboard
 from lepton_ai.ml.signature import Signature
 
 __all__ = ["Description", "TrainedOn", "environment"]
@@ -57,6 +59,10 @@ class Description(Struct, frozen=True, kw_only=True):
         sample_weight: the column of the rows' weights, where there is one.
         time: the column of the rows' order, where there is one.
         balanced: whether each class weighed the same in all.
+        leaderboard: what the model was chosen among, where it was chosen.
+        threshold: how the probability was chosen from which on a row is labelled positive.
+        aim: what that was to reach, as it was asked for.
+        calibrate: by what probabilities were recalibrated on answers out of fold.
         notes: what a reader should know, such as a calibration on few rows.
         environment: versions of what trained it.
         files: SHA-256 of each other file of the bundle.
@@ -79,6 +85,10 @@ class Description(Struct, frozen=True, kw_only=True):
     time: str | None = None
     balanced: bool = False
     trained_on: TrainedOn
+    leaderboard: Leaderboard | None = None
+    threshold: Threshold | None = None
+    aim: Any = None
+    calibrate: str | None = None
     notes: tuple[str, ...]
     environment: dict[str, str]
     files: dict[str, str] = {}

@@ -36,7 +36,10 @@ from lepton_ai.ml.preparing import (
 )
 from lepton_ai.ml.registry import check_name, register
 from lepton_ai.ml.runtimes import FORMATS, dump_native, load_runtime
+from lepton_ai.ml.selection.choosing import Choice, Effort, check_effort, choose, is_auto
+from lepton_ai.ml.selection.searching import Given
 from lepton_ai.ml.task import CLASSIFICATION, CLUSTERING, DETECTION, REGRESSION, Task
+from lepton_ai.ml.weighing import even
 from lepton_ai.storage import Node, Workspace
 
 if TYPE_CHECKING:
@@ -73,6 +76,7 @@ class Wish(Struct, frozen=True, kw_only=True):
     components: int | float | None = None
     recipe: Any = None
     workspace: Workspace | None = None
+    effort: Effort = Effort()
     parameters: dict[str, Any] = {}
 
 
@@ -87,7 +91,10 @@ def learn(task: Task, data: Any, wish: Wish) -> Model:
         UnknownParameter: the model has no such parameter; the message lists near ones.
         InvalidInput: a parameter's value is wrong, or the data cannot be learned from.
     """
-    entry, parameters = settled(task, wish)
+    check_effort(task, wish.model_type, wish.effort, wish.parameters, wish.window)
+    _check(wish)
+    auto = is_auto(wish.model_type)
+    named, parameters = (None, {}) if auto else settled(task, wish)
     examples = gather(
         data,
         target=wish.target,
@@ -102,12 +109,31 @@ def learn(task: Task, data: Any, wish: Wish) -> Model:
     if place is not examples.dataset.workspace:
         raise InvalidInput("the data is stored in another workspace; leave out workspace=")
     chosen, origin = _recipe(wish.recipe, place)
+    classes = _classes(examples) if task is CLASSIFICATION else ()
+    workers = place.settings.workers or os.cpu_count() or 1
+    if named is None or wish.effort.searching or wish.effort.deciding:
+        given = Given(
+            task=task,
+            examples=examples,
+            target=np.asarray(_targets(task, examples, classes)),
+            classes=classes,
+            balanced=wish.balanced,
+            recipe=chosen,
+            kinds=wish.kinds,
+            components=wish.components,
+            seed=wish.seed,
+            workers=workers,
+        )
+        choice = choose(given, wish.effort, named, parameters, _coded(parameters, classes))
+    else:
+        choice = Choice(named, parameters)
+    entry, parameters = choice.entry, choice.parameters
     options: dict[str, Any] = {
-        "scaled": entry.scaled,
+        # Components of features were compared in units of their deviation.
+        "scaled": entry.scaled or (auto and wish.components is not None),
         "components": wish.components,
         "kinds": wish.kinds,
     }
-    classes = _classes(examples) if task is CLASSIFICATION else ()
     if chosen is None:
         preparation, matrix = fit_preparation(examples, **options)
     else:
@@ -122,7 +148,6 @@ def learn(task: Task, data: Any, wish: Wish) -> Model:
     if wish.window:
         preparation, matrix = in_windows(preparation, matrix, examples, _steps(wish.window))
     target = _targets(task, examples, classes)
-    workers = place.settings.workers or os.cpu_count() or 1
     fitted = fit(
         entry,
         matrix,
@@ -137,6 +162,8 @@ def learn(task: Task, data: Any, wish: Wish) -> Model:
         workers=workers,
     )
     outcome = _OUTCOMES[task.name](fitted.estimator, matrix, examples, classes, wish)
+    if choice.decision is not None:
+        outcome = choice.decision.outcome
     counts = [] if not classes or target is None else np.bincount(target.astype(np.int64)).tolist()
     learned = Learned(
         examples=examples,
@@ -147,6 +174,7 @@ def learn(task: Task, data: Any, wish: Wish) -> Model:
         outcome=outcome,
         classes=dict(zip(classes, counts, strict=True)),
         origin=origin,
+        choice=choice,
     )
     return conclude(task, entry, learned, wish, parameters)
 
@@ -154,14 +182,18 @@ def learn(task: Task, data: Any, wish: Wish) -> Model:
 def settled(task: Task, wish: Wish) -> tuple[zoo.Entry, dict[str, Any]]:
     """Return the model that a wish names and its parameters, refusing what no fit could use."""
     entry = zoo.find(wish.model_type, task.name)
+    _check(wish)
+    parameters = {key: _plain(key, value) for key, value in wish.parameters.items()}
+    zoo.create(entry, wish.seed, parameters, task)
+    return entry, parameters
+
+
+def _check(wish: Wish) -> None:
     if wish.name is not None:
         check_name(wish.name)
     seed = wish.seed
     if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**32:
         raise InvalidInput(f"seed must be a whole number from 0 to 2**32 - 1; got {seed!r}")
-    parameters = {key: _plain(key, value) for key, value in wish.parameters.items()}
-    zoo.create(entry, seed, parameters, task)
-    return entry, parameters
 
 
 class Learned(Struct, frozen=True, kw_only=True):
@@ -173,6 +205,7 @@ class Learned(Struct, frozen=True, kw_only=True):
         classes: how many rows of each class.
         origin: further nodes that the run used, with their roles.
         notes: what a reader should know, beside what the fit itself says.
+        choice: how the model was chosen, where it was.
     """
 
     examples: Examples
@@ -184,6 +217,7 @@ class Learned(Struct, frozen=True, kw_only=True):
     classes: dict[str, int] = {}
     origin: list[tuple[str, str]] = []
     notes: tuple[str, ...] = ()
+    choice: Choice | None = None
 
 
 def conclude(
@@ -197,6 +231,9 @@ def conclude(
     gate = matrix[evenly(len(matrix), _GATE_ROWS)]
     tried = mixed_rows(gate, len(gate), wish.seed) if held_out is None else held_out
     answers = task.answers(fitted.estimator, gate if held_out is None else held_out)
+    if isinstance(outcome, Classes):
+        answers = outcome.settled(answers)
+    choice = learned.choice or Choice(entry, parameters)
     model_format, reason, parity, model_file = served_form(task, entry, fitted, gate, tried)
     baseline = Baseline.of(
         matrix,
@@ -231,8 +268,12 @@ def conclude(
             groups=None if examples.groups is None else len(set(examples.groups)),
             held_out=0 if held_out is None else len(held_out),
         ),
-        notes=fitted.notes + learned.notes,
-        environment=environment(*entry.libraries) | entry.fingerprint,
+        leaderboard=choice.leaderboard,
+        threshold=None if choice.decision is None else choice.decision.threshold,
+        aim=_plain("threshold", wish.effort.threshold),
+        calibrate=wish.effort.calibrate,
+        notes=fitted.notes + learned.notes + _noted(choice),
+        environment=environment(*_libraries(entry, parameters, task)) | entry.fingerprint,
     )
     files = {
         FORMATS[model_format].file: model_file,
@@ -245,6 +286,19 @@ def conclude(
     if sibling is not None:
         parents.append((sibling.id, "held-out"))
     return Model(place, register(place, description, files, parents))
+
+
+def _noted(choice: Choice) -> tuple[str, ...]:
+    """Return what a reader of the card should know of the choice."""
+    found = choice.leaderboard
+    return () if found is None else tuple(f"the comparison: {note}" for note in found.notes)
+
+
+def _libraries(entry: zoo.Entry, parameters: dict[str, Any], task: Task) -> tuple[str, ...]:
+    """Return the distributions that a model needs, those of an ensemble's members among them."""
+    members = [zoo.find(member["model"], task.name) for member in parameters.get("members") or ()]
+    every = [name for each in (entry, *members) for name in each.libraries]
+    return tuple(dict.fromkeys(every))
 
 
 def _explained(
@@ -297,12 +351,10 @@ def _weights(
         return weights
     if not classes:
         raise InvalidInput("balanced= is about classes; leave it out")
-    weights = np.ones(len(target)) if weights is None else weights
     total = np.bincount(target, weights, minlength=len(classes))
     if not total.all():
         raise InvalidInput(f"the rows of class {classes[int(total.argmin())]!r} weigh nothing")
-    even: Matrix = weights * (total.sum() / (len(classes) * total))[target]
-    return even
+    return even(weights, target)
 
 
 def _clusters(
@@ -328,7 +380,9 @@ def _scores(
 
 # task -> what its answers mean, of (estimator, training features, examples, classes, wish)
 _OUTCOMES: dict[str, Callable[..., Outcome]] = {
-    CLASSIFICATION.name: lambda estimator, matrix, examples, classes, wish: Classes(classes),
+    CLASSIFICATION.name: lambda estimator, matrix, examples, classes, wish: Classes(
+        classes, positive=wish.effort.positive
+    ),
     REGRESSION.name: lambda estimator, matrix, examples, classes, wish: Values(
         (examples.target or "value",)
     ),

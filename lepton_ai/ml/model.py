@@ -23,6 +23,7 @@ from lepton_ai.ml.explanation.explainer import Explainer, Method
 from lepton_ai.ml.explanation.explanation import Explanation
 from lepton_ai.ml.predictor import Predictor
 from lepton_ai.ml.preparing import features_of
+from lepton_ai.ml.selection.leaderboard import Leaderboard
 from lepton_ai.ml.signature import Signature
 from lepton_ai.ml.task import TASKS
 from lepton_ai.storage import Node, Workspace
@@ -218,6 +219,19 @@ class Model:
             InvalidInput: the model takes no records, or reads no such column.
         """
         return what_if(self.explainer, record, {**(changes or {}), **values})
+
+    def leaderboard(self) -> Leaderboard:
+        """Return what the model was chosen among, and the honest figure of the choice.
+
+        Raises:
+            InvalidInput: it was named, not chosen.
+        """
+        found = self.description.leaderboard
+        if found is None:
+            raise InvalidInput(
+                f"{self.ref} was not chosen among models: train with model_type='auto' or tune=True"
+            )
+        return found
 
     def training_data(self) -> ImageSet | Table:
         """Return the rows that the model was trained on, found by its lineage.

@@ -12,6 +12,8 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from lepton_ai.ml.evaluation.metrics import winners
+from lepton_ai.ml.evaluation.recalibration import Recalibration
+from lepton_ai.ml.evaluation.thresholds import CostRule
 from lepton_ai.ml.signature import Field
 
 __all__ = ["Classes", "Clusters", "Forecast", "Outcome", "Scores", "Values"]
@@ -63,13 +65,23 @@ class Classes(_Named, frozen=True, tag="classification"):
         names: of the classes, by code.
         positive: of two classes, the one that a threshold is about.
         threshold: the probability from which on a row is labelled ``positive``; None for one half.
+        costs: of more than two classes, what labels are to cost least by.
+        recalibration: the map from the model's probabilities to those that it answers with.
     """
 
     positive: str | None = None
     threshold: float | None = None
+    costs: CostRule | None = None
+    recalibration: Recalibration | None = None
+
+    def settled(self, answers: Answers) -> Answers:
+        """Return the model's probabilities as they are answered: recalibrated, if at all."""
+        return answers if self.recalibration is None else self.recalibration.apply(answers)
 
     def labels(self, answers: Answers) -> list[str]:
-        """Return the most probable class of each row, or the one on its side of the threshold."""
+        """Return the most probable class of each row, or what threshold or costs make of it."""
+        if self.costs is not None:
+            return [self.names[code] for code in self.costs.apply(answers)]
         if self.threshold is None or self.positive is None:
             return super().labels(answers)
         place = self.names.index(self.positive)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from lepton_ai.data.images.image import ImageMeta
 from lepton_ai.ml.bundle import Bundle
-from lepton_ai.ml.outcome import Outcome
+from lepton_ai.ml.outcome import Classes, Outcome
 from lepton_ai.ml.preparation import Preparation
 from lepton_ai.ml.runtimes import Runtime, load_runtime
 from lepton_ai.ml.signature import Signature
@@ -99,7 +99,8 @@ class Predictor:
 
     def run(self, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the answers (rows, width) to features (rows, features)."""
-        return self._runtime.run(matrix)
+        answers = self._runtime.run(matrix)
+        return self.outcome.settled(answers) if isinstance(self.outcome, Classes) else answers
 
     @property
     def task(self) -> str:

@@ -14,7 +14,8 @@ from lepton_ai.data.transforms import transforms_from
 from lepton_ai.ml.description import Description
 from lepton_ai.ml.learning import Wish, learn
 from lepton_ai.ml.model import Model
-from lepton_ai.ml.outcome import Scores
+from lepton_ai.ml.outcome import Classes, Scores
+from lepton_ai.ml.selection.choosing import Effort
 from lepton_ai.ml.task import TASKS
 from lepton_ai.storage import Node, Workspace
 
@@ -104,6 +105,12 @@ class Training(Struct, frozen=True):
             components=_components(self.encoding),
             recipe=self.recipe,
             workspace=workspace,
+            # The model that was chosen stays; threshold and calibration follow the new rows.
+            effort=Effort(
+                threshold=said.aim,
+                calibrate=said.calibrate,
+                positive=said.outcome.positive if isinstance(said.outcome, Classes) else None,
+            ),
             parameters=said.parameters,
         )
         if isinstance(said.outcome, Scores):

@@ -8,6 +8,7 @@ from lepton_ai.ml.forecast import learn_forecast
 from lepton_ai.ml.guess import guess_task
 from lepton_ai.ml.learning import Wish, learn
 from lepton_ai.ml.model import Model
+from lepton_ai.ml.selection.choosing import Effort
 from lepton_ai.ml.task import CLASSIFICATION, CLUSTERING, DETECTION, FORECASTING, REGRESSION
 from lepton_ai.storage import Workspace
 
@@ -36,6 +37,12 @@ def train_classifier(
     time: str | None = None,
     window: int = 0,
     balanced: bool = False,
+    tune: bool = False,
+    budget: float | None = None,
+    trials: int | None = None,
+    threshold: Any = None,
+    calibrate: str | None = None,
+    positive: str | None = None,
     kinds: Mapping[str, Any] | None = None,
     components: int | float | None = None,
     recipe: "Recipe | str | None" = None,
@@ -51,7 +58,8 @@ def train_classifier(
         data: an image set; a table or a frame (pandas, Polars, Arrow) with ``target``; rows of
             numbers with ``target``; or a tuple of rows and labels. Data that is not stored yet
             is stored, so that the model's origin is known.
-        model_type: a name or alias of the zoo, in any case: "SVM", "random forest", "KNN".
+        model_type: a name or alias of the zoo, in any case: "SVM", "random forest", "KNN"; or
+            "auto", which compares what is plausible and takes the best model or an ensemble.
         target: the column of the labels, or the labels of rows of numbers.
         name: of the model; else that of the dataset.
         seed: of everything random, 0 to 2**32 - 1.
@@ -65,6 +73,18 @@ def train_classifier(
             is asked with the records of those steps. LSTM, GRU and temporal CNN see them as a
             series, other models as so many features.
         balanced: whether each class weighs the same in all, however rare it is.
+        tune: whether the model's parameters are searched (see `Entry.space`) before it is trained.
+        budget: seconds for "auto" or ``tune``, the final fit included; 60 unless given. A fit that
+            runs is not cut short.
+        trials: how many settings are drawn instead, whatever time that takes: the same seed then
+            finds the same model.
+        threshold: from which probability on a row is labelled ``positive``: a number, or what it
+            is chosen by on answers out of fold: ``{"recall": 0.9}``, ``{"precision": 0.8}`` (with
+            ``"assured": True`` for the lower end of its interval) or ``{"costs": [[0, 1], [5,
+            0]]}``, a row for each true class and a column for each given one.
+        calibrate: "isotonic", "sigmoid" (Platt) or "temperature": a map of the probabilities,
+            fitted to answers out of fold and applied to every answer.
+        positive: of two classes, the one that is looked for.
         kinds: of a table's columns where their types don't tell; see `Encoding.fit`.
         components: principal components to reduce the features to, a number or the share of the
             variance to keep.
@@ -89,6 +109,14 @@ def train_classifier(
         time=time,
         window=window,
         balanced=balanced,
+        effort=Effort(
+            tune=tune,
+            budget=budget,
+            trials=trials,
+            threshold=threshold,
+            calibrate=calibrate,
+            positive=None if positive is None else str(positive),
+        ),
         kinds=kinds,
         components=components,
         recipe=recipe,
@@ -109,6 +137,9 @@ def train_regressor(
     sample_weight: str | None = None,
     time: str | None = None,
     window: int = 0,
+    tune: bool = False,
+    budget: float | None = None,
+    trials: int | None = None,
     kinds: Mapping[str, Any] | None = None,
     components: int | float | None = None,
     recipe: "Recipe | str | None" = None,
@@ -119,7 +150,7 @@ def train_regressor(
 
     Args:
         data: as for `train_classifier`, with numbers instead of labels.
-        model_type: a name or alias of the zoo, such as "ridge" or "random forest".
+        model_type: a name or alias of the zoo, such as "ridge" or "random forest"; or "auto".
         target: the column of the numbers to predict, or those numbers.
         name: as for `train_classifier`; so are the other arguments.
 
@@ -137,6 +168,7 @@ def train_regressor(
         sample_weight=sample_weight,
         time=time,
         window=window,
+        effort=Effort(tune=tune, budget=budget, trials=trials),
         kinds=kinds,
         components=components,
         recipe=recipe,

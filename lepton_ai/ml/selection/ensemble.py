@@ -5,6 +5,7 @@ again, stored and served as a single model is. Its ONNX form is one graph that h
 graphs; where one of them has none, the ensemble is kept as the members' own formats.
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from onnx import compose, helper, numpy_helper, version_converter
 from onnx.utils import Extractor
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
@@ -75,23 +77,24 @@ class _Ensemble(BaseEstimator):  # type: ignore[misc]
             )
         if weights is not None:
             weights = _check_sample_weight(weights, matrix)
-        seed = self.random_state if isinstance(self.random_state, int) else 0
-        self.estimators_ = [
-            fitting.fit(
-                entry,
-                matrix,
-                target,
-                seed=seed,
-                parameters=dict(member.get("parameters", {})),
-                task=self.task,
-                groups=groups,
-                weights=weights,
-                times=times,
-                shape=self.shape,
-                workers=self.threads or 1,
-            ).estimator
-            for entry, member in zip(named, chosen, strict=True)
-        ]
+        options: dict[str, Any] = {
+            "seed": self.random_state if isinstance(self.random_state, int) else 0,
+            "task": self.task,
+            "groups": groups,
+            "weights": weights,
+            "times": times,
+            "shape": self.shape,
+            "workers": self.threads or 1,
+        }
+        with warnings.catch_warnings():
+            # A member that does not settle was weighed as it is.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            self.estimators_ = [
+                fitting.fit(
+                    entry, matrix, target, parameters=dict(member.get("parameters", {})), **options
+                ).estimator
+                for entry, member in zip(named, chosen, strict=True)
+            ]
         self.native_ = [entry.native for entry in named]
         self.weights_ = shares / shares.sum()
 
@@ -255,4 +258,7 @@ def _modern(model: Any) -> Any:
     for item in model.opset_import:
         if item.domain == "ai.onnx.ml":
             item.version = max(item.version, _ML_OPERATORS)
+    if not any(item.domain == "" for item in model.opset_import):
+        # Trees alone need none of the general operators, so that their graph names no set.
+        model.opset_import.append(helper.make_opsetid("", _OPERATORS))
     return model
