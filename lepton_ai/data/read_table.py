@@ -19,7 +19,7 @@ from lepton_ai.data.readers.formats import LOG
 from lepton_ai.data.table import Table
 from lepton_ai.storage import NodeSpec, Workspace, source_spec
 
-__all__ = ["read_frame", "read_table"]
+__all__ = ["read_frame", "read_source", "read_table"]
 
 _UNREADABLE = (
     pl.exceptions.PolarsError, pl.exceptions.PanicException, UnicodeError, LookupError, ValueError,
@@ -130,6 +130,34 @@ def read_frame(
         aside = Rejects(keep=rejects == "keep")
         whole: pl.DataFrame = pl.concat([*_Rows(where.name, format_, file, options, aside)])
         return whole
+
+
+def read_source(
+    path: str | Path, *, workspace: Workspace | None = None, **options: Any
+) -> tuple[pl.DataFrame, str]:
+    """Keep a file as a source in the lineage, and return its rows and the source's node.
+
+    For rows that go into a table that is there: ``table.append(rows, sources=[node])``.
+
+    Args:
+        path: as `read_table` has it.
+        workspace: where to keep it; the default one unless given.
+        options: of the format, as `read_table` has them.
+
+    Raises:
+        NotFound, InvalidInput: as `read_table`.
+    """
+    place = workspace or Workspace.open()
+    where = _path(path)
+    format_ = _format(where, options)
+    with _opened(path) as stream, place.transaction() as transaction:
+        stored = transaction.put_stream(stream)
+    spec = source_spec(place.keys, where, stored)
+    with place.objects.open(stored.address) as kept:
+        rows = _Rows(where.name, format_, cast("BinaryIO", kept), options, Rejects(keep=False))
+        whole: pl.DataFrame = pl.concat([*rows])
+    _keep(place, spec)
+    return whole, str(spec.id)
 
 
 class _Rows:

@@ -33,32 +33,36 @@ class ChangedTable(Dataset):
     def columns(self) -> list[str]:
         """The names of the columns, in order."""
 
-    def append(self, data: Any) -> Self:
+    def append(self, data: Any, *, sources: Sequence[str] = ()) -> Self:
         """Add rows, and return the version that has them.
 
         Like every change, it is made on the newest version, whichever this object is.
 
         Args:
             data: a frame, a mapping of columns, a list of records, or an iterator of frames.
+            sources: nodes of the files that the rows come from, as `read_source` gives them.
 
         Raises:
             InvalidInput: this is a selection, or the rows do not fit the columns.
         """
-        return self._changed(tables.append(*self._whole(), _frames_of(data)))
+        parents = [(source, "source") for source in sources]
+        return self._changed(tables.append(*self._whole(), _frames_of(data), parents))
 
-    def upsert(self, data: Any, on: str | Sequence[str]) -> Self:
+    def upsert(self, data: Any, on: str | Sequence[str], *, sources: Sequence[str] = ()) -> Self:
         """Replace the rows whose key comes again, add the others, and return the new version.
 
         Args:
             data: as in `append`.
             on: the column or columns that form the key.
+            sources: as in `append`.
 
         Raises:
             InvalidInput: as `append`, and when a key is empty or comes twice.
         """
         keys = [on] if isinstance(on, str) else list(on)
         self._sight().require(keys, "find rows")
-        return self._changed(tables.upsert(*self._whole(), _frames_of(data), keys))
+        parents = [(source, "source") for source in sources]
+        return self._changed(tables.upsert(*self._whole(), _frames_of(data), keys, parents))
 
     def overwrite(self, data: Any, where: str | None = None) -> Self:
         """Put rows in the place of all, or of those that meet a condition.

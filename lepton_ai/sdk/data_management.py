@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lepton_ai.data.privacy.detect import tag_personal as tag_personal
     from lepton_ai.data.privacy.differential import PrivateTable as PrivateTable
     from lepton_ai.data.privacy.protect import protect as protect
+    from lepton_ai.data.read_table import read_source as read_source
     from lepton_ai.data.read_table import read_table as read_table
     from lepton_ai.data.recipes import Recipe as Recipe
     from lepton_ai.data.recipes import open_recipe as open_recipe
@@ -45,7 +46,7 @@ _PLACES = {
     "privacy.detect": ("find_personal", "tag_personal"),
     "privacy.differential": ("PrivateTable",),
     "privacy.protect": ("protect",),
-    "read_table": ("read_table",),
+    "read_table": ("read_source", "read_table"),
     "recipes": ("Recipe", "open_recipe", "propose_recipe", "run_recipe", "save_recipe"),
     "split": ("split_data",),
     "sql": ("sql",),

@@ -11,6 +11,7 @@ from lepton_ai.apps.cli.main import lepton
 from lepton_ai.apps.cli.output import size
 from lepton_ai.apps.cli.phantoms import write_phantoms
 from lepton_ai.core.errors import InvalidInput, NotFound
+from lepton_ai.data.catalog import open_dataset
 from lepton_ai.data.images.read import read_images
 from lepton_ai.storage import Workspace
 
@@ -38,6 +39,13 @@ def test_a_table_changes_by_commands(people: str, tmp_path: Path) -> None:
     assert (
         run("data", "delete", people, "--where", "age < 25") == f"{people}:4: 1 removed, 3 rows\n"
     )
+    # Every file that rows came from is in the lineage of the version that they are in.
+    place = Workspace.open()
+    origins = place.lineage.ancestors(open_dataset(f"{people}:3", place).dataset.id)
+    sources = {link.parent for link in origins}
+    names = {Path(node.facts["path"]).name for node in place.lineage.nodes(sources).values()
+             if node.kind == "source"}  # fmt: skip
+    assert names == {"people.csv", "more.csv", "repaired.csv"}
     run("data", "branch", people, "work")
     run("data", "delete", f"{people}#work", "--where", "id = 1")
     assert f"{people}:5: merged" in run("data", "merge", f"{people}#work")

@@ -3,7 +3,7 @@
 import click
 
 from lepton_ai.apps.cli.data_versions import open_table
-from lepton_ai.data.read_table import read_frame
+from lepton_ai.data.read_table import read_source
 from lepton_ai.data.table import Table
 
 __all__ = ["append", "delete", "upsert"]
@@ -14,7 +14,9 @@ __all__ = ["append", "delete", "upsert"]
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
 def append(name: str, file: str) -> None:
     """Add the rows of FILE to a table; columns that it lacks are empty."""
-    _tell(open_table(name).append(read_frame(file)))
+    table = open_table(name)
+    rows, source = read_source(file, workspace=table.workspace)
+    _tell(table.append(rows, sources=[source]))
 
 
 @click.command()
@@ -23,7 +25,9 @@ def append(name: str, file: str) -> None:
 @click.option("--on", "keys", multiple=True, required=True, help="A column of the key; repeat.")
 def upsert(name: str, file: str, keys: tuple[str, ...]) -> None:
     """Replace the rows whose key comes again in FILE, and add the others."""
-    made = open_table(name).upsert(read_frame(file), on=keys)
+    table = open_table(name)
+    rows, source = read_source(file, workspace=table.workspace)
+    made = table.upsert(rows, on=keys, sources=[source])
     facts = made.dataset.facts
     _tell(made, f"{facts['updated']:,} replaced, {facts['inserted']:,} added, ")
 

@@ -138,11 +138,11 @@ class DocumentSet(Table):
         """
         return export(self, Path(folder).expanduser())
 
-    def append(self, data: Any) -> Self:
+    def append(self, data: Any, *, sources: Sequence[str] = ()) -> Self:
         """Refuse: a set of documents changes by importing its folder again."""
         self._refuse()
 
-    def upsert(self, data: Any, on: str | Sequence[str]) -> Self:
+    def upsert(self, data: Any, on: str | Sequence[str], *, sources: Sequence[str] = ()) -> Self:
         """Refuse, as `append`."""
         self._refuse()
 

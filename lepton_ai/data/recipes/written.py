@@ -50,7 +50,7 @@ def read_recipe(source: str | Path, *, fitted: bool = True) -> Recipe:
         # Anchors could make a small file large; recipes need none.
         if any(isinstance(e, yaml.AliasEvent) for e in yaml.parse(text, Loader=_Loader)):
             raise InvalidInput("recipes are written without anchors and aliases (& and *)")
-        whole: Any = yaml.load(text, Loader=_Loader)  # noqa: S506  it is a SafeLoader
+        whole: Any = _Loader(text).get_single_data()
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise InvalidInput(f"the recipe is no YAML: {error}") from error
     whole = {"steps": whole} if isinstance(whole, list) else whole
