@@ -42,3 +42,10 @@ def fitted(name: str) -> tuple[Any, np.ndarray, str]:
     features = features[:400].astype(np.float32).astype(np.float64)
     estimator = family(**QUICK, **parameters).fit(features, target[:400])
     return estimator, features, task
+
+
+@cache
+def exported(name: str) -> bytes:
+    """The ONNX form of a fitted network."""
+    data: bytes = fitted(name)[0].to_onnx()
+    return data

@@ -18,7 +18,7 @@ from lepton_ai.ml.networks.residual import ResidualClassifier
 from lepton_ai.ml.networks.trainer import Trainer
 from lepton_ai.ml.networks.weights import dumps
 
-EPOCHS = 8
+EPOCHS = 6
 
 
 def build(directory: Path | None) -> ResidualClassifier:
@@ -50,15 +50,14 @@ def uninterrupted() -> bytes:
     return dumps(fit(None))
 
 
-@pytest.mark.parametrize("files", [1, 2])
 def test_a_killed_fit_goes_on_to_the_same_bytes(
-    files: int, tmp_path: Path, uninterrupted: bytes, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, uninterrupted: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Killed while the first member learns, and while the second does."""
+    """Killed while the second member learns, when the first one's file is complete."""
     program = f"from tests.ml.networks.test_checkpoint import slow_fit; slow_fit({str(tmp_path)!r})"
     process = subprocess.Popen([sys.executable, "-c", program])
     deadline = time.monotonic() + 120
-    while len(list(tmp_path.glob("*.safetensors"))) < files:
+    while len(list(tmp_path.glob("*.safetensors"))) < 2:
         assert time.monotonic() < deadline
         assert process.poll() is None
         time.sleep(0.02)
@@ -69,7 +68,7 @@ def test_a_killed_fit_goes_on_to_the_same_bytes(
     learn = Trainer._epoch
     monkeypatch.setattr(Trainer, "_epoch", lambda self, n, e: epochs.append(n) or learn(self, n, e))
     assert dumps(fit(tmp_path)) == uninterrupted
-    assert 0 < len(epochs) <= 2 * EPOCHS - 1 - EPOCHS * (files - 1)
+    assert 0 < len(epochs) < EPOCHS
 
 
 def test_a_finished_fit_is_read_from_its_checkpoints(

@@ -21,7 +21,7 @@ from lepton_ai.ml.networks.tabular import (
 )
 from lepton_ai.ml.networks.temporal import TemporalClassifier, TemporalRegressor
 
-QUICK: dict[str, Any] = {"epochs": 8, "learning_rate": 1e-2, "batch_size": 32, "threads": 1}
+QUICK: dict[str, Any] = {"epochs": 8, "learning_rate": 2e-2, "batch_size": 64, "threads": 1}
 
 # Where the contract cannot apply, and why.
 IMPOSSIBLE = {
@@ -52,7 +52,7 @@ def impossible(estimator: Any) -> dict[str, str]:
 @parametrize_with_checks(
     [
         PerceptronClassifier(**QUICK),
-        PerceptronRegressor(**QUICK),
+        PerceptronRegressor(**QUICK | {"batch_size": 32}),
         TableConvolutionClassifier(**QUICK, width=16),
         TableConvolutionRegressor(**QUICK, width=16),
         ResidualClassifier(**QUICK, width=12),

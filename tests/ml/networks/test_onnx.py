@@ -16,13 +16,13 @@ from lepton_ai.ml.networks.onnx import export
 from lepton_ai.ml.onnx_runtime import OnnxRuntime
 from lepton_ai.ml.task import TASKS
 
-from .fitted import FAMILIES, fitted
+from .fitted import FAMILIES, exported, fitted
 
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_onnx_answers_as_the_network(name: str) -> None:
     estimator, features, task = fitted(name)
-    runtime = OnnxRuntime(estimator.to_onnx(), TASKS[task])
+    runtime = OnnxRuntime(exported(name), TASKS[task])
     expected = TASKS[task].answers(estimator, features)
     for rows in (1, 2, len(features)):
         given = runtime.run(features[:rows])
@@ -34,12 +34,12 @@ def test_onnx_answers_as_the_network(name: str) -> None:
 def test_many_rows_are_answered_in_blocks() -> None:
     estimator, features, task = fitted("image classifier")
     many = np.tile(features, (5000 // len(features) + 1, 1))
-    given = OnnxRuntime(estimator.to_onnx(), TASKS[task]).run(many)
+    given = OnnxRuntime(exported("image classifier"), TASKS[task]).run(many)
     assert np.abs(given - estimator.predict_proba(many)).max() < 1e-5
 
 
 def test_the_bytes_tell_of_the_model_alone() -> None:
-    data = fitted("table classifier")[0].to_onnx()
+    data = exported("table classifier")
     model = onnx.load_from_string(data)
     assert [value.name for value in model.graph.input] == ["X"]
     assert [value.name for value in model.graph.output] == ["probabilities"]
@@ -58,7 +58,7 @@ def test_another_process_exports_the_same_bytes() -> None:
     outcome = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120
     )
-    data = fitted("table classifier")[0].to_onnx()
+    data = exported("table classifier")
     assert outcome.stdout.strip() == hashlib.sha256(data).hexdigest()
 
 
