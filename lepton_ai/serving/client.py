@@ -2,10 +2,10 @@
 
 import io
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
+from typing import Any, Generic, TypeVar
+from urllib.parse import quote, urlencode
 
 import msgspec
 import narwhals as nw
@@ -15,10 +15,13 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from lepton_ai.core.errors import AccessDenied, InvalidInput, LeptonError, NotFound, Unavailable
+from lepton_ai.ml.explanation.explanation import Explanation
 from lepton_ai.ml.signature import Signature
 from lepton_ai.serving.records import Answer
 
 __all__ = ["Client", "Prediction"]
+
+T = TypeVar("T")
 
 _ROWS_PER_REQUEST = 5000
 # A prediction changes nothing, so a request that met a restart is simply sent again.
@@ -59,6 +62,27 @@ class Prediction(Struct, frozen=True, kw_only=True, omit_defaults=True):
     high: float | None = None
     score: float | None = None
     forecast: dict[str, list[float]] = {}
+
+
+class _Explained(Struct):
+    explanations: list[Explanation]
+
+
+class _Question(Struct, Generic[T], frozen=True):
+    """What an endpoint is asked, and how its answer is read."""
+
+    verb: str
+    read: Callable[[bytes], list[T]]
+
+
+def _predictions(body: bytes) -> list[Prediction]:
+    answer = msgspec.json.decode(body, type=Answer)
+    origin = {"id": answer.id, "model": answer.model, "version": answer.version}
+    return [msgspec.convert(origin | row, Prediction) for row in answer.predictions]
+
+
+def _explanations(body: bytes) -> list[Explanation]:
+    return msgspec.json.decode(body, type=_Explained).explanations
 
 
 class _Described(Struct):
@@ -103,29 +127,63 @@ class Client:
             AccessDenied: the token is wrong.
             Unavailable: the server does not answer.
         """
-        path = f"/models/{quote(endpoint, safe='')}/predict"
+        return self._ask(endpoint, _Question("predict", _predictions), value)
+
+    def explain(
+        self,
+        endpoint: str,
+        value: Any,
+        *,
+        about: str | None = None,
+        method: str = "auto",
+        samples: int | None = None,
+        seed: int = 0,
+    ) -> Explanation | list[Explanation]:
+        """Ask an endpoint's model, and why it answers so.
+
+        Each explanation names the receipt of the answer that it explains.
+
+        Args:
+            endpoint: the name it was deployed under.
+            value: as for `predict`; up to 32 rows.
+            about: the class, cluster or series; by default what each row is answered.
+            method: see `lepton_ai.ml.explanation.explainer.Explainer.explain`.
+            samples: pairs of orders behind sampled values.
+            seed: of the orders.
+
+        Raises:
+            InvalidInput: the value does not fit, or the model cannot be explained that way.
+            NotFound: nothing is deployed there.
+            AccessDenied: the token is wrong.
+            Unavailable: the server does not answer.
+        """
+        words = {"about": about, "method": method, "samples": samples, "seed": seed}
+        query = urlencode({word: given for word, given in words.items() if given is not None})
+        return self._ask(endpoint, _Question(f"explain?{query}", _explanations), value)
+
+    def _ask(self, endpoint: str, to: "_Question[T]", value: Any) -> "T | list[T]":
         if hasattr(value, "to_polars"):
             value = value.to_polars()
         if isinstance(value, Mapping):
-            return self._records(path, [value])[0]
+            return self._records(endpoint, to, [value])[0]
         if isinstance(value, str | os.PathLike) and Path(value).is_dir():
-            return self._volume(path, Path(value))
+            return self._volume(endpoint, to, Path(value))
         if isinstance(value, str | os.PathLike | bytes):
-            return self._files(path, [_file(value)])[0]
+            return self._files(endpoint, to, [_file(value)])[0]
         if isinstance(value, np.ndarray):
-            return self._array(endpoint, path, value)
+            return self._array(endpoint, to, value)
         if isinstance(value, Sequence):
             if not value:
                 return []
             if isinstance(value[0], Mapping):
-                return self._steps(endpoint, path, value)
+                return self._steps(endpoint, to, value)
             if isinstance(value[0], list | tuple) and value[0] and isinstance(value[0][0], Mapping):
-                return self._records(path, value)
+                return self._records(endpoint, to, value)
             if isinstance(value[0], str | os.PathLike | bytes):
-                return self._files(path, [_file(item) for item in value])
+                return self._files(endpoint, to, [_file(item) for item in value])
             if isinstance(value[0], np.ndarray) and value[0].ndim > 1:
-                return self._files(path, [_npy(item) for item in value])
-            return self._array(endpoint, path, np.asarray(value))
+                return self._files(endpoint, to, [_npy(item) for item in value])
+            return self._array(endpoint, to, np.asarray(value))
         try:
             frame = nw.from_native(value, eager_only=True)
         except TypeError:
@@ -133,7 +191,7 @@ class Client:
                 f"cannot predict from {type(value).__name__}; give a dict, a list of dicts, a "
                 "data frame, an array, or the path or bytes of an image file"
             ) from None
-        return self._steps(endpoint, path, frame.rows(named=True))
+        return self._steps(endpoint, to, frame.rows(named=True))
 
     def describe(self, endpoint: str) -> Signature:
         """Return what an endpoint's model takes and gives.
@@ -147,18 +205,16 @@ class Client:
                 return found.signature
         raise NotFound(f"no model is deployed as {endpoint!r} at {self.url}")
 
-    def _array(
-        self, endpoint: str, path: str, array: NDArray[Any]
-    ) -> "Prediction | list[Prediction]":
+    def _array(self, endpoint: str, to: "_Question[T]", array: NDArray[Any]) -> "T | list[T]":
         signature = self.describe(endpoint)
         if signature.kind == "image":
-            return self._files(path, [_npy(array)])[0]
+            return self._files(endpoint, to, [_npy(array)])[0]
         rows = np.atleast_2d(array)
         if signature.kind == "array":
             predictions = [
                 prediction
                 for part in _parts(rows, _ROWS_PER_REQUEST)
-                for prediction in self._post(path, msgspec.json.encode(part.tolist()))
+                for prediction in self._post(endpoint, to, msgspec.json.encode(part.tolist()))
             ]
         else:
             names = [field.name for field in signature.inputs]
@@ -168,37 +224,37 @@ class Client:
                     f"array of shape {array.shape}"
                 )
             predictions = self._records(
-                path, [dict(zip(names, row, strict=True)) for row in rows.tolist()]
+                endpoint, to, [dict(zip(names, row, strict=True)) for row in rows.tolist()]
             )
         return predictions[0] if array.ndim == 1 else predictions
 
     def _steps(
-        self, endpoint: str, path: str, rows: Sequence[Mapping[str, Any]]
-    ) -> list[Prediction]:
+        self, endpoint: str, to: "_Question[T]", rows: Sequence[Mapping[str, Any]]
+    ) -> "list[T]":
         """Post records; those of one series stay together, however many there are."""
         if len(rows) > _ROWS_PER_REQUEST and self.describe(endpoint).kind == "series":
-            return self._post(path, msgspec.json.encode(rows, enc_hook=_plain))
-        return self._records(path, rows)
+            return self._post(endpoint, to, msgspec.json.encode(rows, enc_hook=_plain))
+        return self._records(endpoint, to, rows)
 
-    def _records(self, path: str, rows: Sequence[Any]) -> list[Prediction]:
+    def _records(self, endpoint: str, to: "_Question[T]", rows: Sequence[Any]) -> "list[T]":
         return [
             prediction
             for part in _parts(rows, _ROWS_PER_REQUEST)
-            for prediction in self._post(path, msgspec.json.encode(part, enc_hook=_plain))
+            for prediction in self._post(endpoint, to, msgspec.json.encode(part, enc_hook=_plain))
         ]
 
-    def _files(self, path: str, files: list[bytes]) -> list[Prediction]:
+    def _files(self, endpoint: str, to: "_Question[T]", files: list[bytes]) -> "list[T]":
         return [
             prediction
             for data in files
-            for prediction in self._post(path, data, "application/octet-stream")
+            for prediction in self._post(endpoint, to, data, "application/octet-stream")
         ]
 
-    def _volume(self, path: str, folder: Path) -> Prediction:
+    def _volume(self, endpoint: str, to: "_Question[T]", folder: Path) -> "T":
         files = sorted(file for file in folder.iterdir() if file.is_file())
         fields = [("file", (file.name, _file(file))) for file in files]
         body, content_type = urllib3.encode_multipart_formdata(fields)
-        predictions = self._post(path, body, content_type)
+        predictions = self._post(endpoint, to, body, content_type)
         if len(predictions) > 1:
             raise InvalidInput(
                 f"the {len(files)} files in {folder} are {len(predictions)} images, not the DICOM "
@@ -207,11 +263,14 @@ class Client:
         return predictions[0]
 
     def _post(
-        self, path: str, body: bytes, content_type: str = "application/json"
-    ) -> list[Prediction]:
-        answer = msgspec.json.decode(self._request("POST", path, body, content_type), type=Answer)
-        origin = {"id": answer.id, "model": answer.model, "version": answer.version}
-        return [msgspec.convert(origin | row, Prediction) for row in answer.predictions]
+        self,
+        endpoint: str,
+        to: "_Question[T]",
+        body: bytes,
+        content_type: str = "application/json",
+    ) -> "list[T]":
+        path = f"/models/{quote(endpoint, safe='')}/{to.verb}"
+        return to.read(self._request("POST", path, body, content_type))
 
     def _request(
         self, method: str, path: str, body: bytes | None = None, content_type: str = ""

@@ -8,6 +8,7 @@ from urllib.parse import quote
 import sqlalchemy as sa
 
 from lepton_ai.core.errors import Conflict, InvalidInput, LeptonError, NotFound
+from lepton_ai.ml.explanation.explanation import Explanation
 from lepton_ai.ml.signature import Signature
 from lepton_ai.security.tokens import workspace_token
 from lepton_ai.serving.client import Client, Prediction
@@ -51,6 +52,10 @@ class Deployment:
     def predict(self, value: Any) -> Prediction | list[Prediction]:
         """Ask the deployed model: see :meth:`lepton_ai.serving.client.Client.predict`."""
         return self._client.predict(self.name, value)
+
+    def explain(self, value: Any, **options: Any) -> Explanation | list[Explanation]:
+        """Ask why it answers so: see :meth:`lepton_ai.serving.client.Client.explain`."""
+        return self._client.explain(self.name, value, **options)
 
     def signature(self) -> Signature:
         """Return what the model takes and gives."""

@@ -9,6 +9,7 @@ import msgspec
 
 from lepton_ai import __version__
 from lepton_ai.core.errors import InvalidInput
+from lepton_ai.core.optional import load
 from lepton_ai.security.policy import Permission
 from lepton_ai.serving import oip, records
 from lepton_ai.serving.batching import Batcher, Pending, Predicted
@@ -22,6 +23,9 @@ __all__ = ["ROUTES"]
 T = TypeVar("T")
 
 JSON = (b"content-type", b"application/json")
+
+_EXPLAINING = "lepton_ai.serving.explaining"
+_MOST_WAITING = 16
 
 INLINE_BYTES = 256 * 1024
 """A longer body is read by a worker thread; shorter ones cost less than going there."""
@@ -140,20 +144,7 @@ def _read_tensors(
 
 async def _predict(service: Service, request: Request) -> Response:
     batcher = _find(service, request)
-    media_type = request.media_type
-    if batcher.served.predictor.signature.kind == "image":
-        pending = await _image(service, batcher, request)
-    elif media_type in ("application/json", ""):
-        body = await request.body()
-        read = partial(_read_rows, service, batcher, body, request.principal)
-        pending = read() if len(body) <= INLINE_BYTES else await _in_worker(service, read)
-    else:
-        shown = records.example(batcher.served.predictor.signature)
-        raise HttpError(
-            415,
-            f"the model takes JSON with the content type application/json, not {media_type!r}; "
-            f"a right body is {shown}",
-        )
+    pending = await _asked(service, batcher, request)
     predicted = await _predicted(batcher, pending)
     served = batcher.served
     answer = records.answer(
@@ -163,6 +154,52 @@ async def _predict(service: Service, request: Request) -> Response:
         served.predictor.outcome.records(predicted.labels, predicted.answers),
     )
     return Response(records.encode(answer), [JSON, *_provenance(batcher, predicted)])
+
+
+async def _explain(service: Service, request: Request) -> Response:
+    batcher = _find(service, request)
+    served = batcher.served
+    module = await _in_worker(service, partial(load, _EXPLAINING, extra="all"))
+    wanted = module.wanted(request.query)
+    pending = await _asked(service, batcher, request)
+    if pending.rows > module.MOST_ROWS:
+        raise InvalidInput(
+            f"{pending.rows} rows are too many to explain at once; send up to {module.MOST_ROWS}"
+        )
+    if service.waiting >= _MOST_WAITING:
+        raise HttpError(
+            503,
+            f"{service.waiting} requests wait for explanations already; try again in a moment",
+            [(b"retry-after", b"1")],
+        )
+    service.waiting += 1
+    try:
+        async with service.explaining:
+            explainer = await _in_worker(service, partial(service.explainer, served))
+            # Loaded before the model is asked: one without a basis leaves no receipt.
+            predicted = await _predicted(batcher, pending)
+            work = partial(module.explained, explainer, pending, predicted, wanted)
+            found = await _in_worker(service, work)
+    finally:
+        service.waiting -= 1
+    answer = module.Explained(predicted.id, served.endpoint, served.version, found)
+    return Response(msgspec.json.encode(answer), [JSON, *_provenance(batcher, predicted)])
+
+
+async def _asked(service: Service, batcher: Batcher, request: Request) -> Pending:
+    """Read the rows or images that a request is about."""
+    media_type = request.media_type
+    if batcher.served.predictor.signature.kind == "image":
+        return await _image(service, batcher, request)
+    if media_type in ("application/json", ""):
+        body = await request.body()
+        read = partial(_read_rows, service, batcher, body, request.principal)
+        return read() if len(body) <= INLINE_BYTES else await _in_worker(service, read)
+    raise HttpError(
+        415,
+        f"the model takes JSON with the content type application/json, not {media_type!r}; "
+        f"a right body is {records.example(batcher.served.predictor.signature)}",
+    )
 
 
 def _read_rows(service: Service, batcher: Batcher, body: bytes, principal: str) -> Pending:
@@ -230,6 +267,7 @@ ROUTES = RouteTable(
         Route("GET", "/", READ, _index, "what there is here"),
         Route("GET", "/models", READ, _models, "the deployed models"),
         Route("POST", "/models/{name}/predict", PREDICT, _predict, "predict from records or files"),
+        Route("POST", "/models/{name}/explain", PREDICT, _explain, "predict, and say why"),
         # Probes of load balancers bring no token; they learn one bit.
         Route("GET", "/v2/health/live", PUBLIC, _live, "the process answers"),
         Route("GET", "/v2/health/ready", PUBLIC, _ready, "all that shall be served is"),

@@ -120,11 +120,13 @@ class Request:
         "parameters",
         "path",
         "principal",
+        "query",
     )
 
     def __init__(self, scope: MutableMapping[str, Any], receive: Receiver, intake: Intake) -> None:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
+        self.query: bytes = scope.get("query_string", b"")
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.parameters: Mapping[str, str] = {}
         self.principal = ""

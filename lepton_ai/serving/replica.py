@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -26,6 +27,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from lepton_ai.core.ids import new_id
+from lepton_ai.core.optional import load
 from lepton_ai.security.tokens import workspace_token
 from lepton_ai.serving.batching import Pending
 from lepton_ai.serving.connection import Connection, cut_off
@@ -48,6 +50,7 @@ logger = logging.getLogger(__name__)
 DRAIN_SECONDS = 15
 """How long requests in flight may take once the replica is told to end."""
 
+_EXPLAINER = "lepton_ai.ml.explanation.explainer:Explainer"
 _MOST_CONNECTIONS = 4096
 _KEEP_ALIVE_SECONDS = 60
 _HELD_BODIES = 4
@@ -104,6 +107,7 @@ async def _serve(workspace: Workspace, orders: ReplicaOrders) -> None:
             digest_key=digest_key(workspace),
             workers=workers,
             largest_image=settings.max_image_bytes,
+            explain=partial(_explainer, workspace),
         )
         gate = Gate(workspace_token(workspace))
         identity = ReplicaIdentity(name, os.getpid(), here, orders.port, orders.generation)
@@ -147,6 +151,11 @@ async def _serve(workspace: Workspace, orders: ReplicaOrders) -> None:
             loop.remove_reader(line)
             line.close()
     journal.roll()
+
+
+def _explainer(workspace: Workspace, served: Served) -> Any:
+    node = workspace.lineage.get(served.model_id)
+    return load(_EXPLAINER, extra="all").load(workspace, node, served.predictor)
 
 
 def _hear(line: socket.socket, server: uvicorn.Server) -> None:

@@ -1,13 +1,18 @@
 """The service of one replica: which models it serves, and how a request reaches one."""
 
 import hashlib
-from collections.abc import Sequence
+from asyncio import Semaphore
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from typing import TYPE_CHECKING
 
 from lepton_ai.core.optional import load
 from lepton_ai.serving.batching import Batcher, Pending, Record
 from lepton_ai.serving.messages import HttpError, Intake
 from lepton_ai.serving.served import Served
+
+if TYPE_CHECKING:
+    from lepton_ai.ml.explanation.explainer import Explainer
 
 __all__ = ["Service"]
 
@@ -23,6 +28,11 @@ class Service:
         digest_key: keys the digests of inputs, 32 bytes.
         workers: threads for slow batches and for decoding files.
         largest_image: the largest decoded image that is read, in bytes.
+        explain: loads what explains a served model.
+
+    Attributes:
+        explaining: held by the one request whose answers are being explained.
+        waiting: how many requests want it, that one among them.
     """
 
     def __init__(
@@ -33,6 +43,7 @@ class Service:
         digest_key: bytes,
         workers: Executor,
         largest_image: int,
+        explain: "Callable[[Served], Explainer]",
     ) -> None:
         self.intake = intake
         self.workers = workers
@@ -40,6 +51,11 @@ class Service:
         self.batchers: dict[str, Batcher] = {}
         self.failures: set[str] = set()
         self.reconciled = False
+        # One at a time: the other threads answer and decode meanwhile.
+        self.explaining = Semaphore(1)
+        self.waiting = 0
+        self._explain = explain
+        self._explainers: dict[str, Explainer] = {}
         self._record = record
         self._keyed = hashlib.blake2b(key=digest_key, digest_size=16)
 
@@ -87,6 +103,18 @@ class Service:
                 "leave the version out of the path to get the one that is served",
             )
         return batcher
+
+    def explainer(self, served: Served) -> "Explainer":
+        """Return what explains a model, loaded at the first question; for a worker thread.
+
+        Raises:
+            InvalidInput: its bundle does not hold what explanations start from.
+        """
+        if served.model_id not in self._explainers:
+            living = {batcher.served.model_id for batcher in [*self.batchers.values()]}
+            kept = {key: each for key, each in self._explainers.items() if key in living}
+            self._explainers = {**kept, served.model_id: self._explain(served)}
+        return self._explainers[served.model_id]
 
     @staticmethod
     def prepare(served: Served) -> None:

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterator
 from types import SimpleNamespace
 
+import msgspec
 import numpy as np
 import pytest
 import tritonclient.http as triton
@@ -16,7 +17,9 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from lepton_ai.ml.predictor import Predictor
+from lepton_ai.ml.registry import get as get_model
 from lepton_ai.security.tokens import workspace_token
+from lepton_ai.serving.client import Client
 from lepton_ai.serving.deployment import deploy_model
 from lepton_ai.serving.receipts import receipt
 from tests.serving.conftest import COLUMNS, open_workspace, records, stop, tumours
@@ -101,6 +104,68 @@ def test_rows_of_numbers(server):
         answer = server.call("POST", "/models/rows/predict", body, content_type=JSON)
         got = [list(p["probabilities"].values()) for p in answer.json()["predictions"]]
         assert got == expected[: len(got)].tolist()
+
+
+# -- explanations ---------------------------------------------------------------------------
+
+
+def test_an_explanation_adds_up_to_the_answer_of_its_receipt(server):
+    body = json.dumps(records(ROWS[:2])).encode()
+    answer = server.call("POST", "/models/tumour/explain?about=malignant", body)
+    assert answer.status == 200
+    got = answer.json()
+    assert [each["about"] for each in got["explanations"]] == ["malignant"] * 2
+    kept = receipt(server.workspace, got["id"])
+    assert kept.matches(server.workspace, body)
+    for each, output in zip(got["explanations"], kept.output, strict=True):
+        assert each["prediction_id"] == got["id"] == answer.headers["lepton-prediction-id"]
+        assert each["prediction"] == output
+        total = each["base"] + sum(item["contribution"] for item in each["contributions"])
+        assert total == pytest.approx(output["probabilities"]["malignant"], abs=1e-6)
+        assert {item["column"] for item in each["contributions"]} == set(COLUMNS)
+    value = {item["column"]: item["value"] for item in got["explanations"][0]["contributions"]}
+    assert value == records(ROWS[:1])[0]
+
+
+def test_the_client_explains_records_rows_and_images(server):
+    client = Client(server.url, server.auth["authorization"].removeprefix("Bearer "))
+    one = client.explain("tumour", records(ROWS[:1])[0])
+    assert one.method == "exact Shapley values of trees"
+    model = get_model("tumour", server.workspace)
+    again = model.explain(records(ROWS[:1])[0])
+    assert msgspec.structs.replace(one, prediction_id="") == again
+    (row,) = client.explain("rows", ROWS[:1])
+    assert row.contributions[0].column.startswith("x")
+    picture = client.explain("digits", digit(11), method="sampled", samples=2)
+    assert picture.heat is not None
+    assert picture.heat.shape == (8, 8)
+    assert picture.heat.array("picture").max() == 1
+    assert sum(picture.heat.values) == pytest.approx(picture.answer - picture.base)
+    client.close()
+
+
+@pytest.mark.parametrize(
+    ("path", "rows", "status", "words"),
+    [
+        ("tumour/explain?about=nobody", 1, 422, "benign, malignant"),
+        ("tumour/explain?method=magic", 1, 422, "auto, own, exact"),
+        ("tumour/explain?samples=100000", 1, 422, "1000"),
+        ("tumour/explain?colour=red", 1, 422, "about"),
+        ("tumour/explain?method=exact", 1, 422, "sampled"),
+        ("tumour/explain", 33, 422, "up to 32"),
+        ("nobody/explain", 1, 404, "nobody"),
+    ],
+)
+def test_what_cannot_be_explained_says_why(server, path, rows, status, words):
+    body = json.dumps(records(ROWS[:rows])).encode()
+    answer = server.call("POST", f"/models/{path}", body)
+    assert answer.status == status
+    assert words in said(answer)["error"]
+
+
+def test_an_explanation_needs_a_token(server):
+    with urllib3.PoolManager(retries=False) as pool:
+        assert pool.request("POST", f"{server.url}/models/tumour/explain", body=b"{}").status == 401
 
 
 def digit(index: int, form: str = "png") -> bytes:

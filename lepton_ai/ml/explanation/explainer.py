@@ -4,6 +4,7 @@ It needs the served form and the basis of the bundle: no estimator, no training 
 scikit-learn nothing where the model is served without it. A leaf of `ml` but for what serves.
 """
 
+import math
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, Literal, Self
@@ -191,6 +192,9 @@ class Explainer:
         found: Found | None = None
         if method in ("auto", "own"):
             found = self._own(row, features, answer, output)
+            if found is not None and not found.faithful:
+                # What is served does more than the model's own mathematics: a recalibration, say.
+                found = None
         if method == "gradients" or (found is None and method in ("auto", "own")):
             found = self._by_gradients(features, output, required=method == "gradients")
         if found is None and method == "own":
@@ -214,17 +218,16 @@ class Explainer:
             ),
             key=lambda item: -abs(item.contribution),
         )
-        total = found.base + float(found.values.sum())
         return Explanation(
             model=self.ref,
             method=found.method,
             about=output.about,
             space=found.space,
-            answer=total if found.answer is None else found.answer,
+            answer=found.total if math.isnan(found.answer) else found.answer,
             base=found.base,
             contributions=tuple(contributions),
             prediction=plain(outcome, answer),
-            gap=0.0 if found.answer is None else abs(total - found.answer),
+            gap=found.gap,
             path=found.path,
             evidence=found.evidence,
             heat=self._heat(row, found),
@@ -257,7 +260,8 @@ class Explainer:
         usable = self.network is not None and owner is not None
         if required and not usable:
             raise InvalidInput(f"{self.ref} has no gradients to follow; use method='auto'")
-        if not usable or (not required and isinstance(space, TableSpace)):
+        columns = isinstance(space, TableSpace) or len(space.shape or ()) < 2
+        if not usable or (not required and columns):
             return None
         assert self.network is not None
         assert owner is not None

@@ -20,7 +20,7 @@ __all__ = ["grad_cam", "integrated", "integrated_gradients"]
 
 Matrix = NDArray[np.float64]
 
-_STEPS = (16, 64, 256)
+_STEPS = (16, 64, 256, 1024)
 _BLOCK = 32
 # What base and contributions may lack, as a share of what they explain.
 _COMPLETE = 1e-3

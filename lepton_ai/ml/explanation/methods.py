@@ -3,6 +3,7 @@
 Each gives a `Found`: a base and what every column adds, in the space where the model adds up.
 """
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.ml.explanation.explanation import Evidence, PathStep
 from lepton_ai.ml.explanation.forest import Forest
-from lepton_ai.ml.explanation.output import Output, score_of
+from lepton_ai.ml.explanation.output import Output, log_ratio, score_of
 from lepton_ai.ml.explanation.rules import path_steps
 from lepton_ai.ml.explanation.shapley import Game, exact, sampled
 from lepton_ai.ml.explanation.space import Space
@@ -34,6 +35,9 @@ __all__ = [
 
 Matrix = NDArray[np.float64]
 
+# What is served answers in single precision, and log-odds near 0 and 1 magnify that.
+_ROUNDING = 5e-3
+
 MOST_EXACT = 16
 """Players whose coalitions are all looked at, at most."""
 
@@ -46,7 +50,8 @@ class Found(Struct, frozen=True):
         space: of the numbers.
         base: where the contributions start.
         values: of each column (columns,).
-        answer: the served form's own, in this space, where it can be read from its answers.
+        answer: the served form's own, in this space; NaN where its answers do not tell it, for
+            one of them is next to 0 or 1.
         errors: standard errors (columns,), where values were sampled.
         places: contributions of each feature (features,), where they are known.
         activation: of Grad-CAM, in the shape of the picture.
@@ -57,13 +62,28 @@ class Found(Struct, frozen=True):
     space: str
     base: float
     values: Matrix
-    answer: float | None = None
+    answer: float = float("nan")
     errors: Matrix | None = None
     places: Matrix | None = None
     activation: Matrix | None = None
     path: tuple[PathStep, ...] = ()
     evidence: tuple[Evidence, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def total(self) -> float:
+        """What base and contributions come to."""
+        return self.base + float(self.values.sum())
+
+    @property
+    def gap(self) -> float:
+        """How far that is from the answer; 0 where the answer is not known in this space."""
+        return 0.0 if math.isnan(self.answer) else abs(self.total - self.answer)
+
+    @property
+    def faithful(self) -> bool:
+        """Whether it explains what is served, but for the rounding of single precision."""
+        return self.gap <= _ROUNDING * max(1.0, abs(self.answer), abs(self.base))
 
 
 class Asked(Struct, frozen=True):
@@ -134,6 +154,7 @@ def naive_bayes(asked: Asked, terms: Gaussian | Counted | Binned) -> Found:
         f"log-odds against {names[rival]}",
         float(priors[place] - priors[rival]),
         asked.by_column(places),
+        float(log_ratio(asked.answer, place, rival)[0]),
         places=places,
         evidence=evidence,
     )

@@ -11,9 +11,11 @@ from lepton_ai.core.errors import InvalidInput
 from lepton_ai.ml.explanation.forest import Link
 from lepton_ai.ml.outcome import Classes, Clusters, Forecast, Outcome, Scores
 
-__all__ = ["Output", "Score", "output_of", "plain", "score_of"]
+__all__ = ["Output", "Score", "log_ratio", "output_of", "plain", "score_of"]
 
 Matrix = NDArray[np.float64]
+
+_NEAR = 1e-4
 
 
 class Output(Struct, frozen=True):
@@ -99,7 +101,8 @@ class Score(Struct, frozen=True):
         space: what the number is.
         take: weights of the scores (scores,).
         offset: added to them.
-        of_answers: the same number, of answers (rows, width).
+        of_answers: the same number, of answers (rows, width); NaN where a probability is too near
+            to 0 or 1 for single precision to tell.
     """
 
     space: str
@@ -131,22 +134,26 @@ def score_of(link: Link, output: Output, scores: int, outcome: Outcome) -> Score
     # Softmax forgets what all scores have in common, so it is taken out of them.
     take = np.eye(scores)[place] - 1 / scores
     return Score(
-        "log-odds against the average class", take, 0.0, lambda answers: _centred(answers) @ take
+        "log-odds against the average class", take, 0.0, lambda answers: _logarithms(answers) @ take
     )
 
 
 def _logits(answers: Matrix, place: int) -> Matrix:
-    given = _within(answers)
-    logits: Matrix = np.log(given[:, place]) - np.log(given[:, 1 - place])
-    return logits
+    return log_ratio(answers, place, 1 - place)
 
 
-def _centred(answers: Matrix) -> Matrix:
-    return np.log(_within(answers))
+def log_ratio(answers: Matrix, place: int, other: int) -> Matrix:
+    """Return how much likelier one class is than another (rows,), as a logarithm."""
+    logarithms = _logarithms(answers)
+    ratio: Matrix = logarithms[:, place] - logarithms[:, other]
+    return ratio
 
 
-def _within(answers: Matrix) -> Matrix:
-    return np.clip(answers, np.finfo(np.float32).tiny, None)
+def _logarithms(answers: Matrix) -> Matrix:
+    # Next to 1 single precision has steps of 6e-8, and what is left to 0 is made of them.
+    near = (answers < _NEAR) | (answers > 1 - _NEAR)
+    given: Matrix = np.log(np.where(near, np.nan, answers))
+    return given
 
 
 def plain(outcome: Any, answers: Matrix) -> dict[str, Any]:

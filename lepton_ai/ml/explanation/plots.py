@@ -54,7 +54,8 @@ def contributions(found: Explanation) -> Figure:
 def heat(found: Explanation) -> Figure:
     """Draw contributions over the picture, or over the steps and sensors of a series.
 
-    Orange speaks for the answer, blue against it. Of a volume the plane is drawn that counts most.
+    Orange speaks for the answer, violet against it. Of a volume that plane is drawn which counts
+    most.
     """
     assert found.heat is not None
     given = found.heat
@@ -132,7 +133,7 @@ def importance(found: "Importance") -> Figure:
         panels[1].set_xlabel(plain(f"rise of the {found.loss} when permuted"))
     for axes in panels:
         axes.set_yticks(range(len(names)), names)
-        axes.invert_yaxis()
+        axes.set_ylim(len(names) - 0.4, -0.6)
     panels[0].set_title(plain(f"{found.model}, {found.rows} rows"), fontsize="medium")
     return figure
 

@@ -224,6 +224,23 @@ class ArraySpace(Space):
             return dict(zip(self.names, last.tolist(), strict=True))
         return {}
 
+    def unprepared(self, features: Matrix) -> Matrix:
+        """Return rows (rows, places) that come to these features (rows, features).
+
+        Of features that are components, the rows without what the components left out.
+        """
+        rows = np.asarray(features, dtype=np.float64)
+        if self.window:
+            return rows
+        for step in reversed(self._preparation.encoding.steps):
+            if isinstance(step, Project):
+                rows = rows @ step.components.values + step.mean.values
+            elif isinstance(step, Standardise):
+                rows = rows * step.scale.values + step.mean.values
+            else:
+                rows = rows[:, : len(step.fill.values)]
+        return rows
+
     def picture(self, row: Any) -> Matrix:
         """Return what a row looks like, 0 to 1, in the shape of its picture."""
         shape = self.shape
