@@ -32,9 +32,10 @@ Rows = NDArray[np.int64]
 
 # A classical model reads every pixel as a feature, which stops paying long before the resolution
 # of a detector: larger images are brought to this many pixels along each axis of a plane (2) or
-# a volume (3), blurred first so that nothing aliases.
+# a volume (3), blurred first so that nothing aliases. A network of convolutions is given more.
 _MOST_VALUES = 128 * 128
 _GRID = {2: 64, 3: 24}
+_FINE_GRID = {2: 128, 3: 40}
 
 
 def fit_preparation(
@@ -43,6 +44,7 @@ def fit_preparation(
     scaled: bool,
     components: int | float | None,
     kinds: Mapping[str, Any] | None,
+    fine: bool = False,
 ) -> tuple[Preparation, Matrix]:
     """Learn the preparation of some examples and return it with their features.
 
@@ -51,6 +53,7 @@ def fit_preparation(
         scaled: whether features are standardised.
         components: principal components to project on; see `Encoding.fit`.
         kinds: of columns; see `Encoding.fit`.
+        fine: whether large images keep more of their pixels.
 
     Raises:
         InvalidInput: the data does not become a matrix; the message says why.
@@ -59,7 +62,7 @@ def fit_preparation(
     if isinstance(examples.dataset, ImageSet):
         if kinds is not None:
             raise InvalidInput("kinds= is about the columns of a table; leave it out for images")
-        stack, transforms = _stack(examples.dataset)
+        stack, transforms = _stack(examples.dataset, _FINE_GRID if fine else _GRID)
         encoding = Encoding.fit(stack, **options)
         metas = [entry.meta for entry in examples.dataset.entries]
         fitted = Preparation(encoding, transforms, _usual(metas))
@@ -232,7 +235,9 @@ def _columns_of_records(records: Sequence[Any]) -> dict[str, list[Any]]:
     return {name: [row.get(name) for row in records] for name in names}
 
 
-def _stack(images: ImageSet) -> tuple[NDArray[Any], tuple[Transform, ...]]:
+def _stack(
+    images: ImageSet, grid: Mapping[int, int]
+) -> tuple[NDArray[Any], tuple[Transform, ...]]:
     """Return all images as (n, ...), and the transforms that bring one there.
 
     Where images are large, or differ in shape or channels, transforms are added that bring them
@@ -252,7 +257,7 @@ def _stack(images: ImageSet) -> tuple[NDArray[Any], tuple[Transform, ...]]:
             array.size > _MOST_VALUES or (kept and array.shape != kept[0].shape)
         ):
             axes = min(3, array.ndim - (channels > 1))
-            shrink = Resize((_GRID.get(axes, 1),))
+            shrink = Resize((grid.get(axes, 1),))
             kept = [_shrunk(shrink, small, channels) for small in kept]
         kept.append(array if shrink is None else _shrunk(shrink, array, channels))
     shapes = Counter(array.shape for array in kept)

@@ -37,6 +37,7 @@ class Entry(Struct, frozen=True, kw_only=True):
         scaled: whether its features should be standardised first.
         calibrated: whether a classifier's scores become probabilities by calibration (Platt, 1999).
         parallel: whether ``n_jobs`` threads fit it, to the same bits as one.
+        fine: whether large images keep more of their pixels; see `lepton_ai.ml.preparing`.
         native: the format it is kept in where the parity gate refuses its ONNX form.
         space: what tuning searches, by parameter; see `lepton_ai.ml.selection`.
         libraries: distributions that it needs beside scikit-learn, whose versions a model records.
@@ -52,6 +53,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     scaled: bool = False
     calibrated: bool = False
     parallel: bool = False
+    fine: bool = False
     native: str = "skops"
     space: dict[str, Space] = field(default_factory=dict)
     libraries: tuple[str, ...] = ()

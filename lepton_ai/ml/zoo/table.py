@@ -278,6 +278,7 @@ TABLE = (
             "classification": "lepton_ai.ml.networks.residual:ResidualClassifier",
             "regression": "lepton_ai.ml.networks.residual:ResidualRegressor",
         },
+        fine=True,
         **_DEEP,
     ),
     Entry(
