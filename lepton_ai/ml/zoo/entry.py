@@ -6,7 +6,6 @@ from typing import Any
 from msgspec import Struct, field
 
 from lepton_ai.ml.custom.package import Package
-
 from lepton_ai.ml.zoo.space import Space
 
 __all__ = ["Entry"]
