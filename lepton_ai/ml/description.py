@@ -59,6 +59,7 @@ class Description(Struct, frozen=True, kw_only=True):
         sample_weight: the column of the rows' weights, where there is one.
         time: the column of the rows' order, where there is one.
         balanced: whether each class weighed the same in all.
+        asked: all that was asked of the training beside the defaults, so that it can be repeated.
         leaderboard: what the model was chosen among, where it was chosen.
         threshold: how the probability was chosen from which on a row is labelled positive.
         aim: what that was to reach, as it was asked for.
@@ -84,6 +85,7 @@ class Description(Struct, frozen=True, kw_only=True):
     sample_weight: str | None = None
     time: str | None = None
     balanced: bool = False
+    asked: dict[str, Any] = {}
     trained_on: TrainedOn
     leaderboard: Leaderboard | None = None
     threshold: Threshold | None = None

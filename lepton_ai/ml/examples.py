@@ -82,7 +82,7 @@ def gather(
 
     Args:
         data: an `ImageSet`, a `Table`, a frame (pandas, Polars, Arrow), rows of numbers with
-            ``target`` the labels, or a tuple of both.
+            ``target`` the labels, a tuple of both, or examples that were gathered before.
         target: the column of the labels, or the labels; None for a task without.
         groups: the column that says what belongs together.
         name: for the dataset, where a new one is made.
@@ -94,6 +94,8 @@ def gather(
     Raises:
         InvalidInput: labels are missing, or the data is of no such kind.
     """
+    if isinstance(data, Examples):
+        return data
     if isinstance(data, ImageSet):
         if sample_weight is not None or time is not None:
             raise InvalidInput("sample_weight= and time= are about the columns of a table")

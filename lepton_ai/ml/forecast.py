@@ -85,7 +85,7 @@ def learn_forecast(data: Any, wish: Wish) -> Model:
         "times": moments,
         "shape": preparation.shape,
         "managed": {"season": season},
-        "workers": place.settings.workers or os.cpu_count() or 1,
+        "workers": wish.workers_in(place),
     }
     compared = _compared(entry, windows, wish.horizon, parameters, options)
     matrix = windows.features.astype(np.float64)

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from msgspec import Struct
+from msgspec import Struct, to_builtins
+from msgspec.structs import fields
 from numpy.typing import NDArray
 
 from lepton_ai.core.errors import Corrupt, InvalidInput
@@ -22,6 +23,7 @@ from lepton_ai.ml.explanation.summing import sum_up
 from lepton_ai.ml.explanation.terms import terms_of
 from lepton_ai.ml.export import NotExportable, export
 from lepton_ai.ml.fitting import Fitted, fit
+from lepton_ai.ml.machine import machine
 from lepton_ai.ml.model import Model
 from lepton_ai.ml.outcome import Classes, Clusters, Outcome, Scores, Values
 from lepton_ai.ml.parity import Parity, compare, mixed_rows
@@ -36,7 +38,7 @@ from lepton_ai.ml.preparing import (
 )
 from lepton_ai.ml.registry import check_name, register
 from lepton_ai.ml.runtimes import FORMATS, dump_native, load_runtime
-from lepton_ai.ml.selection.choosing import Choice, Effort, check_effort, choose, is_auto
+from lepton_ai.ml.selection.choosing import AUTO, Choice, Effort, check_effort, choose, is_auto
 from lepton_ai.ml.selection.searching import Given
 from lepton_ai.ml.task import CLASSIFICATION, CLUSTERING, DETECTION, REGRESSION, Task
 from lepton_ai.ml.weighing import even
@@ -49,6 +51,12 @@ __all__ = ["Learned", "Wish", "conclude", "learn", "settled"]
 
 Matrix = NDArray[np.float64]
 
+# What a description says in words of its own, and what is no wish for another model.
+_SAID = frozenset(
+    ("model_type", "name", "seed", "parameters", "recipe", "workspace", "workers", "keep", "choice")
+)
+# Forms that a later training can begin with.
+_LEARNED_ON = ("safetensors", "lightgbm")
 # The gate looks at no more rows than this of each kind: an export is wrong in many rows or none.
 _GATE_ROWS = 4000
 
@@ -58,6 +66,9 @@ class Wish(Struct, frozen=True, kw_only=True):
 
     Attributes:
         parameters: of the estimator.
+        workers: threads that may grow trees; as many as the settings say, or processors, if None.
+        keep: what takes the finished bundle: the registry.
+        choice: of the model, made before: nothing is searched then, and nothing decided anew.
     """
 
     model_type: str
@@ -78,6 +89,27 @@ class Wish(Struct, frozen=True, kw_only=True):
     workspace: Workspace | None = None
     effort: Effort = Effort()
     parameters: dict[str, Any] = {}
+    workers: int | None = None
+    keep: Callable[..., Node] = register
+    choice: Choice | None = None
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """What was asked for beside the defaults, as plain data, to be asked for again."""
+        # A target is told by the description, or is the labels themselves; that of a forecast is
+        # a choice of series.
+        left_out = _SAID if self.horizon else _SAID | {"target"}
+        said = {each.name: each.default for each in fields(self) if each.name not in left_out}
+        told = {
+            name: to_builtins(dict(value) if isinstance(value, Mapping) else value)
+            for name, default in said.items()
+            if (value := getattr(self, name)) != default
+        }
+        return {**told, "model_type": AUTO} if is_auto(self.model_type) else told
+
+    def workers_in(self, place: Workspace) -> int:
+        """Return how many threads may grow trees."""
+        return self.workers or place.settings.workers or os.cpu_count() or 1
 
 
 def learn(task: Task, data: Any, wish: Wish) -> Model:
@@ -110,8 +142,10 @@ def learn(task: Task, data: Any, wish: Wish) -> Model:
         raise InvalidInput("the data is stored in another workspace; leave out workspace=")
     chosen, origin = _recipe(wish.recipe, place)
     classes = _classes(examples) if task is CLASSIFICATION else ()
-    workers = place.settings.workers or os.cpu_count() or 1
-    if named is None or wish.effort.searching or wish.effort.deciding:
+    workers = wish.workers_in(place)
+    if wish.choice is not None:
+        choice = wish.choice
+    elif named is None or wish.effort.searching or wish.effort.deciding:
         given = Given(
             task=task,
             examples=examples,
@@ -260,6 +294,7 @@ def conclude(
         sample_weight=wish.sample_weight,
         time=wish.time,
         balanced=wish.balanced,
+        asked=wish.asked,
         trained_on=TrainedOn(
             dataset=examples.dataset.ref,
             content=_content(matrix, learned.target),
@@ -285,7 +320,8 @@ def conclude(
     parents = [(examples.dataset.record().id, "training"), *learned.origin]
     if sibling is not None:
         parents.append((sibling.id, "held-out"))
-    return Model(place, register(place, description, files, parents))
+    here = machine(wish.workers_in(place))
+    return Model(place, wish.keep(place, description, files, parents, here))
 
 
 def _noted(choice: Choice) -> tuple[str, ...]:
@@ -309,9 +345,9 @@ def _explained(
     terms = terms_of(entry.name, estimator)
     basis = sum_up(learned.examples, learned.preparation, learned.matrix, terms, seed)
     files = {"explanation.json": basis.to_json()}
-    if entry.native == "safetensors" and model_format != "safetensors":
-        # Gradients need the weights, which a graph that only answers does not give.
-        files[FORMATS["safetensors"].file] = dump_native("safetensors", estimator)
+    if entry.native in _LEARNED_ON and model_format != entry.native:
+        # Gradients and learning on need more than a graph that only answers.
+        files[FORMATS[entry.native].file] = dump_native(entry.native, estimator)
     return files
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.ml.bundle import DESCRIPTION, seal, store
@@ -43,6 +44,7 @@ def register(
     description: Description,
     files: Mapping[str, bytes],
     parents: Sequence[tuple[str, str]],
+    machine: Mapping[str, Any] | None = None,
 ) -> Node:
     """Store a bundle with its run as the next version of its model, all or nothing.
 
@@ -54,6 +56,7 @@ def register(
         description: of the model.
         files: of the bundle, without description and signature.
         parents: what the run used, as pairs of node id and role.
+        machine: what it ran on; see `lepton_ai.ml.machine`.
     """
     name = check_name(description.name)
     complete = seal(workspace, description, files)
@@ -71,6 +74,7 @@ def register(
                 "parameters": description.parameters,
                 "seed": description.seed,
                 "environment": description.environment,
+                "machine": dict(machine or {}),
             },
             parents=parents,
             id=f"run_{workspace.keys.token(f'run {told}')}",

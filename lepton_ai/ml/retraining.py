@@ -1,26 +1,21 @@
 """Retraining: a model's training, remembered so that it can be repeated on newer data."""
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.catalog import open_dataset
-from lepton_ai.data.encoders import Project
-from lepton_ai.data.encoding import Encoding
 from lepton_ai.data.split import split_data
 from lepton_ai.data.transforms import transforms_from
 from lepton_ai.ml.description import Description
-from lepton_ai.ml.learning import Wish, learn
+from lepton_ai.ml.learning import Wish
 from lepton_ai.ml.model import Model
-from lepton_ai.ml.outcome import Classes, Scores
+from lepton_ai.ml.outcome import Classes
+from lepton_ai.ml.repeating import repeat, wish_of
 from lepton_ai.ml.selection.choosing import Effort
-from lepton_ai.ml.task import TASKS
 from lepton_ai.storage import Node, Workspace
-
-if TYPE_CHECKING:
-    from lepton_ai.data.recipes import Recipe
 
 __all__ = ["Training"]
 
@@ -32,15 +27,14 @@ class Training(Struct, frozen=True):
         dataset: node of the version that it read.
         selection: node of the part of it, where it was a part.
         description: of the model that came out.
-        recipe: that stood in front of it, not fitted.
+        wish: what it was asked for.
         aliases: that meant the model.
     """
 
     dataset: Node
     selection: Node | None
     description: Description
-    encoding: Encoding
-    recipe: "Recipe | None"
+    wish: Wish
     aliases: tuple[str, ...]
 
     @classmethod
@@ -65,15 +59,11 @@ class Training(Struct, frozen=True):
                     f"{model.ref} learned from {data.facts['count']} rows picked by hand; pick "
                     "them anew and train it yourself"
                 )
-        preparation = model.predictor.preparation
-        front = preparation.front
-        recipe = None if front is None else front.recipe
         return cls(
             dataset,
             selection,
             model.description,
-            preparation.encoding,
-            None if recipe is None else type(recipe)(recipe.steps),
+            wish_of(model),
             tuple(model.aliases),
         )
 
@@ -91,31 +81,21 @@ class Training(Struct, frozen=True):
         data: Any = open_dataset(name, workspace)
         if self.selection is not None:
             data = self._part(data)
-        columns = self.encoding.shape is None
-        wish = Wish(
+        wish = replace(
+            self.wish,
             model_type=said.model_type,
-            target=said.target,
-            name=said.name,
-            seed=said.seed,
-            groups=said.grouped_by if self._report is None else None,
-            sample_weight=said.sample_weight,
-            time=said.time,
-            balanced=said.balanced,
-            kinds=_kinds(self.encoding) if self.recipe is None and columns else None,
-            components=_components(self.encoding),
-            recipe=self.recipe,
+            parameters=said.parameters,
+            groups=self.wish.groups if self._report is None else None,
             workspace=workspace,
             # The model that was chosen stays; threshold and calibration follow the new rows.
+            choice=None,
             effort=Effort(
                 threshold=said.aim,
                 calibrate=said.calibrate,
                 positive=said.outcome.positive if isinstance(said.outcome, Classes) else None,
             ),
-            parameters=said.parameters,
         )
-        if isinstance(said.outcome, Scores):
-            wish = replace(wish, contamination=said.outcome.contamination)
-        model = learn(TASKS[said.task], data, wish)
+        model = repeat(said.task, data, wish)
         with workspace.transaction() as transaction:
             for alias in self.aliases:
                 transaction.alias(model.node, alias)
@@ -145,15 +125,3 @@ class Training(Struct, frozen=True):
             seed=report["seed"],
         )
         return test if facts["side"] == "test" else train
-
-
-def _kinds(encoding: Encoding) -> dict[str, Any]:
-    """Return the kinds of the columns as they were read."""
-    return {column.column: type(column).__name__.lower() for column in encoding.columns}
-
-
-def _components(encoding: Encoding) -> int | None:
-    for step in encoding.steps:
-        if isinstance(step, Project):
-            return int(step.components.shape[0])
-    return None

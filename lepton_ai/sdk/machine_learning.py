@@ -6,6 +6,7 @@ from lepton_ai.ml.evaluation.evaluation import Evaluation
 from lepton_ai.ml.model import Model
 from lepton_ai.ml.registry import get as get_model
 from lepton_ai.ml.registry import models, set_alias
+from lepton_ai.ml.reproducing import Reproduction, reproduce
 from lepton_ai.ml.training import (
     train,
     train_classifier,
@@ -20,13 +21,16 @@ __all__ = [
     "Deployment",
     "Evaluation",
     "Model",
+    "Reproduction",
     "SeenInTraining",
     "compare_models",
     "deploy_model",
     "deployment",
     "evaluate",
     "get_model",
+    "Reproduction",
     "models",
+    "reproduce",
     "set_alias",
     "train",
     "train_classifier",

@@ -31,6 +31,9 @@ COMMANDS = {
     "evaluate": Row(f"{_HERE}.evaluate:evaluate", "Measure a model on a dataset.", _FLOW),
     "compare": Row(f"{_HERE}.compare:compare", "Tell two models apart on a dataset.", _FLOW),
     "models": Row(f"{_HERE}.models:models", "List, show and export models.", _FLOW),
+    "reproduce": Row(
+        f"{_HERE}.reproduce:reproduce", "Train a model again; compare every byte.", _FLOW
+    ),
     "deploy": Row(f"{_HERE}.deploy:deploy", "Serve a model at an endpoint.", _FLOW),
     "predict": Row(f"{_HERE}.predict:predict", "Ask a deployed model.", _FLOW),
     "trace": Row(
