@@ -3,6 +3,12 @@
 from lepton_ai.ml.evaluation.comparing import compare_models
 from lepton_ai.ml.evaluation.evaluating import SeenInTraining, evaluate
 from lepton_ai.ml.evaluation.evaluation import Evaluation
+from lepton_ai.ml.explanation.changes import WhatIf
+from lepton_ai.ml.explanation.counterfactual import Counterfactual, counterfactuals
+from lepton_ai.ml.explanation.dependences import Dependence, dependence
+from lepton_ai.ml.explanation.explanation import Explanation
+from lepton_ai.ml.explanation.importances import Importance, importance
+from lepton_ai.ml.explanation.stabilities import Stability, stability
 from lepton_ai.ml.model import Model
 from lepton_ai.ml.registry import get as get_model
 from lepton_ai.ml.registry import models, set_alias
@@ -18,20 +24,29 @@ from lepton_ai.ml.training import (
 from lepton_ai.serving.deployment import Deployment, deploy_model, deployment, undeploy_model
 
 __all__ = [
+    "Counterfactual",
+    "Dependence",
     "Deployment",
     "Evaluation",
+    "Explanation",
+    "Importance",
     "Model",
     "Reproduction",
     "SeenInTraining",
+    "Stability",
+    "WhatIf",
     "compare_models",
+    "counterfactuals",
+    "dependence",
     "deploy_model",
     "deployment",
     "evaluate",
     "get_model",
-    "Reproduction",
+    "importance",
     "models",
     "reproduce",
     "set_alias",
+    "stability",
     "train",
     "train_classifier",
     "train_clusterer",

@@ -30,6 +30,7 @@ COMMANDS = {
     "train": Row(f"{_HERE}.train:train", "Train a classifier on a dataset.", _FLOW),
     "evaluate": Row(f"{_HERE}.evaluate:evaluate", "Measure a model on a dataset.", _FLOW),
     "compare": Row(f"{_HERE}.compare:compare", "Tell two models apart on a dataset.", _FLOW),
+    "explain": Row(f"{_HERE}.explain:explain", "Say why a model answers as it does.", _FLOW),
     "models": Row(f"{_HERE}.models:models", "List, show and export models.", _FLOW),
     "reproduce": Row(
         f"{_HERE}.reproduce:reproduce", "Train a model again; compare every byte.", _FLOW

@@ -1,6 +1,5 @@
 """`lepton predict`: ask a deployed model."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +8,9 @@ import msgspec
 import polars as pl
 
 from lepton_ai.apps.cli.answers import outlined
+from lepton_ai.apps.cli.inputs import value_of
 from lepton_ai.apps.cli.output import as_json, print_json, print_rows
 from lepton_ai.core.errors import InvalidInput
-from lepton_ai.data.read_table import read_frame
-from lepton_ai.data.readers import suffixes
 from lepton_ai.ml.signature import Signature
 from lepton_ai.serving.client import Prediction
 from lepton_ai.serving.deployment import deployment
@@ -36,7 +34,7 @@ def predict(endpoint: str, inputs: tuple[str, ...], as_json: bool) -> None:
     lepton predict risk '{"age": 63, "smoker": true}'
     """
     live = deployment(endpoint)
-    value = _value(inputs)
+    value = value_of(inputs)
     signature = live.signature()
     files = isinstance(value, list) and any(isinstance(item, Path) for item in value)
     if files != (signature.kind == "image"):
@@ -54,22 +52,6 @@ def predict(endpoint: str, inputs: tuple[str, ...], as_json: bool) -> None:
     print_rows(rows, as_json=False, empty="no rows")
     if answers:
         click.echo(f"\nNext: lepton trace {answers[0].id}")
-
-
-def _value(inputs: Sequence[str]) -> Any:
-    """Return what the client understands: a frame, records, or paths of image files."""
-    if len(inputs) == 1 and inputs[0].lstrip().startswith(("{", "[")):
-        try:
-            return msgspec.json.decode(inputs[0])
-        except msgspec.DecodeError as error:
-            raise InvalidInput(f"the record is not valid JSON: {error}") from error
-    paths = [Path(text) for text in inputs]
-    missing = [str(path) for path in paths if not path.exists()]
-    if missing:
-        raise InvalidInput(f"there is no file {missing[0]}; a record is written as JSON")
-    if len(paths) == 1 and paths[0].is_file() and paths[0].suffix.lower() in suffixes():
-        return read_frame(paths[0])
-    return paths
 
 
 def _wanted(frame: pl.DataFrame, signature: Signature) -> pl.DataFrame:
