@@ -83,13 +83,13 @@ def scan(path: str | os.PathLike[str], without: Path | None = None, *, sizes: bo
             name = entry.name
             if name.startswith(".") or name in _CLUTTER:
                 found.ignored += 1
+            elif entry.is_file(follow_symlinks=False):
+                _take(found, entry, inside + name, sizes=sizes)
             elif entry.is_symlink():
                 _follow(found, Path(entry.path), inside + name, sizes=sizes)
             elif entry.is_dir(follow_symlinks=False):
                 if entry.path != left_out:
                     waiting.append((entry.path, f"{inside}{name}/"))
-            elif entry.is_file(follow_symlinks=False):
-                _take(found, entry, inside + name, sizes=sizes)
             else:
                 _reject(found, inside + name, "special file", _SPECIAL)
     found.files.sort(key=attrgetter("path"))

@@ -37,10 +37,11 @@ def insert_missing(
 def find_many(
     connection: Connection, query: sa.Select[Any], column: sa.Column[str], values: Sequence[str]
 ) -> list[sa.Row[Any]]:
-    """Return the rows of a query in which a column has one of many values."""
+    """Return the rows of a query in which an indexed column has one of many different values."""
     if connection.dialect.name == "sqlite":
         given = sa.func.json_each(sa.bindparam("given")).table_valued("value")
-        wanted = query.where(column.in_(sa.select(given.c.value)))
+        # A join takes the values as they come; IN would put them in order first.
+        wanted = query.where(column == given.c.value)
         return [*connection.execute(wanted, {"given": msgspec.json.encode(values).decode()})]
     wanted = query.where(column == sa.func.any(sa.bindparam("given", type_=_TEXTS)))
     return [*connection.execute(wanted, {"given": [*values]})]
@@ -85,17 +86,17 @@ def _insert_sqlite(
 
 def _cut(bound: list[Any], values: Sequence[Any]) -> str:
     """Bind a column's values and return the expression for the one of row ``n``."""
-    if len(set(values)) == 1:
+    if values.count(values[0]) == len(values):
         bound.append(values[0])
         return "?"
     example = next(value for value in values if value is not None)
     if isinstance(example, int):
-        bound.append(b"".join([b"%020d" % value for value in values]))
+        bound.append(b"%020d" * len(values) % tuple(values))
         return "CAST(substr(?, n * 20 + 1, 20) AS INTEGER)"
     blobs = values if isinstance(example, bytes) else [(value or "").encode() for value in values]
     sizes = [*map(len, blobs)]
     bound.append(b"".join(blobs))
-    if len(set(sizes)) == 1:
+    if sizes.count(sizes[0]) == len(sizes):
         piece = f"substr(?, n * {sizes[0]} + 1, {sizes[0]})"
     else:
         start, size = _cut(bound, [*accumulate(sizes, initial=1)][:-1]), _cut(bound, sizes)

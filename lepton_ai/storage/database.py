@@ -34,8 +34,10 @@ _PRAGMAS = (
     "PRAGMA synchronous = FULL",
     # Deleted rows hold sealed facts and wrapped keys: what is erased must be gone.
     "PRAGMA secure_delete = ON",
-    "PRAGMA cache_size = -32768",
-    # A large transaction must not leave a large write-ahead log for good.
+    "PRAGMA cache_size = -65536",
+    # Pages move from the write-ahead log to the database once it holds 64 MiB of them, not after
+    # each transaction of 4 MiB; and a large one must not leave a large log for good.
+    "PRAGMA wal_autocheckpoint = 16384",
     "PRAGMA journal_size_limit = 67108864",
 )
 

@@ -13,6 +13,10 @@ __all__ = ["PACK_BYTES", "PackSeries", "PackWriter"]
 # A pack is published and a new one begun once it is this large.
 PACK_BYTES = 256 * 2**20
 
+# Of one write: several times larger ones take several times as long a byte, as Linux then looks for
+# as large pieces of memory to keep them in.
+_PIECE = 2**20
+
 
 class PackSeries:
     """The packs of one transaction, named after it, under one lock.
@@ -75,7 +79,7 @@ class PackWriter:
         with disk_errors(str(self._path.parent)):
             try:
                 while rest:
-                    rest = rest[os.write(self._descriptor, rest) :]
+                    rest = rest[os.write(self._descriptor, rest[:_PIECE]) :]
             except BaseException:
                 # The transaction may go on, so the next object must begin where this one did.
                 self.cut(offset)

@@ -33,6 +33,8 @@ __all__ = ["ObjectWriter"]
 # Sealed objects wait in memory up to this much, so that one query looks all of them up.
 _PENDING_BYTES = 8 * 2**20
 _PENDING_COUNT = 2048
+# Contents that are sealed and written in one go: few enough to stay in the processor's own memory.
+_TOGETHER = 256
 
 # An object that is relied on again is marked so at most this often.
 _TOUCH_AFTER = timedelta(minutes=10)
@@ -95,18 +97,10 @@ class ObjectWriter:
         for address in self._find([*fresh]):
             self._seen.add(address)
             del fresh[address]
-        if fresh:
-            keys, bodies = seal_objects(fresh.values())
-            pack = self._room()
-            offset = pack.append(b"".join(bodies))
-            rows, sizes = self._rows, [*map(len, bodies)]
-            rows.address += fresh
-            rows.pack += [pack.name] * len(fresh)
-            rows.offset += [*accumulate(sizes, initial=offset)][:-1]
-            rows.sealed_size += sizes
-            rows.size += map(len, fresh.values())
-            rows.key += keys
-            self._seen.update(fresh)
+        waiting = [*fresh]
+        for start in range(0, len(waiting), _TOGETHER):
+            part = waiting[start : start + _TOGETHER]
+            self._write_many(part, [fresh[address] for address in part])
         return [*map(Stored, addresses, map(bytes.hex, digests), map(len, contents))]
 
     def add_stream(self, stream: BinaryIO) -> Stored:
@@ -232,6 +226,20 @@ class ObjectWriter:
                 offset += len(sealed.body)
         # Only now: after an error they still wait, and the transaction cannot end without them.
         self._pending, self._pending_bytes = [], 0
+
+    def _write_many(self, addresses: Sequence[str], contents: Sequence[bytes]) -> None:
+        """Seal and write contents that are not stored yet, in one piece."""
+        keys, bodies = seal_objects(contents)
+        pack = self._room()
+        offset = pack.append(b"".join(bodies))
+        rows, sizes = self._rows, [*map(len, bodies)]
+        rows.address += addresses
+        rows.pack += [pack.name] * len(addresses)
+        rows.offset += [*accumulate(sizes, initial=offset)][:-1]
+        rows.sealed_size += sizes
+        rows.size += map(len, contents)
+        rows.key += keys
+        self._seen.update(addresses)
 
     def _place(self, sealed: Sealed, pack: PackWriter, offset: int) -> None:
         rows = self._rows

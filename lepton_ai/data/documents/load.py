@@ -46,27 +46,32 @@ def load(files: Sequence[File], transaction: Transaction) -> Loaded:
         waiting: list[bytes] = []
         size = 0
         for file in batch:
+            # Opened without following a link or waiting on a pipe that took the file's place.
             try:
-                number = _open(file)
-                try:
-                    status = os.fstat(number)
-                    if status.st_size > _LARGE:
-                        # What waits is stored first, so that the columns stay in one order.
-                        loaded.stored += transaction.put_many(waiting)
-                        waiting, size = [], 0
-                        head = os.pread(number, HEAD_BYTES, 0)
-                        stream = io.BufferedReader(_Steady(number, status))
-                        loaded.stored.append(transaction.put_stream(stream))
-                    else:
-                        data = _read(number, status)
-                        waiting.append(data)
-                        size += len(data)
-                        head = data[:HEAD_BYTES]
-                finally:
-                    os.close(number)
-            except Unreadable as error:
-                loaded.rejected.append(Rejected(file.path, error.reason, error.detail))
+                number = os.open(file.place, _FLAGS)
+            except OSError as error:
+                _reject(loaded, file, _failed(error))
                 continue
+            try:
+                status = os.fstat(number)
+                length = status.st_size
+                if length > _LARGE:
+                    # What waits is stored first, so that the columns stay in one order.
+                    loaded.stored += transaction.put_many(waiting)
+                    waiting, size = [], 0
+                    head = os.pread(number, HEAD_BYTES, 0)
+                    stream = io.BufferedReader(_Steady(number, status))
+                    loaded.stored.append(transaction.put_stream(stream))
+                else:
+                    data = _read(number, status, length)
+                    waiting.append(data)
+                    size += length
+                    head = data[:HEAD_BYTES]
+            except Unreadable as error:
+                _reject(loaded, file, error)
+                continue
+            finally:
+                os.close(number)
             loaded.paths.append(file.path)
             loaded.modified.append(status.st_mtime_ns)
             loaded.heads.append(head)
@@ -77,15 +82,7 @@ def load(files: Sequence[File], transaction: Transaction) -> Loaded:
     return loaded
 
 
-def _open(file: File) -> int:
-    """Open a file without following a link or waiting on a pipe that took its place."""
-    try:
-        return os.open(file.place, _FLAGS)
-    except OSError as error:
-        raise _failed(error) from error
-
-
-def _read(number: int, status: os.stat_result) -> bytes:
+def _read(number: int, status: os.stat_result, size: int) -> bytes:
     """Return all bytes of an open file.
 
     Raises:
@@ -93,7 +90,6 @@ def _read(number: int, status: os.stat_result) -> bytes:
     """
     if not stat.S_ISREG(status.st_mode):
         raise Unreadable("special file", "not a regular file any more")
-    size = status.st_size
     try:
         data = os.read(number, size + 1)
         if len(data) != size or (size > _MOMENT and _differ(status, os.fstat(number))):
@@ -133,3 +129,7 @@ def _changed() -> Unreadable:
 
 def _failed(error: OSError) -> Unreadable:
     return Unreadable("unreadable", error.strerror or str(error))
+
+
+def _reject(loaded: Loaded, file: File, why: Unreadable) -> None:
+    loaded.rejected.append(Rejected(file.path, why.reason, why.detail))

@@ -108,7 +108,7 @@ def _commit(commit: TableCommit, found: Scan, *, labelled: bool) -> Node:
             raise _Unchanged(node)
     frame = pl.concat([*admitted(commit, [whole], replaced=True)])
     added = commit.write([frame])
-    holds = frame["object"].unique().to_list()
+    holds = frame["object"].unique().sort().to_list()
     facts: dict[str, Any] = {
         "folder": str(found.root),
         "stored": int(frame["bytes"].sum()),
