@@ -7,9 +7,10 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 CORE := $(VENV)/.installed-core
 DEV := $(VENV)/.installed-dev
 CRASHES ?= 200
+SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-crash test-spark check docs format bench packages clean
+.PHONY: help demo test test-slow test-crash test-spark coverage check docs format bench packages clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,9 +18,15 @@ help: ## List the targets
 demo: $(CORE) ## Install, then run the whole path on real records and generated images
 	@$(BIN)/lepton demo
 
-test: $(DEV) packages ## Install what the tests need, then run them all, with coverage
+test: $(DEV) packages ## Install what the tests need, then run all but the slow ones
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not slow" $(ARGS)
+
+test-slow: $(DEV) packages ## The thorough suites: scikit-learn's checks of every network, fuzzing
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m slow $(ARGS)
+
+coverage: $(DEV) packages ## Run every test and measure which lines they reach
 	@$(BIN)/python -m coverage erase
-	$(BIN)/python -m coverage run -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
+	$(BIN)/python -m coverage run -m pytest $(SIDE_BY_SIDE) $(ARGS)
 	@$(BIN)/python -m coverage combine --quiet
 	@$(BIN)/python -m coverage report
 

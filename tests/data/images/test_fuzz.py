@@ -18,6 +18,8 @@ from lepton_ai.data.images.decode import decode_upload
 from lepton_ai.data.images.failure import Unreadable
 from tests.data.images.dicom_files import enhanced
 
+pytestmark = pytest.mark.slow
+
 ROUNDS = 60
 LIMIT = 2**26
 NAMES = [

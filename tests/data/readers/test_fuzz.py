@@ -14,6 +14,8 @@ from lepton_ai.data.read_table import read_frame
 from lepton_ai.data.readers import formats
 from tests.data.readers.corpus import HOSTILE, PATTERN, WRITERS
 
+pytestmark = pytest.mark.slow
+
 # A damaged file of some kilobytes takes no longer, on however busy a machine.
 _SECONDS = 20.0
 

@@ -21,6 +21,8 @@ from lepton_ai.ml.networks.tabular import (
 )
 from lepton_ai.ml.networks.temporal import TemporalClassifier, TemporalRegressor
 
+pytestmark = pytest.mark.slow
+
 QUICK: dict[str, Any] = {"epochs": 8, "learning_rate": 2e-2, "batch_size": 64, "threads": 1}
 
 # Where the contract cannot apply, and why.

@@ -53,6 +53,7 @@ def cases() -> Any:
             yield pytest.param(estimator, check, id=f"{type(estimator).__name__}-{name}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("estimator", "check"), [*cases()])
 @pytest.mark.filterwarnings("ignore")
 def test_scikit_learns_contract(estimator: Any, check: Any) -> None:
