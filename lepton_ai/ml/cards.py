@@ -39,6 +39,7 @@ def render(
     parts = [
         f"# {_line(title)}",
         f"{_purpose(about)}{known_as}",
+        *([] if about.origin is None else about.origin.sections()),
         "## Training data",
         _list(
             [

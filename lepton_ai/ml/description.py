@@ -10,6 +10,7 @@ from msgspec import Struct
 from lepton_ai import __version__
 from lepton_ai.core.errors import Corrupt
 from lepton_ai.ml.evaluation.thresholds import Threshold
+from lepton_ai.ml.origin import Origin
 from lepton_ai.ml.outcome import Outcome
 from lepton_ai.ml.parity import Parity
 from lepton_ai.ml.selection.leaderboard import Leaderboard
@@ -65,6 +66,7 @@ class Description(Struct, frozen=True, kw_only=True):
         aim: what that was to reach, as it was asked for.
         calibrate: by what probabilities were recalibrated on answers out of fold.
         notes: what a reader should know, such as a calibration on few rows.
+        origin: of a model that comes with the package, where it was made, and of what.
         environment: versions of what trained it.
         files: SHA-256 of each other file of the bundle.
     """
@@ -92,6 +94,7 @@ class Description(Struct, frozen=True, kw_only=True):
     aim: Any = None
     calibrate: str | None = None
     notes: tuple[str, ...]
+    origin: Origin | None = None
     environment: dict[str, str]
     files: dict[str, str] = {}
 

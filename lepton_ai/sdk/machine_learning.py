@@ -10,6 +10,8 @@ from lepton_ai.ml.explanation.explanation import Explanation
 from lepton_ai.ml.explanation.importances import Importance, importance
 from lepton_ai.ml.explanation.stabilities import Stability, stability
 from lepton_ai.ml.model import Model
+from lepton_ai.ml.pretrained.adding import pretrained
+from lepton_ai.ml.pretrained.tuning import OtherUnits, fine_tune
 from lepton_ai.ml.registry import get as get_model
 from lepton_ai.ml.registry import models, set_alias
 from lepton_ai.ml.reproducing import Reproduction, reproduce
@@ -31,6 +33,7 @@ __all__ = [
     "Explanation",
     "Importance",
     "Model",
+    "OtherUnits",
     "Reproduction",
     "SeenInTraining",
     "Stability",
@@ -41,9 +44,11 @@ __all__ = [
     "deploy_model",
     "deployment",
     "evaluate",
+    "fine_tune",
     "get_model",
     "importance",
     "models",
+    "pretrained",
     "reproduce",
     "set_alias",
     "stability",

@@ -6,6 +6,7 @@ import click
 from rich.markdown import Markdown
 
 from lepton_ai.apps.cli.output import as_json, console, print_json, print_rows
+from lepton_ai.apps.cli.pretrained import pretrained
 from lepton_ai.ml import zoo
 from lepton_ai.ml.registry import get, set_alias, touched_by_erasure
 from lepton_ai.ml.registry import models as registered
@@ -17,6 +18,9 @@ __all__ = ["models"]
 @click.group()
 def models() -> None:
     """List, show and export models."""
+
+
+models.add_command(pretrained)
 
 
 @models.command()

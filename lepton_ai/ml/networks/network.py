@@ -173,7 +173,11 @@ class Network(BaseEstimator):  # type: ignore[misc]
             mean, scale = self._moments(features[rows], shape)
         else:
             mean, scale = before.mean.numpy(), before.scale.numpy()
-        target_mean, target_scale = self._target_moments(targets[rows])
+        if before is not None and before.outputs == targets.shape[1]:
+            # The head that is taken over answers in these units.
+            target_mean, target_scale = before.target_mean.numpy(), before.target_scale.numpy()
+        else:
+            target_mean, target_scale = self._target_moments(targets[rows])
         device = device_named(self.device)
 
         def examples(numbers: NDArray[np.int64]) -> Examples:

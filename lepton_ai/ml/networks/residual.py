@@ -136,10 +136,11 @@ class _ResidualNetwork(Network):
                 "width and blocks must be 1 or more and dropout from 0 to below 1; "
                 f"got {self.width}, {self.blocks} and {self.dropout}"
             )
-        space, _ = _layout(self.shape or (1,))
-        if not 1 <= self.pool <= min(space):
+        # Without a shape yet, the images are not known.
+        shortest = None if self.shape is None else min(_layout(self.shape)[0])
+        if self.pool < 1 or (shortest is not None and self.pool > shortest):
             raise InvalidInput(
-                f"pool must be from 1 to the shortest side of the images, {min(space)}; "
+                f"pool must be from 1 to the shortest side of the images, {shortest}; "
                 f"got {self.pool}"
             )
         if self.norm not in NORMALISATIONS:
