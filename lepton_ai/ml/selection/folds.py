@@ -4,6 +4,7 @@ A leaf. Whole groups stay on one side, what comes later is asked by what came be
 is on every training side where the rows allow that.
 """
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -137,7 +138,10 @@ def _divided(
         # Of a class with fewer rows than folds, some folds have none to ask about.
         rare = np.bincount(codes).max() < folds
         split = (KFold(**options) if rare else StratifiedKFold(**options)).split(every, codes)
-    parts = [Fold(np.asarray(train), np.asarray(test)) for train, test in split]
+    with warnings.catch_warnings():
+        # A class with fewer rows than folds is told of in the plan's notes.
+        warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
+        parts = [Fold(np.asarray(train), np.asarray(test)) for train, test in split]
     return tuple(part for part in parts if len(part.test) and len(part.train))
 
 

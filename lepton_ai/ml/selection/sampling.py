@@ -35,7 +35,7 @@ class Sampler:
         self._spaced = [entry.name for entry in entries if entry.space]
         self._study = optuna.create_study(
             sampler=optuna.samplers.TPESampler(
-                seed=seed, n_startup_trials=len(self._spaced) + _RANDOM
+                seed=seed, n_startup_trials=2 * len(self._spaced) + _RANDOM
             ),
             pruner=optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=2),
         )
@@ -46,12 +46,19 @@ class Sampler:
         return bool(self._spaced)
 
     def enter(self, trial: Trial) -> None:
-        """Let a finished trial with the zoo's own parameters count as drawn."""
-        if trial.entry.name not in self._spaced:
+        """Let a finished trial count as drawn."""
+        name = trial.entry.name
+        if name not in self._spaced:
             return
-        self._study.enqueue_trial({_MODEL: trial.entry.name})
+        space = trial.entry.space
+        known = {key: value for key, value in trial.parameters.items() if key in space}
+        self._study.enqueue_trial(
+            {_MODEL: name, **{f"{name}: {key}": value for key, value in known.items()}}
+        )
         trial.token = self._study.ask()
         trial.token.suggest_categorical(_MODEL, self._spaced)
+        for key in known:
+            _SUGGEST[type(space[key])](trial.token, f"{name}: {key}", space[key])
         self.keep(trial)
         self.tell(trial)
 

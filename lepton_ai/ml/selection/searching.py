@@ -37,14 +37,14 @@ __all__ = ["BUDGET", "Found", "Given", "out_of_fold", "search"]
 Matrix = NDArray[np.float64]
 
 BUDGET = 60.0
-_REPEATS = 3
+_REPEATS = 2
 # Rows up to which folds drawn anew tell something: a figure of few rows hangs on the division.
 _FEW_ROWS = 5000
 # Values (rows times features) from which processes beside each other pay for their start.
 _WORTH_PROCESSES = 300_000
 # The share of the time after which no setting is drawn any more.
 _DRAWING = 0.7
-_FINALISTS = 20
+_FINALISTS = 12
 _MEMBERS = 8
 # What an ensemble must take off the loss of the best single model, as a share of it.
 _WORTH = 0.003
@@ -247,18 +247,26 @@ def _tried(
     if entry is None:
         shape = ground.sides.shape
         rows = len(given.target)
-        entries = plausible(given.task, rows, ground.sides.train.shape[1], shape, clock.budget)
-        every = [Trial(each, {}) for each in entries]
+        width = ground.sides.train.shape[1]
+        pairs = plausible(given.task, rows, width, shape, clock.budget)
+        every = [Trial(each, dict(setting)) for each, setting in pairs]
     else:
-        entries, every = [entry], [Trial(baseline, {}), Trial(entry, fixed)]
+        every = [Trial(baseline, {}), Trial(entry, fixed)]
+    slow: set[str] = set()
     for trial in every:
-        course.run(trial, always=trial.entry is baseline or trial.entry.name == "baseline")
+        if trial.entry.name in slow:
+            trial.stop("late", "another setting of it took a tenth of the time")
+            continue
+        course.run(trial, always=trial.entry.name == baseline.name)
         clock.reserve(every)
+        if _slow(trial, clock):
+            slow.add(trial.entry.name)
     done = [trial for trial in every if trial.answers]
     if len(done) == 1:
         notes.append("no model but the baseline could be tried in time")
         return every, notes
-    spaced = [trial.entry for trial in done if trial.entry.space and not _slow(trial, clock)]
+    known = {trial.entry.name: trial.entry for trial in done if trial.entry.space}
+    spaced = [each for name, each in known.items() if name not in slow]
     if trials == 0 or not spaced:
         return every, notes
     try:
@@ -307,10 +315,10 @@ def _again(
 ) -> tuple[list[Trial], int]:
     """Ask the best trials on folds drawn anew; return those that were, and on how many repeats."""
     ranked = sorted((trial for trial in every if trial.answers), key=_first_loss)
-    # The best of each kind: models that err otherwise are what an ensemble gains from.
-    heads = list({trial.entry.name: trial for trial in reversed(ranked)}.values())
-    chosen = [trial for trial in ranked[:_FINALISTS] if trial not in heads]
-    finalists = sorted([*heads, *chosen], key=_first_loss)[: _FINALISTS + len(heads)]
+    # The best of each kind too: models that err otherwise are what an ensemble gains from.
+    heads = {trial.entry.name: trial for trial in reversed(ranked)}
+    first = ranked[:_FINALISTS]
+    finalists = first + [t for t in ranked if t is heads[t.entry.name] and t not in first]
     for repeat in range(1, len(course.plan.repeats)):
         for trial in finalists:
             if clock.left() > 0:

@@ -19,11 +19,14 @@ _OPERATORS = 18
 _FORMAT = 9
 
 
-class _Constant(BaseEstimator):  # type: ignore[misc]
+class _Constant:
     """Keeps one row of answers."""
 
+    answer_: Matrix
+    n_features_in_: int
+
     def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
+        tags = super().__sklearn_tags__()  # type: ignore[misc] # of the bases beside this one
         for task in (tags.classifier_tags, tags.regressor_tags):
             if task is not None:
                 task.poor_score = True
@@ -60,7 +63,7 @@ class _Constant(BaseEstimator):  # type: ignore[misc]
         return data
 
 
-class ConstantClassifier(ClassifierMixin, _Constant):  # type: ignore[misc]
+class ConstantClassifier(_Constant, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Answers with the share of each class among the rows that it learned from."""
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803
@@ -75,7 +78,8 @@ class ConstantClassifier(ClassifierMixin, _Constant):  # type: ignore[misc]
 
     def predict(self, X: Any) -> NDArray[Any]:  # noqa: N803
         """Return the most frequent class for each row (rows,)."""
-        classes: NDArray[Any] = self.classes_[self._answers(X).argmax(axis=1)]
+        codes = self._answers(X).argmax(axis=1)
+        classes: NDArray[Any] = self.classes_[codes]
         return classes
 
     def predict_proba(self, X: Any) -> Matrix:  # noqa: N803
@@ -87,7 +91,7 @@ class ConstantClassifier(ClassifierMixin, _Constant):  # type: ignore[misc]
         return self._graph(CLASSIFICATION)
 
 
-class ConstantRegressor(RegressorMixin, _Constant):  # type: ignore[misc]
+class ConstantRegressor(_Constant, RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """Answers with the mean of the values that it learned from."""
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803
