@@ -69,7 +69,8 @@ class PackWriter:
         self._path = partial_path(backend.spool, name)
         with disk_errors(str(backend.spool)):
             self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        self._open = True
+        self._writing = True
+        self._lies_here = True
         self.published = False
 
     def append(self, sealed: bytes) -> int:
@@ -92,10 +93,26 @@ class PackWriter:
         os.ftruncate(self._descriptor, size)
         self.size = os.lseek(self._descriptor, size, os.SEEK_SET)
 
+    def read(self, offset: int, size: int) -> bytes:
+        """Read what was appended, until the pack is published."""
+        descriptor = os.open(self._path, os.O_RDONLY)
+        try:
+            return os.pread(descriptor, size, offset)
+        finally:
+            os.close(descriptor)
+
+    def finish(self) -> None:
+        """Make what was appended durable, and hold no open file: nothing more is appended."""
+        if self._writing:
+            with disk_errors(str(self._path.parent)):
+                os.fsync(self._descriptor)
+            self._writing = False
+            os.close(self._descriptor)
+
     def publish(self) -> None:
         """Make the pack durable under its name."""
+        self.finish()
         with disk_errors(str(self._path.parent)):
-            os.fsync(self._descriptor)
             self._backend.publish(self.name)
         self.published = True
         self.close()
@@ -108,10 +125,12 @@ class PackWriter:
 
     def close(self) -> None:
         """Close the file, and remove it where publishing did not move it away."""
-        if self._open:
+        if self._writing:
+            self._writing = False
             os.close(self._descriptor)
+        if self._lies_here:
             self._path.unlink(missing_ok=True)
-            self._open = False
+            self._lies_here = False
 
 
 def _create_locked(path: Path) -> int:

@@ -31,6 +31,7 @@ class ObjectStream(io.RawIOBase):
 
     Args:
         keys: gives the address.
+        may_wait: says whether so many sealed bytes may stay in memory until the transaction ends.
         begin_pack: starts a pack of the transaction, for content that is large.
         done: takes what was sealed and, for large content, the pack that holds it.
 
@@ -41,10 +42,12 @@ class ObjectStream(io.RawIOBase):
     def __init__(
         self,
         keys: KeyRing,
+        may_wait: Callable[[int], bool],
         begin_pack: Callable[[], PackWriter],
         done: Callable[[Sealed, PackWriter | None], None],
     ) -> None:
         self._keys = keys
+        self._may_wait = may_wait
         self._begin_pack = begin_pack
         self._done = done
         self._key = os.urandom(KEY_BYTES)
@@ -87,11 +90,16 @@ class ObjectStream(io.RawIOBase):
             return
         try:
             self._keep(bytes(self._rest), last=True)
-            address = self._keys.address(self._digest.digest())
-            body = b"" if self._pack is not None else b"".join(self._kept)
-            self.sealed = Sealed(address, self._digest.hexdigest(), self._size, self._key, body)
+            if self._pack is None and not self._may_wait(self._kept_bytes):
+                self._pack = self._begin_pack()
             if self._pack is not None:
                 self._spill()
+                # A transaction may write more files than a process may hold open.
+                self._pack.finish()
+            address = self._keys.address(self._digest.digest())
+            body = b"".join(self._kept)
+            self.sealed = Sealed(address, self._digest.hexdigest(), self._size, self._key, body)
+            self._kept = []
             self._done(self.sealed, self._pack)
         finally:
             super().close()
@@ -105,14 +113,12 @@ class ObjectStream(io.RawIOBase):
         """Open what was written and closed, before the transaction ends.
 
         Raises:
-            InvalidInput: it is large and lies in a pack already, or was not closed.
+            InvalidInput: it was not closed.
         """
-        if self.sealed is None or self._pack is not None:
-            raise InvalidInput("only a small object can be read before its transaction ends")
-        body = self.sealed.body
-        return SealedReader(
-            self._key, self._size, lambda start, size: body[start : start + size], "in writing"
-        )
+        if self.sealed is None:
+            raise InvalidInput("only what was written and closed can be read; close it first")
+        fetch = self._pack.read if self._pack is not None else _slices(self.sealed.body)
+        return SealedReader(self._key, self._size, fetch, "in writing")
 
     def abandon(self) -> None:
         """Forget what was written; the transaction removes its pack when it ends."""
@@ -142,3 +148,7 @@ class ObjectStream(io.RawIOBase):
         assert self._pack is not None
         self._pack.append(b"".join(self._kept))
         self._kept, self._kept_bytes = [], 0
+
+
+def _slices(body: bytes) -> Callable[[int, int], bytes]:
+    return lambda start, size: body[start : start + size]

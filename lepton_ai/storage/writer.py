@@ -33,6 +33,9 @@ __all__ = ["ObjectWriter"]
 # Sealed objects wait in memory up to this much, so that one query looks all of them up.
 _PENDING_BYTES = 8 * 2**20
 _PENDING_COUNT = 2048
+# Of what streams have written, so much waits in memory for the end of the transaction; what follows
+# and is larger than a chunk, which lists of files hardly are, gets packs of its own.
+_WAITING_BYTES = 32 * 2**20
 # Contents that are sealed and written in one go: few enough to stay in the processor's own memory.
 _TOGETHER = 256
 
@@ -72,6 +75,7 @@ class ObjectWriter:
         self._rows = _Rows()
         # What streams of other threads have handed over, until the next `publish`.
         self._arrived: list[tuple[Sealed, PackWriter | None]] = []
+        self._waiting_bytes = 0
         self._lock = threading.Lock()
         # The transaction's own connection, once it has taken the write lock.
         self.connection: Connection | None = None
@@ -127,7 +131,7 @@ class ObjectWriter:
 
     def create(self) -> ObjectStream:
         """Return a stream that becomes an object when it is closed, in any thread."""
-        return ObjectStream(self._keys, self._begin_pack, self._arrive)
+        return ObjectStream(self._keys, self._may_wait, self._begin_pack, self._arrive)
 
     @property
     def has_rows(self) -> bool:
@@ -264,6 +268,12 @@ class ObjectWriter:
             if self._series is None:
                 self._series = PackSeries(self._backend)
             return self._series.begin()
+
+    def _may_wait(self, size: int) -> bool:
+        with self._lock:
+            fits = size <= CHUNK or self._waiting_bytes + size <= _WAITING_BYTES
+            self._waiting_bytes += size * fits
+        return fits
 
     def _arrive(self, sealed: Sealed, pack: PackWriter | None) -> None:
         with self._lock:

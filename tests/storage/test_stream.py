@@ -5,7 +5,7 @@ import pytest
 import sqlalchemy as sa
 
 from lepton_ai.core.errors import NotFound
-from lepton_ai.storage import Workspace
+from lepton_ai.storage import Workspace, writer
 from lepton_ai.storage.cipher import CHUNK
 from lepton_ai.storage.schema import objects, packs
 
@@ -89,3 +89,27 @@ def test_files_keep_their_objects(workspace: Workspace) -> None:
     assert workspace.objects.get(stream.sealed.address) == b"a table's file"
     with pytest.raises(NotFound, match="object"), workspace.transaction() as transaction:
         transaction.file("lepton://t/data/2.parquet", "0" * 64)
+
+
+def test_many_small_streams_do_not_fill_memory(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "_WAITING_BYTES", 4 * CHUNK)
+    contents = [content(2 * CHUNK, seed)[: 2 * CHUNK - 100] for seed in range(6)]
+    open_files = len(list(Path("/proc/self/fd").iterdir()))
+    with workspace.transaction() as transaction:
+        streams = []
+        for data in contents:
+            with transaction.create() as stream:
+                stream.write(data)
+            streams.append(stream)
+        kept = [len(stream.sealed.body) for stream in streams if stream.sealed is not None]
+        assert [size > 0 for size in kept] == [True, True, False, False, False, False]
+        # Whether in memory or in a pack, they can be read before the transaction ends.
+        assert [stream.reader().read() for stream in streams] == contents
+        # The database and the lock of the packs, however many packs there are.
+        assert len(list(Path("/proc/self/fd").iterdir())) - open_files <= 2
+    for stream, data in zip(streams, contents, strict=True):
+        assert stream.sealed is not None
+        assert workspace.objects.get(stream.sealed.address) == data
+    assert list(workspace.verify()) == []
