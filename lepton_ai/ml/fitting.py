@@ -11,7 +11,9 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from threadpoolctl import threadpool_limits
 
+from lepton_ai.compute.engine import Engine
 from lepton_ai.core.errors import InvalidInput
+from lepton_ai.core.optional import load
 from lepton_ai.ml.task import CLASSIFICATION, Task
 from lepton_ai.ml.zoo import Entry, create
 
@@ -53,6 +55,7 @@ def fit(
     shape: tuple[int, ...] | None = None,
     workers: int = 1,
     managed: Mapping[str, Any] | None = None,
+    engine: Engine | None = None,
 ) -> Fitted:
     """Fit one estimator.
 
@@ -73,6 +76,7 @@ def fit(
         shape: how a row folds, for networks that see it as an image or a series.
         workers: threads that grow a forest.
         managed: more parameters that the platform sets, where the estimator has them.
+        engine: whose workers share each batch of a network; this process alone if None.
 
     Raises:
         InvalidInput: a parameter does not fit the estimator or the data.
@@ -100,9 +104,15 @@ def fit(
         beside.pop("groups", None)
         splits, notes = _splits(target, groups, seed)
         estimator = CalibratedClassifierCV(estimator, method="sigmoid", cv=splits, ensemble=False)
+    if engine is not None and not entry.distributed:
+        raise InvalidInput(f"a {entry.name} is fitted in one process; engine= is for networks")
     try:
         with threadpool_limits(1):
-            estimator.fit(matrix, target, **beside)
+            if engine is None:
+                estimator.fit(matrix, target, **beside)
+            else:
+                shared = load("lepton_ai.ml.networks.distributed:fit_distributed", extra="deep")
+                shared(estimator, matrix, target, engine=engine, **beside)
             # Some parameters (more neighbours than rows) only show themselves in an answer.
             task.answers(estimator, matrix[:1])
     except ValueError as error:

@@ -37,6 +37,7 @@ class Entry(Struct, frozen=True, kw_only=True):
         calibrated: whether a classifier's scores become probabilities by calibration (Platt, 1999).
         parallel: whether ``n_jobs`` threads fit it, to the same bits as one.
         fine: whether large images keep more of their pixels; see `lepton_ai.ml.preparing`.
+        distributed: whether the workers of an engine can share its fit.
         native: the format it is kept in where the parity gate refuses its ONNX form.
         space: what tuning searches, by parameter; see `lepton_ai.ml.selection`.
         libraries: distributions that it needs beside scikit-learn, whose versions a model records.
@@ -53,6 +54,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     calibrated: bool = False
     parallel: bool = False
     fine: bool = False
+    distributed: bool = False
     native: str = "skops"
     space: dict[str, Space] = field(default_factory=dict)
     libraries: tuple[str, ...] = ()

@@ -10,6 +10,7 @@ __all__ = ["TABLE"]
 _DEEP: dict[str, Any] = {
     "extra": "deep",
     "native": "safetensors",
+    "distributed": True,
     "libraries": ("torch", "safetensors", "onnxscript"),
 }
 
