@@ -3,13 +3,12 @@
 Run it with ``python benchmarks/models/turbofan.py``.
 
 Protocol: everything is learned from the training engines; the last cycle of each of the 100 test
-engines is predicted once with what was chosen. The target is learned up to 125 cycles, as
-most papers have it; errors on the test engines are of the raw truth, which goes beyond that, and
-next to it of the truth capped there. Channels, the length of the history, sizes,
-rates and the number of epochs were chosen by cross-validation whose folds are whole training
-engines (``--choose`` prints that figure: the error of every cycle of the held-out engines against
-the capped life); then everything is learned from all training engines, with no early stopping.
-Five seeds.
+engines is then predicted. The target is learned up to 125 cycles, as most papers have it; errors
+on the test engines are of the raw truth, which goes beyond that, and next to it of the truth
+capped there. Channels, the length of the history, sizes, rates and the number of epochs go by
+cross-validation whose folds are whole training engines (``--choose`` prints that figure: the error
+of every cycle of the held-out engines against the capped life); then everything is learned from
+all training engines, with no early stopping. Five seeds.
 
 An alarm is raised at the first cycle whose predicted life is 30 cycles or less. Its lead, the
 cycles left when it comes, is measured on training engines that were held out, which ran to
