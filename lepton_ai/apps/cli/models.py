@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 from rich.markdown import Markdown
 
-from lepton_ai.apps.cli.output import as_json, console, print_json, print_rows
+from lepton_ai.apps.cli.output import as_json, console, print_json, print_rows, print_table
 from lepton_ai.apps.cli.pretrained import pretrained
 from lepton_ai.ml import zoo
 from lepton_ai.ml.registry import get, set_alias, touched_by_erasure
@@ -94,6 +94,25 @@ def card(model: str) -> None:
         output.print(Markdown(text))
     else:
         click.echo(text)
+
+
+@models.command()
+@click.argument("model")
+@click.option(
+    "--plot", type=click.Path(dir_okay=False), help="Draw it into a file: .png, .svg or .pdf."
+)
+@as_json
+def leaderboard(model: str, plot: str | None, as_json: bool) -> None:
+    """Show what MODEL was chosen among, and the honest figure of the choice."""
+    found = get(model).leaderboard()
+    if plot is not None:
+        found.plot(plot)
+    if as_json:
+        print_json(found.to_dict())
+        return
+    print_table(found)
+    for note in found.notes:
+        click.echo(f"Note: {note}")
 
 
 @models.command()

@@ -13,6 +13,8 @@ from lepton_ai.data.split import split_data
 from lepton_ai.ml import zoo
 from lepton_ai.ml.evaluation.evaluating import evaluate
 from lepton_ai.ml.guess import guess_task
+from lepton_ai.ml.selection.choosing import is_auto
+from lepton_ai.ml.selection.deciding import CALIBRATIONS
 from lepton_ai.ml.task import TASKS
 from lepton_ai.ml.training import train as train_task
 
@@ -36,6 +38,21 @@ class _Parameter(click.ParamType[tuple[str, Any]]):
             return key, text
 
 
+class _Aim(click.ParamType[Any]):
+    """A probability, or what to choose one by: recall=0.9, precision=0.8, costs=[[0,1],[5,0]]."""
+
+    name = "aim"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if "=" in str(value):
+            key, wanted = _Parameter().convert(value, param, ctx)
+            return {key: wanted}
+        try:
+            return float(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither a probability nor such as recall=0.9", param, ctx)
+
+
 @click.command()
 @click.argument("dataset")
 @click.option(
@@ -48,7 +65,8 @@ class _Parameter(click.ParamType[tuple[str, Any]]):
 @click.option(
     "--model",
     "model_type",
-    help="A name or alias of the zoo, such as svm or knn; `lepton models zoo` lists them.",
+    help="A name or alias of the zoo, such as svm or knn; `lepton models zoo` lists them. "
+    "auto compares many and takes the best, or an ensemble.",
 )
 @click.option("--target", multiple=True, help="The column to predict; for forecasts, the series.")
 @click.option("--name", help="Name of the model; that of the dataset unless given.")
@@ -58,6 +76,19 @@ class _Parameter(click.ParamType[tuple[str, Any]]):
               "the order of its rows.")  # fmt: skip
 @click.option("--window", type=int, default=0, help="Steps of a series that the model sees.")
 @click.option("--horizon", type=int, default=0, help="Forecasts: steps ahead.")
+@click.option("--tune", is_flag=True, help="Search the model's parameters first.")
+@click.option("--budget", type=float, help="Seconds for auto or --tune; 60 unless given.")
+@click.option("--trials", type=int, help="Settings to draw instead, whatever time that takes.")
+@click.option(
+    "--threshold",
+    type=_Aim(),
+    help="Classes: the probability that labels begin at, or recall=0.9, precision=0.8, "
+    "costs=[[0,1],[5,0]].",
+)
+@click.option(
+    "--calibrate", type=click.Choice([*CALIBRATIONS]), help="Classes: mend the probabilities."
+)
+@click.option("--positive", help="Of two classes, the one that is looked for.")
 @click.option("--balanced", is_flag=True, help="Classes weigh the same, however rare.")
 @click.option("--contamination", type=float, help="Anomalies: their share of the training rows.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of everything random.")
@@ -92,6 +123,7 @@ def train(
 
     \b
     lepton train patients --target diagnosis --model "random forest"
+    lepton train patients --target diagnosis --model auto --budget 60 --threshold recall=0.9
     lepton train houses --target price --model catboost
     lepton train engines --target life --group engine --time cycle --window 30 --model lstm
     lepton train visits --task detection
@@ -108,7 +140,12 @@ def train(
             f"a table needs --target; its columns are: {', '.join(data.columns)}. Without one, say "
             "--task clustering or --task detection, or --horizon for a forecast"
         )
-    options: dict[str, Any] = {name: value for name, value in given.items() if value} | {
+    options: dict[str, Any] = {
+        name: value
+        for name, value in given.items()
+        # No trial is a wish too: nothing is drawn then.
+        if value or (name == "trials" and value is not None)
+    } | {
         "seed": seed,
         **dict(parameters),
     }
@@ -120,7 +157,7 @@ def train(
         options["target"] = list(target) if horizon else target[0]
     if task == "auto":
         task = guess_task(data, options)
-    if given["model_type"]:
+    if given["model_type"] and not is_auto(given["model_type"]):
         zoo.find(given["model_type"], task)
     if images and not raw:
         data = preprocess_images(data)
@@ -146,5 +183,8 @@ def train(
     for note in (*training.split.notes, *model.description.notes):
         output.print(f"Note: {note}", markup=False, soft_wrap=True)
     output.print()
+    if model.description.leaderboard is not None:
+        print_table(model.leaderboard())
+        output.print()
     print_table(evaluation)
     click.echo(f"\nNext: lepton deploy {model.name}")

@@ -96,9 +96,10 @@ class Leaderboard(Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
 
     def title(self) -> str:
-        """Return what was compared on what."""
+        """Return what was compared on what, and what was chosen."""
         again = f", {self.repeats} times" if self.repeats > 1 else ""
-        return f"{len(self.contenders)} models on {self.rows} rows: {self.plan}{again}"
+        tried = f"{len(self.contenders)} models on {self.rows} rows ({self.plan}{again})"
+        return f"{tried}; chosen: {self.chosen}"
 
     def tables(self) -> list[Columns]:
         """Return the contenders and the honest figures as tables."""
@@ -132,7 +133,7 @@ class Leaderboard(Struct, frozen=True, kw_only=True):
         ends = f"{self.confidence:.0%} interval"
         return [
             Columns(title, [*head, "state"], rows, range(2, len(head))),
-            Columns(f"Chosen: {self.chosen}", ["figure", "value", ends], honest, (1, 2)),
+            Columns("Honest figures of the choice", ["figure", "value", ends], honest, (1, 2)),
         ]
 
     def to_dict(self) -> dict[str, Any]:

@@ -48,7 +48,7 @@ _FINALISTS = 12
 _MEMBERS = 8
 # What an ensemble must take off the loss of the best single model, as a share of it.
 _WORTH = 0.003
-# One setting may not take more than this share of what is left of the time.
+# A model one setting of which takes more than this share of the time is not tried with another.
 _SLOW = 0.1
 
 
@@ -497,4 +497,4 @@ def _late(clock: _Clock) -> bool:
 
 
 def _slow(trial: Trial, clock: _Clock) -> bool:
-    return clock.budget is not None and trial.seconds > _SLOW * clock.left()
+    return clock.budget is not None and trial.seconds > _SLOW * clock.budget
