@@ -122,7 +122,7 @@ def score_of(link: Link, output: Output, scores: int, outcome: Outcome) -> Score
     """
     place = output.place
     if link == "identity":
-        return Score(output.space, np.eye(scores)[place % scores], 0.0, output.of)
+        return Score(output.space, output.take, 0.0, output.of)
     if scores == 1:
         # One score of two classes belongs to the second.
         sign = 1.0 if place == 1 else -1.0

@@ -43,6 +43,7 @@ def contributions(found: Explanation) -> Figure:
         axes.plot([at, at], [place - 0.35, min(place + 1.35, len(steps) - 0.5)], color=GREY, lw=0.8)
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
+    axes.margins(x=0.06)
     axes.axvline(found.base, color=GREY, linestyle=":", label=f"base {found.base:.4g}")
     axes.axvline(at, color="black", linestyle="--", lw=1, label=f"answer {found.answer:.4g}")
     axes.set_xlabel(plain(found.space))
