@@ -332,8 +332,11 @@ def _noted(choice: Choice) -> tuple[str, ...]:
 
 def _libraries(entry: zoo.Entry, parameters: dict[str, Any], task: Task) -> tuple[str, ...]:
     """Return the distributions that a model needs, those of an ensemble's members among them."""
-    members = [zoo.find(member["model"], task.name) for member in parameters.get("members") or ()]
-    every = [name for each in (entry, *members) for name in each.libraries]
+    members = parameters.get("members")
+    # Networks have a parameter of that name too, a number.
+    given = members if isinstance(members, list | tuple) else ()
+    entries = [zoo.find(member["model"], task.name) for member in given]
+    every = [name for each in (entry, *entries) for name in each.libraries]
     return tuple(dict.fromkeys(every))
 
 
