@@ -196,6 +196,33 @@ def test_predictions_of_images_tables_and_records(trained, json_of, home):
     assert sum(answer["probabilities"].values()) == pytest.approx(1)
 
 
+def test_explanations_at_the_command_line(trained, json_of, run, home):
+    record = load_breast_cancer(as_frame=True).data.iloc[0].to_dict()
+    found = json_of("explain", "patients", json.dumps(record))
+    assert found["about"] == "malignant"
+    total = found["base"] + sum(item["contribution"] for item in found["contributions"])
+    assert total == pytest.approx(found["answer"], abs=1e-3)
+    whole = json_of("explain", "patients")
+    assert len(whole["columns"]) == 30
+    curve = json_of("explain", "patients", "--dependence", "worst radius")
+    assert len(curve["values"]) == len(curve["answers"]) > 5
+    changed = json_of("explain", "patients", json.dumps(record), "--what-if", "worst radius=9.5")
+    assert changed["changes"] == {"worst radius": [record["worst radius"], 9.5]}
+    steady = json_of("explain", "patients", json.dumps(record), "--stability")
+    assert -1 <= steady["neighbours"] <= 1
+    near = json_of(
+        "explain", "patients", json.dumps(record), "--counterfactual", "--most-changes", 1
+    )
+    assert isinstance(near, list)
+    scan = sorted((home / "scans" / "clear").glob("phantom*"))[0]
+    code, out, err = run("explain", "scans", scan, "--plots", "why", "--report", "why.html",
+                         "--samples", 2)  # fmt: skip
+    assert code == 0, err
+    assert "Contributions" in out
+    assert {path.name for path in (home / "why").iterdir()} == {"contributions.png", "heat.png"}
+    assert (home / "why.html").read_text().count("<img") == 2
+
+
 def test_an_answer_traces_back_to_its_files(trained, json_of, run, home):
     scan = sorted((home / "scans" / "clear").glob("phantom*"))[0]
     answer = json_of("predict", "scans", scan)[0]
@@ -298,6 +325,10 @@ def test_keys_rotate_under_a_running_server(trained, json_of, home):
         (["predict", "risk", '{"age": 3}'], "mean radius"),
         (["predict", "risk", "scans/clear/phantom-0000.dcm"], "takes a table file"),
         (["predict", "scans", "patients.csv"], "takes image files"),
+        (["explain", "scans", "patients.csv"], "takes image files"),
+        (["explain", "patients", "--dependence", "radius"], "no column 'radius'"),
+        (["explain", "patients", "patients.csv", "--stability"], "about one row"),
+        (["explain", "patients", "patients.csv", "--what-if", "age"], "about one row"),
         (["trace", "prd_00000000000000000000000000"], "prd_"),
         (["trace", "what"], "what"),
     ],
