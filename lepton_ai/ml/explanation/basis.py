@@ -1,8 +1,8 @@
 """Basis: what a model's bundle holds so that its answers can be explained, as ``explanation.json``.
 
-No row of the training is in it. Prototypes sum up groups of at least ten rows each (the mean of
-numbers, the commonest category that five of them share), and columns are described by quantiles
-and by the categories that ten rows or more have.
+No row of the training is in it. Prototypes sum up at least ten rows each (the mean of numbers, the
+commonest category that five of them share), and columns are described by quantiles and by the
+categories that ten rows or more have; where rows belong to groups (patients), groups are counted.
 """
 
 from typing import Literal, Self

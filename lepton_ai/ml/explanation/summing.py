@@ -20,18 +20,21 @@ from lepton_ai.ml.preparation import Preparation
 __all__ = ["FEWEST", "basis_of", "sum_up"]
 
 Matrix = NDArray[np.float64]
+Codes = NDArray[np.int64]
 
 FEWEST = 10
-"""Rows that a prototype sums up, and that share a category which is kept, at least."""
+"""Rows (or groups, where they are known) behind a prototype and a category that is kept."""
 
 _MOST_PROTOTYPES = 32
 _MOST_ROWS = 4000
+_FEWEST_ROWS = 300
+_MOST_CELLS = 2**21
 _MOST_IMAGES = 512
 # A category stands in a prototype where so many of its rows share it.
 _SHARED = 5
 _MOST_CATEGORIES = 50
 # Of images, whose prototypes are images themselves.
-_MOST_NUMBERS = 2**16
+_MOST_NUMBERS = 2**15
 
 
 def sum_up(
@@ -46,13 +49,22 @@ def sum_up(
         terms: the model's own mathematics.
         seed: of the clustering.
     """
+    belongs = None
+    if examples.groups is not None:
+        belongs = np.unique(np.asarray(examples.groups, dtype=str), return_inverse=True)[1]
     if preparation.window:
-        return basis_of(matrix, terms, seed=seed)
+        return basis_of(matrix, terms, seed=seed, belongs=belongs)
     if isinstance(examples.dataset, ImageSet):
         chosen = _evenly(len(matrix), _MOST_IMAGES)
         images = examples.dataset.take(chosen).with_transforms(preparation.transforms)
         pixels = np.concatenate([batch.reshape(len(batch), -1) for batch in images.batches()])
-        return basis_of(matrix[chosen], terms, seed=seed, arrays=pixels.astype(np.float64))
+        return basis_of(
+            matrix[chosen],
+            terms,
+            seed=seed,
+            arrays=pixels.astype(np.float64),
+            belongs=None if belongs is None else belongs[chosen],
+        )
     if examples.columns is None:
         return basis_of(matrix, terms, seed=seed, arrays=examples.matrix)
     kinds: dict[str, str] = {}
@@ -65,7 +77,7 @@ def sum_up(
             step.column: _KINDS.get(type(step), "date") for step in preparation.encoding.columns
         }
     columns = {name: examples.columns[name] for name in names}
-    return basis_of(matrix, terms, seed=seed, columns=columns, kinds=kinds)
+    return basis_of(matrix, terms, seed=seed, columns=columns, kinds=kinds, belongs=belongs)
 
 
 _KINDS = {Number: "number", Boolean: "boolean", Category: "text"}
@@ -79,6 +91,7 @@ def basis_of(
     columns: Columns | None = None,
     kinds: Mapping[str, str] | None = None,
     arrays: Matrix | None = None,
+    belongs: Codes | None = None,
 ) -> Basis:
     """Sum up training rows by k-means over their standardised features.
 
@@ -89,13 +102,18 @@ def basis_of(
         columns: for tables, the columns that records have.
         kinds: of these columns, where their types don't tell: what an encoding took them for.
         arrays: for other data, the same rows as the encoding reads them (rows, places).
+        belongs: the group (patient) of each row, where that is known: groups are then counted,
+            not rows, for many rows of one person are that person.
     """
-    chosen = _evenly(len(matrix), _MOST_ROWS)
+    # Of wide rows fewer: their clusters take as long as a model.
+    fewer = max(_FEWEST_ROWS, _MOST_CELLS // matrix.shape[1])
+    chosen = _evenly(len(matrix), min(_MOST_ROWS, fewer))
     most = _MOST_PROTOTYPES
     if columns is None:
         arrays = matrix if arrays is None else arrays
         most = max(2, min(most, _MOST_NUMBERS // arrays.shape[1]))
-    members = _groups(matrix[chosen], most, seed)
+    whose = np.arange(len(matrix)) if belongs is None else belongs
+    members = _clusters(matrix[chosen], most, seed, whose[chosen])
     weights = tuple(len(rows) / len(chosen) for rows in members)
     mean = Array.of(matrix.mean(axis=0))
     if columns is not None:
@@ -105,7 +123,7 @@ def basis_of(
             mean=mean,
             terms=terms,
             columns=tuple(
-                _summary(name, column, (kinds or {}).get(name), chosen, members)
+                _summary(name, column, (kinds or {}).get(name), chosen, members, whose)
                 for name, column in columns.items()
             ),
         )
@@ -124,16 +142,17 @@ def _evenly(count: int, most: int) -> NDArray[np.int64]:
     return np.linspace(0, count - 1, most).astype(np.int64)
 
 
-def _groups(matrix: Matrix, most: int, seed: int) -> list[NDArray[np.int64]]:
-    """Return the rows of each cluster; one of too few rows joins the nearest."""
+def _clusters(matrix: Matrix, most: int, seed: int, whose: Codes) -> list[Codes]:
+    """Return the rows of each cluster; one of too few rows or groups joins the nearest."""
     deviation = matrix.std(axis=0)
     scaled = (matrix - matrix.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)
-    count = min(most, len(np.unique(scaled, axis=0)), max(1, len(matrix) // FEWEST))
+    count = min(most, _distinct(scaled, most), max(1, len(np.unique(whose)) // FEWEST))
     with threadpool_limits(1):
         found = KMeans(count, n_init=1, max_iter=50, random_state=seed).fit(scaled)
     labels, centres = found.labels_.copy(), found.cluster_centers_.copy()
     while True:
-        names, sizes = np.unique(labels, return_counts=True)
+        names = np.unique(labels)
+        sizes = np.array([len(np.unique(whose[labels == name])) for name in names])
         small = int(sizes.argmin())
         if sizes[small] >= FEWEST or len(names) == 1:
             break
@@ -145,12 +164,19 @@ def _groups(matrix: Matrix, most: int, seed: int) -> list[NDArray[np.int64]]:
     return [np.flatnonzero(labels == name) for name in names]
 
 
+def _distinct(matrix: Matrix, most: int) -> int:
+    """Return how many rows differ, or ``most`` where there are as many."""
+    seen = {row.tobytes() for row in matrix[: 4 * most]}
+    return most if len(seen) >= most else min(most, len({row.tobytes() for row in matrix}))
+
+
 def _summary(
     name: str,
     column: NDArray[Any],
     kind: str | None,
     chosen: NDArray[np.int64],
-    members: list[NDArray[np.int64]],
+    members: list[Codes],
+    whose: Codes,
 ) -> ColumnSummary:
     kind = kind or kind_of(name, column)
     if kind in ("number", "date", "time"):
@@ -160,7 +186,8 @@ def _summary(
     else:
         values = list(texts(column))
     picked = [values[row] for row in chosen]
-    counts = Counter(value for value in values if isinstance(value, str))
+    pairs = set(zip(values, whose.tolist(), strict=True))
+    counts = Counter(value for value, _ in sorted(pairs, key=str) if isinstance(value, str))
     kept = [text for text, count in counts.most_common() if count >= FEWEST]
     return ColumnSummary(
         name,
@@ -175,7 +202,7 @@ def _measured(
     column: NDArray[Any],
     kind: Kind,
     chosen: NDArray[np.int64],
-    members: list[NDArray[np.int64]],
+    members: list[Codes],
 ) -> ColumnSummary:
     values = numbers(name, column) if kind == "number" else dates(name, column)
     known = values[np.isfinite(values)]

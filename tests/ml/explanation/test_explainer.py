@@ -18,6 +18,7 @@ from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.recipes import Derive, Impute, Recipe, Scale
 from lepton_ai.ml.explanation.basis import Basis
 from lepton_ai.ml.explanation.explanation import Explanation
+from lepton_ai.ml.explanation.summing import basis_of
 from lepton_ai.ml.explanation.terms import Gaussian
 from lepton_ai.ml.model import Model
 from lepton_ai.ml.training import (
@@ -282,6 +283,22 @@ def test_a_rare_category_is_kept_nowhere(workspace: Workspace) -> None:
         frame.with_columns(job=np.array(jobs)), target="risk", model_type="dt", workspace=workspace
     )
     assert b"king" not in model.bundle.read("explanation.json")
+
+
+def test_many_rows_of_one_patient_are_that_patient() -> None:
+    rng = np.random.default_rng(0)
+    matrix = rng.normal(size=(300, 2))
+    jobs = np.array(["pilot"] * 60 + ["nurse"] * 240, dtype=object)
+    columns = {"x": matrix[:, 0], "job": jobs}
+    alone = basis_of(matrix, None, seed=0, columns=columns)
+    assert alone.columns[1].categories == ("nurse", "pilot")
+    # Five rows a patient: 12 of the 60 are pilots; then twenty rows each: three of fifteen.
+    many = basis_of(matrix, None, seed=0, columns=columns, belongs=np.repeat(np.arange(60), 5))
+    assert many.columns[1].categories == ("nurse", "pilot")
+    assert len(many.weights) <= 6
+    few = basis_of(matrix, None, seed=0, columns=columns, belongs=np.repeat(np.arange(15), 20))
+    assert few.columns[1].categories == ("nurse",)
+    assert few.weights == (1.0,)
 
 
 def test_explanations_need_no_scikit_learn(classifier: Trained) -> None:
