@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from skl2onnx import to_onnx
 from skl2onnx.common.data_types import FloatTensorType
@@ -78,13 +79,18 @@ def _scikit_learn(estimator: Any, features: int, task: Task) -> Any:
 def _lightgbm(estimator: Any, features: int, task: Task) -> Any:
     convert = load("onnxmltools:convert_lightgbm", extra="boost")
     types = [("X", load("onnxmltools.convert.common.data_types:FloatTensorType", extra="boost"))]
-    model = convert(
-        estimator,
-        initial_types=[(name, of([None, features])) for name, of in types],
-        zipmap=False,
-        target_opset=_MLTOOLS_OPERATORS,
-        name=task.noun,
-    )
+    booster = estimator._Booster
+    estimator._Booster = _floored(booster)
+    try:
+        model = convert(
+            estimator,
+            initial_types=[(name, of([None, features])) for name, of in types],
+            zipmap=False,
+            target_opset=_MLTOOLS_OPERATORS,
+            name=task.noun,
+        )
+    finally:
+        estimator._Booster = booster
     # The label is declared as one value whatever the rows, of which ONNX Runtime warns each time.
     for value in model.graph.output:
         value.type.tensor_type.shape.dim[0].Clear()
@@ -149,10 +155,28 @@ def _floor_thresholds(estimator: Any) -> None:
     """
     for stage in getattr(estimator, "_predictors", ()):
         for tree in stage:
-            thresholds = tree.nodes["num_threshold"]
-            nearest = thresholds.astype(np.float32)
-            below = np.nextafter(nearest, np.float32(-np.inf))
-            tree.nodes["num_threshold"] = np.where(nearest > thresholds, below, nearest)
+            tree.nodes["num_threshold"] = _float32_below(tree.nodes["num_threshold"])
+
+
+def _floored(booster: Any) -> Any:
+    """Return LightGBM's trees with thresholds rounded down to float32; see `_floor_thresholds`."""
+    lines = []
+    for line in booster.model_to_string(num_iteration=-1).split("\n"):
+        name, _, values = line.partition("=")
+        if name == "threshold":
+            line = "threshold=" + " ".join(map(repr, _float32_below(values.split()).tolist()))
+        # The sizes of the trees' texts are no longer those; without them they are read in turn.
+        if name != "tree_sizes":
+            lines.append(line)
+    return type(booster)(model_str="\n".join(lines))
+
+
+def _float32_below(numbers: Any) -> NDArray[np.float64]:
+    """Return the largest float32 numbers up to some float64 ones."""
+    exact = np.asarray(numbers, dtype=np.float64)
+    nearest = exact.astype(np.float32)
+    below = np.nextafter(nearest, np.float32(-np.inf))
+    return np.where(nearest > exact, below, nearest).astype(np.float64)
 
 
 def name_by_place(model: Any) -> None:
