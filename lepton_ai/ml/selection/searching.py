@@ -164,7 +164,7 @@ class _Clock:
             return
         done = sorted((t for t in every if t.answers), key=_first_loss)[:_MEMBERS]
         fits = sum(trial.seconds / len(trial.fold_losses) for trial in done)
-        self.aside = min(0.5 * self.budget, 1.5 * fits + 0.04 * self.budget)
+        self.aside = min(0.5 * self.budget, 2 * fits + 0.12 * self.budget)
 
 
 class _Ground:
