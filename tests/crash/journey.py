@@ -17,9 +17,10 @@ from lepton_ai.data.preprocess import preprocess_images
 from lepton_ai.data.read_table import read_table
 from lepton_ai.data.split import split_data
 from lepton_ai.data.table import Table
-from lepton_ai.ml import training
 from lepton_ai.ml.evaluation.evaluating import evaluate
-from lepton_ai.ml.registry import get
+from lepton_ai.ml.learning import Wish, learn
+from lepton_ai.ml.registry import get, register
+from lepton_ai.ml.task import CLASSIFICATION
 from lepton_ai.serving.client import Prediction
 from lepton_ai.serving.deployment import deploy_model, deployment
 from lepton_ai.storage import Node, Workspace
@@ -105,22 +106,17 @@ def split(workspace: Workspace, chapter: Chapter, say: Say) -> list[Promise]:
 
 
 def train(workspace: Workspace, chapter: Chapter, say: Say) -> list[Promise]:
-    register = training.register
-
     def marked(*args: Any) -> Node:
         say("register")
         return register(*args)
 
-    training.register = marked
-    try:
-        model = training.train_classifier(
-            _side(workspace, chapter, "train"),
-            model_type=chapter.model_type,
-            target="label" if chapter.is_table else None,
-            name=chapter.model,
-        )
-    finally:
-        training.register = register
+    wish = Wish(
+        model_type=chapter.model_type,
+        target="label" if chapter.is_table else None,
+        name=chapter.model,
+        keep=marked,
+    )
+    model = learn(CLASSIFICATION, _side(workspace, chapter, "train"), wish)
     return [promise(workspace, model)]
 
 
