@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.ml.forecasting.layout import Layout
+from lepton_ai.ml.forecasting.onnx import ridge_graph
 from lepton_ai.ml.forecasting.profile import places, seasonal_profile, seasonal_sums
 
 __all__ = ["HistoricalAverage", "Persistence", "RidgeForecaster", "SeasonalNaive"]
@@ -203,6 +204,13 @@ class RidgeForecaster(HistoricalAverage):
         forecast = past @ self.coefficients_[:, :-1].T + usual * self.coefficients_[:, -1]
         of_series: Matrix = forecast + self.intercepts_
         return of_series.reshape(len(features), -1, self.horizon_).swapaxes(1, 2)
+
+    def to_onnx(self) -> bytes:
+        """Return the fitted forecast as ONNX: ``X`` in, ``values`` out."""
+        check_is_fitted(self)
+        return ridge_graph(
+            self.layout_, self.horizon_, self.profile_, self.coefficients_, self.intercepts_
+        )
 
     def _inputs(self, features: Matrix) -> tuple[Matrix, Matrix]:
         """Return what each series was and usually was, and what usually follows.
