@@ -146,7 +146,7 @@ def tree_shapley(
         (scores,) and (rows, players, scores); base and contributions add up to a row's scores.
     """
     base = weights @ forest.scores(background)
-    given = np.zeros((len(features), players + 1, forest.values.shape[1]))
+    given = np.zeros((len(features), players, forest.values.shape[1]))
     low_rows, low_others = forest.goes_low(features), forest.goes_low(background)
     for paths in portions:
         rows, others = paths.met(low_rows), paths.met(low_others)
@@ -154,7 +154,7 @@ def tree_shapley(
         full = np.array([(1 << int(size)) - 1 for size in sizes], dtype=np.uint64)
         for row in range(len(features)):
             _add(given[row], paths, rows[row], others, full, forest.values[paths.leaf], weights)
-    return base, given[:, :players]
+    return base, given
 
 
 def _add(
@@ -166,7 +166,7 @@ def _add(
     values: Matrix,
     weights: Matrix,
 ) -> None:
-    """Add one row's contributions (players + 1, scores); the last line collects the padding."""
+    """Add one row's contributions (players, scores)."""
     which, leaf = np.nonzero(((row | others) == full) & (row != others))
     if not len(which):
         return
@@ -175,15 +175,20 @@ def _add(
     without = np.bitwise_count(theirs).astype(np.int64)
     gain, loss = _shares(int(max(with_row.max(), without.max())))
     scaled = weights[which, None] * values[leaf]
+    width = len(given)
     for number in range(paths.players.shape[1]):
         shift = np.uint64(number)
         inside = ((mine >> shift) & np.uint64(1)).astype(bool)
         outside = ((theirs >> shift) & np.uint64(1)).astype(bool)
-        if not (inside.any() or outside.any()):
+        (taken,) = np.nonzero(inside | outside)
+        if not len(taken):
             continue
-        factor = np.where(inside, gain[with_row, without], 0.0)
-        factor -= np.where(outside, loss[with_row, without], 0.0)
-        np.add.at(given, paths.players[leaf, number], factor[:, None] * scaled)
+        p, n = with_row[taken], without[taken]
+        factor = np.where(inside[taken], gain[p, n], -loss[p, n])
+        players = paths.players[leaf[taken], number]
+        for score in range(given.shape[1]):
+            added = factor * scaled[taken, score]
+            given[:, score] += np.bincount(players, added, minlength=width)
 
 
 def _shares(most: int) -> tuple[Matrix, Matrix]:
