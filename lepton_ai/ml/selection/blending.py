@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LOSSES", "greedy", "losses", "parts_of"]
+__all__ = ["LOSSES", "bagged", "greedy", "losses", "parts_of"]
 
 Floats = NDArray[np.float64]
 
 # A probability below this counts as this: one row that a forest held impossible is no verdict.
 _LEAST = 1e-4
 _ROUNDS = 40
+_BAGS = 12
 # What one more member must take off the loss, as a share of it.
 _WORTH = 1e-4
 
@@ -73,4 +74,29 @@ def greedy(parts: Floats, weights: Floats, task: str, most: int) -> Floats:
         total += parts[allowed[place]]
     counts = np.bincount(chosen, minlength=len(parts))
     blend: Floats = counts / counts.sum()
+    return blend
+
+
+def bagged(parts: Floats, weights: Floats, task: str, most: int, seed: int) -> Floats:
+    """Return the weights (models,) of a blend that hang less on single rows than `greedy`'s.
+
+    Weights are selected on resamples of the rows and averaged (Caruana et al., 2006); of models
+    beyond ``most`` those of the least weight are left out.
+
+    Args:
+        parts: see the head of this module (models, rows).
+        weights: of the rows.
+        task: a key of :data:`LOSSES`.
+        most: how many different models may take part.
+        seed: of the resamples.
+    """
+    rng = np.random.default_rng(seed)
+    rows = parts.shape[1]
+    total = np.zeros(len(parts))
+    for _ in range(_BAGS):
+        times = np.bincount(rng.integers(rows, size=rows), minlength=rows)
+        if (weights * times).any():
+            total += greedy(parts, weights * times, task, most)
+    total[np.argsort(-total, kind="stable")[most:]] = 0
+    blend: Floats = total / total.sum()
     return blend

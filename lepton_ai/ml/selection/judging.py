@@ -22,7 +22,7 @@ __all__ = ["CONFIDENCE", "figures_of", "judged"]
 Floats = NDArray[np.float64]
 
 CONFIDENCE = 0.95
-_DRAWS = 100
+_DRAWS = 50
 # Rows beyond these make the figure no surer, only later.
 _MOST_ROWS = 5000
 _FIGURES = {

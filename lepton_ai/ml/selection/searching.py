@@ -19,7 +19,7 @@ from lepton_ai.compute.local import ProcessEngine
 from lepton_ai.core.errors import InvalidInput, MissingExtra
 from lepton_ai.ml import zoo
 from lepton_ai.ml.examples import Examples
-from lepton_ai.ml.selection.blending import LOSSES, greedy, losses, parts_of
+from lepton_ai.ml.selection.blending import LOSSES, bagged, losses, parts_of
 from lepton_ai.ml.selection.candidates import plausible
 from lepton_ai.ml.selection.folds import Plan, plan
 from lepton_ai.ml.selection.judging import CONFIDENCE, figures_of, judged
@@ -359,7 +359,7 @@ def _chosen(
     weights = np.tile(_counted(given, rows), repeats)
     answers = np.stack([np.concatenate(trial.answers[:repeats]) for trial in finalists])
     parts = np.stack([parts_of(each, target, task) for each in answers])
-    choose = partial(_shares, parts, weights, task, single=entry is not None)
+    choose = partial(_shares, parts, weights, task, single=entry is not None, seed=given.seed)
     shares = choose(np.arange(len(target)), np.ones(len(target)))
     figures, intervals = judged(
         answers,
@@ -410,6 +410,7 @@ def _shares(
     counted: Matrix,
     *,
     single: bool,
+    seed: int,
 ) -> Matrix:
     """Return the weight of each model, as some rows have it."""
     seen, counts = parts[:, rows], weights[rows] * counted
@@ -418,7 +419,7 @@ def _shares(
     best[int(alone.argmin())] = 1.0
     if single:
         return best
-    blend = greedy(seen, counts, task, _MEMBERS)
+    blend = bagged(seen, counts, task, _MEMBERS, seed)
     together = float(losses(blend @ seen, task) @ counts)
     return blend if together < (1 - _WORTH) * float(alone.min()) else best
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lepton_ai.ml.selection.blending import greedy, losses, parts_of
+from lepton_ai.ml.selection.blending import bagged, greedy, losses, parts_of
 
 ONES = np.ones(400)
 
@@ -47,3 +47,19 @@ def test_no_more_models_than_wanted_take_part() -> None:
     mean = losses(parts.mean(axis=0), "regression").mean()
     blend = greedy(parts, ONES, "regression", 12)
     assert losses(blend @ parts, "regression").mean() == pytest.approx(mean, rel=0.05)
+
+
+def test_resamples_make_weights_of_equals_more_equal() -> None:
+    """Where models err alike and apart, the blend's loss is the sum of the squared weights."""
+    found = []
+    for seed in range(10):
+        errors = np.random.default_rng(seed).normal(size=(12, 60))
+        once = greedy(errors, np.ones(60), "regression", 12)
+        often = bagged(errors, np.ones(60), "regression", 12, seed)
+        assert often.sum() == pytest.approx(1)
+        found.append(((once**2).sum(), (often**2).sum()))
+    once, often = np.mean(found, axis=0)
+    assert often < once
+    few = bagged(errors, np.ones(60), "regression", 3, 0)
+    assert (few > 0).sum() == 3
+    assert (few == bagged(errors, np.ones(60), "regression", 3, 0)).all()

@@ -56,7 +56,7 @@ def test_rows_of_a_group_are_drawn_together() -> None:
 
     units = np.arange(300) // 10
     judged(ANSWERS[None], CODES, np.ones(300), units, note, ("no", "yes"), 0)
-    assert len(seen) == 100
+    assert len(seen) == 50
     for rows in seen:
         assert np.bincount(units[rows], minlength=30).tolist() == [
             10 * (unit in units[rows]) for unit in range(30)
