@@ -20,8 +20,7 @@ from lepton_ai.ml.training import train_classifier
 PATH = "medical/pneumoniamnist/pneumoniamnist.npz"
 CHOSEN = {
     "validation": 0.0,
-    "epochs": 10,
-    "members": 1,
+    "epochs": 6,
     "width": 16,
     "pool": 2,
     "per_image": True,

@@ -29,13 +29,13 @@ _HELD_OUT = 0.2
 # A tenth of the rate that the model was made with keeps what it knows.
 _GENTLER = 0.1
 _NETWORK = {
-    "epochs": 30,
-    "batch_size": 16,
+    "epochs": 20,
     "validation": _HELD_OUT,
-    "patience": 6,
+    "patience": 5,
     "averaging": 0.0,
     "schedule": "constant",
 }
+_SMALLEST_BATCH = 16
 _MORE_TREES, _PATIENCE = 100, 10
 # Without rows to stop on, few trees do little harm.
 _FEW_TREES = 20
@@ -66,7 +66,12 @@ def _network(start: Start, parameters: Mapping[str, Any]) -> tuple[Fitted, dict[
     read = load("lepton_ai.ml.networks.weights:loads", extra="deep")
     network = read(start.base.bundle.read(FORMATS["safetensors"].file))
     known = network.get_params(deep=False)
-    usual = _NETWORK | {"learning_rate": known["learning_rate"] * _GENTLER}
+    # Few rows are taken in small steps, or there would hardly be any.
+    batch = max(_SMALLEST_BATCH, min(known["batch_size"], len(start.matrix) // _SMALLEST_BATCH))
+    usual = _NETWORK | {
+        "learning_rate": known["learning_rate"] * _GENTLER,
+        "batch_size": batch,
+    }
     changed = usual | dict(parameters)
     _check_known(changed, known, start.base)
     if not start.same_classes:
