@@ -113,7 +113,6 @@ def _boosting(start: Start, parameters: Mapping[str, Any]) -> tuple[Fitted, dict
         )
     said = start.base.description
     entry = zoo.find(said.model_type, said.task)
-    rate = said.settings.get("learning_rate", 0.1)
     rows, held = hold_out(
         len(start.matrix),
         _HELD_OUT,
@@ -121,10 +120,7 @@ def _boosting(start: Start, parameters: Mapping[str, Any]) -> tuple[Fitted, dict
         classes=start.target if start.classes else None,
         groups=None if start.groups is None else np.asarray(start.groups),
     )
-    changed = {
-        "learning_rate": rate,
-        "n_estimators": _MORE_TREES if len(held) else _FEW_TREES,
-    } | dict(parameters)
+    changed = {"n_estimators": _MORE_TREES if len(held) else _FEW_TREES, **parameters}
     settings = {**said.parameters, **changed}
     estimator = zoo.create(entry, start.seed, settings, start.task)
     estimator.set_params(n_jobs=start.workers)

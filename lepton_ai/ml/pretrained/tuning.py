@@ -1,7 +1,7 @@
 """Tuning: learning on from a registered model, with few rows of one's own.
 
-A network goes on from its weights, boosting by Gradient Boosting's own continuation (more trees
-that correct those there are); whatever keeps neither is trained anew by the same recipe. The
+A network goes on from its weights, boosting by more trees that correct those there
+are; whatever keeps neither is trained anew by the same recipe. The
 preparation of the features stays that of the model, so that they mean what they meant to it.
 """
 
@@ -171,7 +171,7 @@ def _started(base: Model, task: Task, data: Any, wish: Wish) -> tuple[Start, Wis
             times=np.arange(windows), **options,
         )  # fmt: skip
         return start, replace(wish, time=said.time, target=None)
-    if not isinstance(data, ImageSet):
+    if base.signature.kind != "array" and not isinstance(data, ImageSet):
         data = _table(data, wish, base.workspace)
         known = data.columns
         wish = replace(
@@ -189,8 +189,9 @@ def _started(base: Model, task: Task, data: Any, wish: Wish) -> tuple[Start, Wis
         task=task,
     )
     hidden = (wish.target, wish.groups, wish.time, wish.sample_weight)
+    rows = examples.dataset if examples.matrix is None else examples.matrix
     matrix = features_of(
-        base.predictor.preparation, examples.dataset, hidden, groups=wish.groups, time=wish.time
+        base.predictor.preparation, rows, hidden, groups=wish.groups, time=wish.time
     )
     classes: tuple[str, ...] = ()
     answers: Any = examples.values
