@@ -29,13 +29,18 @@ class CatboostRuntime:
         self._model = CatBoost().load_model(blob=data)
         self._asked = "Probability" if task is CLASSIFICATION else "RawFormulaVal"
 
+    @property
+    def features(self) -> int:
+        """How many features a row has."""
+        return len(self._model.feature_names_)
+
     def run(self, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the answers (rows, width) to a float64 matrix (rows, features).
 
         Raises:
             InvalidInput: the matrix has another number of columns.
         """
-        width = len(self._model.feature_names_)
+        width = self.features
         if matrix.ndim != 2 or matrix.shape[1] != width:
             raise InvalidInput(
                 f"the model takes {width} features a row, not an array of {matrix.shape}"

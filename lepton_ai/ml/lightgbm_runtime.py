@@ -32,13 +32,18 @@ class LightgbmRuntime:
         if self._shares != objective.startswith(("binary", "multiclass")):
             raise Refused(f"a model of the objective {objective!r} is no {task.noun}")
 
+    @property
+    def features(self) -> int:
+        """How many features a row has."""
+        return int(self._booster.num_feature())
+
     def run(self, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the answers (rows, width) to a float64 matrix (rows, features).
 
         Raises:
             InvalidInput: the matrix has another number of columns.
         """
-        width = self._booster.num_feature()
+        width = self.features
         if matrix.ndim != 2 or matrix.shape[1] != width:
             raise InvalidInput(
                 f"the model takes {width} features a row, not an array of {matrix.shape}"

@@ -11,6 +11,7 @@ import onnx
 from numpy.typing import NDArray
 
 from lepton_ai.core.errors import InvalidInput
+from lepton_ai.ml.onnx_operators import check_operators
 from lepton_ai.ml.runtimes import Refused
 from lepton_ai.ml.task import CLASSIFICATION, Task
 
@@ -21,6 +22,7 @@ _MOST_NODES = 100_000
 _MOST_ELEMENTS = 2**28
 # Nearest neighbours compare each row with each training row: a bound on the memory.
 _BLOCK = 4096
+_DEEPEST = 4
 _DOMAINS = {"", "ai.onnx", "ai.onnx.ml"}
 # ORT numbers its levels of logging; below errors it reports its own optimisations.
 _ERRORS_ONLY = 3
@@ -49,7 +51,7 @@ class OnnxRuntime:
         options.use_deterministic_compute = True
         options.log_severity_level = _ERRORS_ONLY
         self._session = onnxruntime.InferenceSession(
-            data, options, providers=["CPUExecutionProvider"]
+            data, options, providers=["CPUExecutionProvider"], enable_fallback=0
         )
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         if len(inputs) != 1 or task.output not in {output.name for output in outputs}:
@@ -111,33 +113,36 @@ def inspect(data: bytes) -> None:
         raise Refused(f"the ONNX model uses operators outside the standard: {sorted(foreign)}")
     nodes = 0
     for graph in _graphs(model.graph):
+        check_operators(graph)
         nodes += len(graph.node)
         if nodes > _MOST_NODES:
             raise Refused(f"the ONNX model has more than {_MOST_NODES} operators")
         for tensor in _tensors(graph):
             if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
                 raise Refused(f"the ONNX tensor {tensor.name!r} lies in an external file")
-            if math.prod(tensor.dims) > _MOST_ELEMENTS:
+            if math.prod(map(abs, tensor.dims)) > _MOST_ELEMENTS or min(tensor.dims, default=0) < 0:
                 raise Refused(f"the ONNX tensor {tensor.name!r} is too large: {tensor.dims}")
 
 
-def _graphs(graph: Any) -> Iterator[Any]:
+def _graphs(graph: Any, depth: int = 0) -> Iterator[Any]:
     """The graph and every graph nested in the attributes of its operators."""
+    if depth > _DEEPEST:
+        raise Refused(f"the ONNX model has graphs in graphs, more than {_DEEPEST} deep")
     yield graph
     for node in graph.node:
         for attribute in node.attribute:
             nested = [attribute.g] if attribute.HasField("g") else []
             for inner in (*nested, *attribute.graphs):
-                yield from _graphs(inner)
+                yield from _graphs(inner, depth + 1)
 
 
 def _tensors(graph: Any) -> Iterator[Any]:
     yield from graph.initializer
-    for sparse in graph.sparse_initializer:
-        yield from (sparse.values, sparse.indices)
+    if graph.sparse_initializer:
+        raise Refused("the ONNX model holds sparse tensors, which no model of the platform has")
     for node in graph.node:
         for attribute in node.attribute:
             yield attribute.t
             yield from attribute.tensors
-            for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
-                yield from (sparse.values, sparse.indices)
+            if attribute.HasField("sparse_tensor") or attribute.sparse_tensors:
+                raise Refused("the ONNX model holds sparse tensors; no model of the platform does")

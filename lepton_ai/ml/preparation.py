@@ -176,7 +176,7 @@ class Preparation(Struct, frozen=True):
         try:
             parts = msgspec.json.decode(data, type=_Parts)
             transforms = transforms_from(parts.transforms)
-        except (msgspec.DecodeError, InvalidInput) as error:
+        except (msgspec.DecodeError, InvalidInput, RecursionError) as error:
             raise Corrupt(f"not a preparation: {error}") from error
         front = None if parts.front == _NONE else _front(parts.front)
         encoding = Encoding.from_json(parts.encoding)

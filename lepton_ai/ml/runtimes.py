@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from lepton_ai.core.errors import Corrupt, LeptonError
 from lepton_ai.core.optional import load
+from lepton_ai.ml.canary import objection
 from lepton_ai.ml.task import CLASSIFICATION, Task
 
 __all__ = ["FORMATS", "Format", "Refused", "Runtime", "dump_native", "load_runtime"]
@@ -38,12 +39,15 @@ class Format(Struct, frozen=True):
         writer: what writes a fitted estimator in it, written ``module:function``; ONNX has the
             parity gate for that.
         extra: that installs its library.
+        frail: what a file of it begins with, where its library can end the process on bytes that
+            are no model, so that another process reads them first.
     """
 
     file: str
     runtime: str
     writer: str = ""
     extra: str = "all"
+    frail: bytes = b""
 
 
 FORMATS = {
@@ -58,12 +62,14 @@ FORMATS = {
         "lepton_ai.ml.lightgbm_runtime:LightgbmRuntime",
         "lepton_ai.ml.lightgbm_runtime:dumps",
         extra="boost",
+        frail=b"tree\n",
     ),
     "catboost": Format(
         "model.cbm",
         "lepton_ai.ml.catboost_runtime:CatboostRuntime",
         "lepton_ai.ml.catboost_runtime:dumps",
         extra="boost",
+        frail=b"CBM1",
     ),
     "safetensors": Format(
         "model.safetensors",
@@ -84,13 +90,16 @@ FORMATS = {
 }
 
 
-def load_runtime(model_format: str, data: bytes, task: Task = CLASSIFICATION) -> Runtime:
+def load_runtime(
+    model_format: str, data: bytes, task: Task = CLASSIFICATION, *, trusted: bool = False
+) -> Runtime:
     """Load a model file.
 
     Args:
         model_format: a key of :data:`FORMATS`.
         data: the file's bytes, whose digest and signature the caller has checked.
         task: of the model.
+        trusted: whether this very process wrote it.
 
     Raises:
         Refused: the format is unknown, or the file holds something that is never loaded.
@@ -102,6 +111,10 @@ def load_runtime(model_format: str, data: bytes, task: Task = CLASSIFICATION) ->
         )
     chosen = FORMATS[model_format]
     implementation: Any = load(chosen.runtime, extra=chosen.extra)
+    if not data.startswith(chosen.frail):
+        raise Corrupt(f"the file is no {model_format} model: it begins otherwise")
+    if chosen.frail and not trusted and (wrong := objection(chosen.runtime, data, task)):
+        raise Refused(f"the {model_format} model cannot be read: {wrong}")
     try:
         runtime: Runtime = implementation(data, task)
     except LeptonError:

@@ -108,7 +108,7 @@ def test_the_native_form_keeps_every_answer(task: Task, entry: zoo.Entry) -> Non
     matrix, _ = rows_of(task)
     estimator = fitted(task, entry.name).estimator
     data = dump_native(entry.native, estimator)
-    back = load_runtime(entry.native, data, task)
+    back = load_runtime(entry.native, data, task, trusted=True)
     assert back.run(matrix) == pytest.approx(task.answers(estimator, matrix), abs=1e-12)
     assert FORMATS[entry.native].file.startswith("model.")
     with pytest.raises(InvalidInput, match="features a row"):
