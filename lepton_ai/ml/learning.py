@@ -18,6 +18,7 @@ from lepton_ai.ml import zoo
 from lepton_ai.ml.baseline import Baseline
 from lepton_ai.ml.cards import render
 from lepton_ai.ml.description import Description, TrainedOn, environment
+from lepton_ai.ml.doubts import doubts_of
 from lepton_ai.ml.examples import Examples, gather, in_order
 from lepton_ai.ml.explanation.summing import sum_up
 from lepton_ai.ml.explanation.terms import terms_of
@@ -307,7 +308,7 @@ def conclude(
         threshold=None if choice.decision is None else choice.decision.threshold,
         aim=_plain("threshold", wish.effort.threshold),
         calibrate=wish.effort.calibrate,
-        notes=fitted.notes + learned.notes + _noted(choice),
+        notes=fitted.notes + learned.notes + _noted(choice) + doubts_of(examples),
         environment=environment(*_libraries(entry, parameters, task)) | entry.fingerprint,
     )
     files = {
