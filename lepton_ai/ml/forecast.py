@@ -4,7 +4,6 @@ Each row is a moment, each column a series. The model chosen is tried beside the
 zoo on the last part of the series before it learns from all of it.
 """
 
-import os
 from collections.abc import Sequence
 from typing import Any
 

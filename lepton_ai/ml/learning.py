@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import shutil
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -54,8 +55,9 @@ Matrix = NDArray[np.float64]
 
 # What a description says in words of its own, and what is no wish for another model.
 _SAID = frozenset(
-    ("model_type", "name", "seed", "parameters", "recipe", "workspace", "workers", "keep", "choice")
-)
+    ("model_type", "name", "seed", "parameters", "recipe", "workspace", "workers", "keep", "choice",
+     "engine")
+)  # fmt: skip
 # Forms that a later training can begin with.
 _LEARNED_ON = ("safetensors", "lightgbm")
 # The gate looks at no more rows than this of each kind: an export is wrong in many rows or none.
@@ -68,6 +70,7 @@ class Wish(Struct, frozen=True, kw_only=True):
     Attributes:
         parameters: of the estimator.
         workers: threads that may grow trees; as many as the settings say, or processors, if None.
+        engine: whose workers share the batches of a network; this process alone if None.
         keep: what takes the finished bundle: the registry.
         choice: of the model, made before: nothing is searched then, and nothing decided anew.
     """
@@ -91,6 +94,7 @@ class Wish(Struct, frozen=True, kw_only=True):
     effort: Effort = Effort()
     parameters: dict[str, Any] = {}
     workers: int | None = None
+    engine: Any = None
     keep: Callable[..., Node] = register
     choice: Choice | None = None
 
@@ -170,7 +174,7 @@ def learn(task: Task, data: Any, wish: Wish) -> Model:
         "kinds": wish.kinds,
     }
     if chosen is None:
-        preparation, matrix = fit_preparation(examples, **options)
+        preparation, matrix = fit_preparation(examples, fine=entry.fine, **options)
     else:
         from lepton_ai.data.recipes.stored import joined
 
@@ -183,6 +187,8 @@ def learn(task: Task, data: Any, wish: Wish) -> Model:
     if wish.window:
         preparation, matrix = in_windows(preparation, matrix, examples, _steps(wish.window))
     target = _targets(task, examples, classes)
+    # What a killed training has reached is found again by the next one, and gone once it is kept.
+    checkpoint = place.home / "checkpoints" / _content(matrix, target)[:32]
     fitted = fit(
         entry,
         matrix,
@@ -195,6 +201,8 @@ def learn(task: Task, data: Any, wish: Wish) -> Model:
         times=examples.times,
         shape=preparation.shape,
         workers=workers,
+        engine=wish.engine,
+        managed={"checkpoint": checkpoint},
     )
     outcome = _OUTCOMES[task.name](fitted.estimator, matrix, examples, classes, wish)
     if choice.decision is not None:
@@ -211,7 +219,9 @@ def learn(task: Task, data: Any, wish: Wish) -> Model:
         origin=origin,
         choice=choice,
     )
-    return conclude(task, entry, learned, wish, parameters)
+    model = conclude(task, entry, learned, wish, parameters)
+    shutil.rmtree(checkpoint, ignore_errors=True)
+    return model
 
 
 def settled(task: Task, wish: Wish) -> tuple[zoo.Entry, dict[str, Any]]:

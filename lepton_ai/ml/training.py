@@ -13,6 +13,7 @@ from lepton_ai.ml.task import CLASSIFICATION, CLUSTERING, DETECTION, FORECASTING
 from lepton_ai.storage import Workspace
 
 if TYPE_CHECKING:
+    from lepton_ai.compute.engine import Engine
     from lepton_ai.data.recipes import Recipe
 
 __all__ = [
@@ -46,6 +47,7 @@ def train_classifier(
     kinds: Mapping[str, Any] | None = None,
     components: int | float | None = None,
     recipe: "Recipe | str | None" = None,
+    engine: "Engine | None" = None,
     workspace: Workspace | None = None,
     **parameters: Any,
 ) -> Model:
@@ -91,6 +93,7 @@ def train_classifier(
         recipe: what a table's columns go through first, or the name of a kept one. It is fitted
             anew on these rows, kept in the model, and applied to every record asked about; its
             steps that drop rows act on these only. ``kinds`` is about the columns after it.
+        engine: whose workers share each batch of a network, such as ``RayEngine()``.
         workspace: where to store it; that of the data, else the default one.
         parameters: of the estimator, such as ``C=10`` or ``n_estimators=500``.
 
@@ -120,6 +123,7 @@ def train_classifier(
         kinds=kinds,
         components=components,
         recipe=recipe,
+        engine=engine,
         workspace=workspace,
         parameters=parameters,
     )
@@ -143,6 +147,7 @@ def train_regressor(
     kinds: Mapping[str, Any] | None = None,
     components: int | float | None = None,
     recipe: "Recipe | str | None" = None,
+    engine: "Engine | None" = None,
     workspace: Workspace | None = None,
     **parameters: Any,
 ) -> Model:
@@ -172,6 +177,7 @@ def train_regressor(
         kinds=kinds,
         components=components,
         recipe=recipe,
+        engine=engine,
         workspace=workspace,
         parameters=parameters,
     )

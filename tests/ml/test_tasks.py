@@ -8,6 +8,7 @@ import pytest
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.linear_model import Ridge
 
+from lepton_ai.compute.local import ProcessEngine, ThreadEngine
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.ml import zoo
 from lepton_ai.ml.guess import guess_task
@@ -185,3 +186,21 @@ def test_a_wish_names_every_option() -> None:
         Wish.__struct_fields__
     )
     assert set(zoo.entries("forecasting")) >= {"persistence", "ridge forecast", "graph cnn"}
+
+
+@pytest.mark.slow
+def test_workers_share_a_network_that_is_trained_by_name(workspace: Workspace) -> None:
+    pytest.importorskip("torch")
+    # Each worker draws its own dropout, so that is left out.
+    options: dict[str, Any] = {"model_type": "deep perceptron", "epochs": 3, "dropout": 0.0}
+    rows = (IRIS.data, IRIS.target)
+    with ProcessEngine(2) as engine:
+        shared = train_classifier(rows, name="shared", engine=engine, **options)
+    alone = train_classifier(rows, name="alone", **options)
+    assert np.abs(shared.predict_proba(IRIS.data) - alone.predict_proba(IRIS.data)).max() < 0.01
+    assert not list((workspace.home / "checkpoints").iterdir())
+
+
+def test_an_engine_is_for_networks(workspace: Workspace) -> None:
+    with ThreadEngine(1) as engine, pytest.raises(InvalidInput, match="engine= is for networks"):
+        train_classifier((IRIS.data, IRIS.target), engine=engine, name="forest")
