@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from PIL import Image
 
 from lepton_ai import __version__
+from lepton_ai.core.settings import Settings
 from lepton_ai.data.images.read import read_images
 from lepton_ai.ml.cards import render
 from lepton_ai.ml.model import Model
@@ -43,7 +44,8 @@ def folder() -> Path:
 def scratch() -> Iterator[Workspace]:
     """Give a workspace that is gone after the run."""
     with tempfile.TemporaryDirectory() as home:
-        place = Workspace.open(Path(home) / "workspace")
+        # Networks come to the same bytes for the same number of threads.
+        place = Workspace.open(settings=Settings(home=Path(home) / "workspace", workers=1))
         try:
             yield place
         finally:

@@ -36,6 +36,7 @@ _NETWORK = {
     "schedule": "constant",
 }
 _SMALLEST_BATCH = 16
+_MANY = 5000
 _MORE_TREES, _PATIENCE = 100, 10
 # Without rows to stop on, few trees do little harm.
 _FEW_TREES = 20
@@ -76,7 +77,9 @@ def _network(start: Start, parameters: Mapping[str, Any]) -> tuple[Fitted, dict[
     _check_known(changed, known, start.base)
     if not start.same_classes:
         network.graph_ = _headless(network, len(start.classes))
-    network.set_params(**changed, warm_start=True, random_state=start.seed, threads=start.workers)
+    # Threads pay with many rows; with few they wait for each other.
+    threads = start.workers if len(start.matrix) > _MANY else 1
+    network.set_params(**changed, warm_start=True, random_state=start.seed, threads=threads)
     weights = {} if start.examples.weights is None else {"sample_weight": start.examples.weights}
     try:
         network.fit(start.matrix, start.target, groups=start.groups, times=start.times, **weights)
