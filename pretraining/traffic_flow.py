@@ -1,13 +1,13 @@
-"""Train `traffic-flow`: the next hour of PEMS08's 170 sensors, by a ridge regression.
+"""Train `traffic-flow`: a graph network that forecasts the next hour of PEMS08's 170 sensors.
 
 Run it with ``python pretraining/traffic_flow.py``. Protocol of ``benchmarks/models/traffic.py``:
 it learns from the official validation segment (12.4 days) alone, and the official test windows are
-forecast once. The graph network there is nearer to the truth, and takes minutes to train; this is
-the ridge regression that it is held against: one for each step ahead, shared by all sensors, over
-the last steps and what is usual at each sensor at that time of day.
+forecast once. Unlike there it knows no map of the roads, is half as wide, and learns for fewer
+epochs.
 """
 
 import time
+from typing import Any
 
 import numpy as np
 from shipping import digests, folder, scratch, ship
@@ -18,6 +18,16 @@ from lepton_ai.ml.training import train_forecaster
 
 PATH = "city/pems08/pems08_flow_t10713_17855.npz"
 LEARNED, HISTORY, HORIZON = 3571, 12, 12
+CHOSEN: dict[str, Any] = {
+    "epochs": 4,
+    "batch_size": 32,
+    "learning_rate": 6e-3,
+    "averaging": 0.98,
+    "validation": 0.0,
+    "common_scale": True,
+    "width": 32,
+    "channels": 8,
+}
 
 
 def main() -> None:
@@ -26,7 +36,7 @@ def main() -> None:
         flow = pull("pems08", workspace=place, mirror=folder()).to_polars()
         model = train_forecaster(
             flow[:LEARNED], time="moment", history=HISTORY, horizon=HORIZON, season="day",
-            model_type="ridge forecast", name="flow", workspace=place,
+            model_type="graph cnn", name="flow", workspace=place, **CHOSEN,
         )  # fmt: skip
         test = flow[LEARNED:]
         sensors = test.drop("moment").to_numpy().astype(np.float64)
@@ -39,7 +49,7 @@ def main() -> None:
         ship(
             model, "traffic-flow", "traffic_flow.py", started,
             title="traffic flow of the next hour at 170 sensors of San Bernardino, "
-            "a ridge regression",
+            "a graph network",
             data="PEMS08, vehicles in five minutes at 170 sensors: the official validation segment "
             "(7 to 19 August 2016) learned from, the official test segment (19 to 31 August 2016) "
             "for the figures",
