@@ -20,6 +20,9 @@ from lepton_ai.ml.zoo import Entry, create
 __all__ = ["Fitted", "fit"]
 
 _FOLDS = 5
+# Below so many features in all, one thread of a network is the quickest, and the bytes of its
+# weights do not depend on the machine's number of processors.
+_FEW_NUMBERS = 2**22
 # What decides where and how fast a fit runs, and not what it finds.
 _OF_THE_RUN = ("n_jobs", "threads", "checkpoint", "progress")
 
@@ -88,7 +91,8 @@ def fit(
         if key not in entry.managed
     }
     known = estimator.get_params(deep=False)
-    own = {"shape": shape, "threads": workers, **(managed or {})}
+    threads = 1 if matrix.size < _FEW_NUMBERS else workers
+    own = {"shape": shape, "threads": threads, **(managed or {})}
     own |= {"n_jobs": workers} if entry.parallel else {}
     own = {name: value for name, value in own.items() if name in known}
     estimator.set_params(**own)

@@ -235,9 +235,7 @@ def _columns_of_records(records: Sequence[Any]) -> dict[str, list[Any]]:
     return {name: [row.get(name) for row in records] for name in names}
 
 
-def _stack(
-    images: ImageSet, grid: Mapping[int, int]
-) -> tuple[NDArray[Any], tuple[Transform, ...]]:
+def _stack(images: ImageSet, grid: Mapping[int, int]) -> tuple[NDArray[Any], tuple[Transform, ...]]:
     """Return all images as (n, ...), and the transforms that bring one there.
 
     Where images are large, or differ in shape or channels, transforms are added that bring them

@@ -19,6 +19,8 @@ from lepton_ai.ml.networks.tabular import PerceptronClassifier
 
 from .dying import DyingPerceptron
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[Engine]:
