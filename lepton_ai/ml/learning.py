@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -187,8 +188,7 @@ def learn(task: Task, data: Any, wish: Wish) -> Model:
     if wish.window:
         preparation, matrix = in_windows(preparation, matrix, examples, _steps(wish.window))
     target = _targets(task, examples, classes)
-    # What a killed training has reached is found again by the next one, and gone once it is kept.
-    checkpoint = place.home / "checkpoints" / _content(matrix, target)[:32]
+    checkpoint = _checkpoint(examples, task, wish, parameters)
     fitted = fit(
         entry,
         matrix,
@@ -222,6 +222,17 @@ def learn(task: Task, data: Any, wish: Wish) -> Model:
     model = conclude(task, entry, learned, wish, parameters)
     shutil.rmtree(checkpoint, ignore_errors=True)
     return model
+
+
+def _checkpoint(examples: Examples, task: Task, wish: Wish, parameters: dict[str, Any]) -> Path:
+    """Return where a network keeps what it has reached, for the next try of a killed training.
+
+    No two trainings that differ share it, so that one that ends takes nothing from another.
+    """
+    place, data = examples.dataset.workspace, examples.dataset.ref
+    said = sorted(wish.asked.items())
+    told = repr((task.name, data, said, wish.model_type, wish.name, wish.seed, parameters))
+    return place.home / "checkpoints" / place.keys.token(f"checkpoint {told}")
 
 
 def settled(task: Task, wish: Wish) -> tuple[zoo.Entry, dict[str, Any]]:

@@ -1,11 +1,16 @@
 """Every task from data to a registered model: what it gives, keeps and refuses."""
 
+import signal
+import subprocess
+import sys
+import time
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import polars as pl
 import pytest
-from sklearn.datasets import load_diabetes, load_iris
+from sklearn.datasets import load_diabetes, load_digits, load_iris
 from sklearn.linear_model import Ridge
 
 from lepton_ai.compute.local import ProcessEngine, ThreadEngine
@@ -204,3 +209,34 @@ def test_workers_share_a_network_that_is_trained_by_name(workspace: Workspace) -
 def test_an_engine_is_for_networks(workspace: Workspace) -> None:
     with ThreadEngine(1) as engine, pytest.raises(InvalidInput, match="engine= is for networks"):
         train_classifier((IRIS.data, IRIS.target), engine=engine, name="forest")
+
+
+KILLED = """
+from sklearn.datasets import load_digits
+from lepton_ai.ml.training import train_classifier
+rows = load_digits(return_X_y=True)
+train_classifier(rows, model_type="deep perceptron", epochs=60, patience=None, name="digits")
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_training_by_name_goes_on_to_the_same_bytes(workspace: Workspace) -> None:
+    Checkpoint = pytest.importorskip("lepton_ai.ml.networks.checkpoint").Checkpoint  # noqa: N806
+    place = workspace.home / "checkpoints"
+    with subprocess.Popen([sys.executable, "-c", KILLED]) as process:
+        deadline = time.monotonic() + 120
+        while not list(place.glob("*/*.safetensors")) and process.poll() is None:
+            assert time.monotonic() < deadline, "no epoch was kept"
+            time.sleep(0.01)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    (kept,) = place.glob("*/*.safetensors")
+    options: dict[str, Any] = {"model_type": "deep perceptron", "epochs": 60, "patience": None}
+    rows = load_digits(return_X_y=True)
+    with patch.object(Checkpoint, "load", autospec=True, side_effect=Checkpoint.load) as load:
+        resumed = train_classifier(rows, name="digits", **options)
+    assert load.call_args.args[0].path == kept
+    assert not list(place.iterdir())
+    # The same training under another name finds no checkpoint, and learns from the start.
+    whole = train_classifier(rows, name="whole", **options)
+    assert resumed.bundle.model() == whole.bundle.model()
