@@ -20,7 +20,7 @@ from lepton_ai.ml import zoo
 from lepton_ai.ml.examples import Examples
 from lepton_ai.ml.fitting import Fitted, fit
 from lepton_ai.ml.forecasting.windows import Windows, cut_windows
-from lepton_ai.ml.learning import Learned, Wish, conclude, settled
+from lepton_ai.ml.learning import Learned, Wish, checkpoint_of, conclude, settled
 from lepton_ai.ml.model import Model
 from lepton_ai.ml.outcome import Forecast
 from lepton_ai.ml.preparation import Preparation
@@ -89,7 +89,6 @@ def learn_forecast(data: Any, wish: Wish) -> Model:
     compared = _compared(entry, windows, wish.horizon, parameters, options)
     matrix = windows.features.astype(np.float64)
     target = windows.targets.astype(np.float64)
-    fitted = fit(entry, matrix, target, parameters=parameters, **options)
     examples = Examples(
         kind="table",
         dataset=series.table,
@@ -98,6 +97,11 @@ def learn_forecast(data: Any, wish: Wish) -> Model:
         beside=() if wish.time is None else (wish.time,),
         times=None if wish.time is None else np.arange(len(series.values), dtype=np.float64),
     )
+    managed = options["managed"]
+    options["managed"] = managed | {
+        "checkpoint": checkpoint_of(examples, FORECASTING, wish, parameters)
+    }
+    fitted = fit(entry, matrix, target, parameters=parameters, **options)
     learned = Learned(
         examples=examples,
         preparation=preparation,

@@ -50,7 +50,7 @@ from lepton_ai.storage import Node, Workspace
 if TYPE_CHECKING:
     from lepton_ai.data.recipes import Recipe
 
-__all__ = ["Learned", "Wish", "conclude", "learn", "settled"]
+__all__ = ["Learned", "Wish", "checkpoint_of", "conclude", "learn", "settled"]
 
 Matrix = NDArray[np.float64]
 
@@ -188,7 +188,6 @@ def learn(task: Task, data: Any, wish: Wish) -> Model:
     if wish.window:
         preparation, matrix = in_windows(preparation, matrix, examples, _steps(wish.window))
     target = _targets(task, examples, classes)
-    checkpoint = _checkpoint(examples, task, wish, parameters)
     fitted = fit(
         entry,
         matrix,
@@ -202,7 +201,7 @@ def learn(task: Task, data: Any, wish: Wish) -> Model:
         shape=preparation.shape,
         workers=workers,
         engine=wish.engine,
-        managed={"checkpoint": checkpoint},
+        managed={"checkpoint": checkpoint_of(examples, task, wish, parameters)},
     )
     outcome = _OUTCOMES[task.name](fitted.estimator, matrix, examples, classes, wish)
     if choice.decision is not None:
@@ -219,12 +218,10 @@ def learn(task: Task, data: Any, wish: Wish) -> Model:
         origin=origin,
         choice=choice,
     )
-    model = conclude(task, entry, learned, wish, parameters)
-    shutil.rmtree(checkpoint, ignore_errors=True)
-    return model
+    return conclude(task, entry, learned, wish, parameters)
 
 
-def _checkpoint(examples: Examples, task: Task, wish: Wish, parameters: dict[str, Any]) -> Path:
+def checkpoint_of(examples: Examples, task: Task, wish: Wish, parameters: dict[str, Any]) -> Path:
     """Return where a network keeps what it has reached, for the next try of a killed training.
 
     No two trainings that differ share it, so that one that ends takes nothing from another.
@@ -343,7 +340,9 @@ def conclude(
     if sibling is not None:
         parents.append((sibling.id, "held-out"))
     here = machine(wish.workers_in(place))
-    return Model(place, wish.keep(place, description, files, parents, here))
+    model = Model(place, wish.keep(place, description, files, parents, here))
+    shutil.rmtree(checkpoint_of(examples, task, wish, parameters), ignore_errors=True)
+    return model
 
 
 def _noted(choice: Choice) -> tuple[str, ...]:
