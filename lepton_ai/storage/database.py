@@ -11,7 +11,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from typing import Any
+from typing import Any, Self
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, event, exc
@@ -218,11 +218,50 @@ def _parse(url: str | sa.URL) -> sa.URL:
     return parsed
 
 
+class _SqliteCursor(sqlite3.Cursor):
+    """A cursor whose errors are errors of the driver, whatever bytes they quote.
+
+    SQLite quotes a damaged schema in its message, and the driver fails to decode that.
+    """
+
+    def execute(self, *args: Any) -> Self:
+        try:
+            return super().execute(*args)
+        except UnicodeDecodeError as error:
+            raise _malformed(error) from error
+
+    def executemany(self, *args: Any) -> Self:
+        try:
+            return super().executemany(*args)
+        except UnicodeDecodeError as error:
+            raise _malformed(error) from error
+
+
+class _SqliteConnection(sqlite3.Connection):
+    """A connection with such cursors."""
+
+    def cursor(self, factory: Any = _SqliteCursor) -> Any:
+        return super().cursor(factory)
+
+    def execute(self, *args: Any) -> Any:
+        # The driver's own makes a cursor of the driver's.
+        return self.cursor().execute(*args)
+
+
+def _malformed(error: UnicodeDecodeError) -> sqlite3.DatabaseError:
+    quoted = error.object.decode(errors="backslashreplace")
+    return sqlite3.DatabaseError(f"database disk image is malformed: {quoted}")
+
+
 def _sqlite(url: sa.URL) -> Engine:
     engine = sa.create_engine(
         url,
         # The driver must not begin transactions by itself: `begin` below does, in the right mode.
-        connect_args={"timeout": _WAIT_SECONDS, "isolation_level": None},
+        connect_args={
+            "timeout": _WAIT_SECONDS,
+            "isolation_level": None,
+            "factory": _SqliteConnection,
+        },
         pool_size=8,
         max_overflow=-1,
     )

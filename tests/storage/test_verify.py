@@ -78,6 +78,20 @@ class TestFlippedBits:
             file.write_bytes(original)
 
 
+def test_a_schema_that_is_no_text_is_damage(tmp_path: Path) -> None:
+    workspace = Workspace.open(tmp_path / "home")
+    fill(workspace)
+    workspace.close()
+    file = tmp_path / "home" / "metadata.db"
+    # SQLite quotes the name in its message, which cannot be decoded any more.
+    damaged = (
+        file.read_bytes().replace(b"TABLE nodes", b"TABXE nodes").replace(b"nodes", b"n\xe8des")
+    )
+    file.write_bytes(damaged)
+    with pytest.raises(Corrupt, match=r"malformed.*n\\xe8des.*restore it from a backup"):
+        Workspace.open(tmp_path / "home")
+
+
 def kinds(workspace: Workspace) -> list[tuple[str, str]]:
     return [(fault.kind, fault.subject) for fault in workspace.verify()]
 
