@@ -25,7 +25,7 @@ from lepton_ai.data.encoding import Encoding
 from lepton_ai.ml import zoo
 from lepton_ai.ml.fitting import fit
 from lepton_ai.ml.forecasting.windows import cut_windows
-from lepton_ai.ml.learning import served_form
+from lepton_ai.ml.gate import served_form
 from lepton_ai.ml.parity import compare
 from lepton_ai.ml.preparation import as_features
 from lepton_ai.ml.runtimes import load_runtime

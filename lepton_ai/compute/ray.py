@@ -73,7 +73,10 @@ class RayEngine(Engine):
         ).remote(call)
         outcome: Future[T] = Future()
         task.future().add_done_callback(partial(self._settle, outcome))
-        outcome.add_done_callback(lambda kept: self._ray.cancel(task) if kept.cancelled() else None)
+        # By force: an interrupt does not reach native code, such as a wait for a lost peer.
+        outcome.add_done_callback(
+            lambda kept: self._ray.cancel(task, force=True) if kept.cancelled() else None
+        )
         return outcome
 
     def _settle(self, outcome: "Future[T]", done: "Future[T]") -> None:

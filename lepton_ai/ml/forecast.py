@@ -20,11 +20,12 @@ from lepton_ai.ml import zoo
 from lepton_ai.ml.examples import Examples
 from lepton_ai.ml.fitting import Fitted, fit
 from lepton_ai.ml.forecasting.windows import Windows, cut_windows
-from lepton_ai.ml.learning import Learned, Wish, checkpoint_of, conclude, settled
+from lepton_ai.ml.learning import Learned, checkpoint_of, conclude
 from lepton_ai.ml.model import Model
 from lepton_ai.ml.outcome import Forecast
 from lepton_ai.ml.preparation import Preparation
 from lepton_ai.ml.task import FORECASTING
+from lepton_ai.ml.wish import Wish, settled
 from lepton_ai.storage import Workspace
 
 __all__ = ["learn_forecast"]

@@ -1,20 +1,17 @@
 """Learning: from data of any kind to a registered model version, for every task."""
 
 import hashlib
-import os
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from msgspec import Struct, to_builtins
-from msgspec.structs import fields
+from msgspec import Struct
 from numpy.typing import NDArray
 
-from lepton_ai.core.errors import Corrupt, InvalidInput
-from lepton_ai.data.catalog import open_dataset
+from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.columns import texts
 from lepton_ai.ml import zoo
 from lepton_ai.ml.baseline import Baseline
@@ -24,98 +21,37 @@ from lepton_ai.ml.doubts import doubts_of
 from lepton_ai.ml.examples import Examples, gather, in_order
 from lepton_ai.ml.explanation.summing import sum_up
 from lepton_ai.ml.explanation.terms import terms_of
-from lepton_ai.ml.export import NotExportable, export
 from lepton_ai.ml.fitting import Fitted, fit
+from lepton_ai.ml.gate import GATE_ROWS, held_out_rows, served_form, sibling_of
 from lepton_ai.ml.machine import machine
 from lepton_ai.ml.model import Model
 from lepton_ai.ml.outcome import Classes, Clusters, Outcome, Scores, Values
-from lepton_ai.ml.parity import Parity, compare, mixed_rows
+from lepton_ai.ml.parity import mixed_rows
 from lepton_ai.ml.preparation import Preparation
 from lepton_ai.ml.preparing import (
     evenly,
-    features_of,
     fit_behind,
     fit_preparation,
     in_windows,
     signature_of,
 )
-from lepton_ai.ml.registry import check_name, register
-from lepton_ai.ml.runtimes import FORMATS, dump_native, load_runtime
-from lepton_ai.ml.selection.choosing import AUTO, Choice, Effort, check_effort, choose, is_auto
+from lepton_ai.ml.runtimes import FORMATS, dump_native
+from lepton_ai.ml.selection.choosing import Choice, check_effort, choose, is_auto
 from lepton_ai.ml.selection.searching import Given
 from lepton_ai.ml.task import CLASSIFICATION, CLUSTERING, DETECTION, REGRESSION, Task
 from lepton_ai.ml.weighing import even
-from lepton_ai.storage import Node, Workspace
+from lepton_ai.ml.wish import Wish, check, plain, settled
+from lepton_ai.storage import Workspace
 
 if TYPE_CHECKING:
     from lepton_ai.data.recipes import Recipe
 
-__all__ = ["Learned", "Wish", "checkpoint_of", "conclude", "learn", "settled"]
+__all__ = ["Learned", "checkpoint_of", "conclude", "learn"]
 
 Matrix = NDArray[np.float64]
 
-# What a description says in words of its own, and what is no wish for another model.
-_SAID = frozenset(
-    ("model_type", "name", "seed", "parameters", "recipe", "workspace", "workers", "keep", "choice",
-     "engine")
-)  # fmt: skip
 # Forms that a later training can begin with.
 _LEARNED_ON = ("safetensors", "lightgbm")
-# The gate looks at no more rows than this of each kind: an export is wrong in many rows or none.
-_GATE_ROWS = 4000
-
-
-class Wish(Struct, frozen=True, kw_only=True):
-    """What a caller asked of a training; see `lepton_ai.ml.training` for each word.
-
-    Attributes:
-        parameters: of the estimator.
-        workers: threads that may grow trees; as many as the settings say, or processors, if None.
-        engine: whose workers share the batches of a network; this process alone if None.
-        keep: what takes the finished bundle: the registry.
-        choice: of the model, made before: nothing is searched then, and nothing decided anew.
-    """
-
-    model_type: str
-    target: Any = None
-    name: str | None = None
-    seed: int = 0
-    groups: str | None = None
-    sample_weight: str | None = None
-    time: str | None = None
-    balanced: bool = False
-    contamination: float = 0.05
-    window: int = 0
-    horizon: int = 0
-    season: str | int | None = "auto"
-    kinds: Mapping[str, Any] | None = None
-    components: int | float | None = None
-    recipe: Any = None
-    workspace: Workspace | None = None
-    effort: Effort = Effort()
-    parameters: dict[str, Any] = {}
-    workers: int | None = None
-    engine: Any = None
-    keep: Callable[..., Node] = register
-    choice: Choice | None = None
-
-    @property
-    def asked(self) -> dict[str, Any]:
-        """What was asked for beside the defaults, as plain data, to be asked for again."""
-        # A target is told by the description, or is the labels themselves; that of a forecast is
-        # a choice of series.
-        left_out = _SAID if self.horizon else _SAID | {"target"}
-        said = {each.name: each.default for each in fields(self) if each.name not in left_out}
-        told = {
-            name: to_builtins(dict(value) if isinstance(value, Mapping) else value)
-            for name, default in said.items()
-            if (value := getattr(self, name)) != default
-        }
-        return {**told, "model_type": AUTO} if is_auto(self.model_type) else told
-
-    def workers_in(self, place: Workspace) -> int:
-        """Return how many threads may grow trees."""
-        return self.workers or place.settings.workers or os.cpu_count() or 1
 
 
 def learn(task: Task, data: Any, wish: Wish) -> Model:
@@ -130,7 +66,7 @@ def learn(task: Task, data: Any, wish: Wish) -> Model:
         InvalidInput: a parameter's value is wrong, or the data cannot be learned from.
     """
     check_effort(task, wish.model_type, wish.effort, wish.parameters, wish.window)
-    _check(wish)
+    check(wish)
     auto = is_auto(wish.model_type)
     named, parameters = (None, {}) if auto else settled(task, wish)
     examples = gather(
@@ -232,23 +168,6 @@ def checkpoint_of(examples: Examples, task: Task, wish: Wish, parameters: dict[s
     return place.home / "checkpoints" / place.keys.token(f"checkpoint {told}")
 
 
-def settled(task: Task, wish: Wish) -> tuple[zoo.Entry, dict[str, Any]]:
-    """Return the model that a wish names and its parameters, refusing what no fit could use."""
-    entry = zoo.find(wish.model_type, task.name)
-    _check(wish)
-    parameters = {key: _plain(key, value) for key, value in wish.parameters.items()}
-    zoo.create(entry, wish.seed, parameters, task)
-    return entry, parameters
-
-
-def _check(wish: Wish) -> None:
-    if wish.name is not None:
-        check_name(wish.name)
-    seed = wish.seed
-    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**32:
-        raise InvalidInput(f"seed must be a whole number from 0 to 2**32 - 1; got {seed!r}")
-
-
 class Learned(Struct, frozen=True, kw_only=True):
     """What a fit came to, before it is exported, compared and registered.
 
@@ -279,9 +198,9 @@ def conclude(
     """Choose the form to serve, measure the baseline, and register the model."""
     examples, preparation, matrix = learned.examples, learned.preparation, learned.matrix
     fitted, outcome, place = learned.fitted, learned.outcome, examples.dataset.workspace
-    sibling = _sibling(examples)
-    held_out = None if sibling is None else _held_out(preparation, examples, sibling)
-    gate = matrix[evenly(len(matrix), _GATE_ROWS)]
+    sibling = sibling_of(examples)
+    held_out = None if sibling is None else held_out_rows(preparation, examples, sibling)
+    gate = matrix[evenly(len(matrix), GATE_ROWS)]
     tried = mixed_rows(gate, len(gate), wish.seed) if held_out is None else held_out
     answers = task.answers(fitted.estimator, gate if held_out is None else held_out)
     if isinstance(outcome, Classes):
@@ -324,7 +243,7 @@ def conclude(
         ),
         leaderboard=choice.leaderboard,
         threshold=None if choice.decision is None else choice.decision.threshold,
-        aim=_plain("threshold", wish.effort.threshold),
+        aim=plain("threshold", wish.effort.threshold),
         calibrate=wish.effort.calibrate,
         notes=fitted.notes + learned.notes + _noted(choice) + doubts_of(examples),
         environment=environment(*_libraries(entry, parameters, task)) | entry.fingerprint,
@@ -463,74 +382,6 @@ def _recipe(
     return open_recipe(node.ref, place), [(node.id, "recipe")]
 
 
-def served_form(
-    task: Task, entry: zoo.Entry, fitted: Fitted, training: Matrix, held_out: Matrix
-) -> tuple[str, str, Parity | None, bytes]:
-    """Return format, reason, parity and bytes of the form to serve: ONNX where it is faithful.
-
-    Any other form is read back and compared too: what answers otherwise is not registered.
-
-    Raises:
-        Corrupt: no form of the model answers as it was trained.
-    """
-    trained, blocks = _Trained(task, fitted), [training, held_out]
-    shares = task.output == "probabilities"
-    parity: Parity | None = None
-    try:
-        exported = export(fitted.estimator, training.shape[1], task)
-        parity = compare(trained, load_runtime("onnx", exported, task), blocks, shares=shares)
-    except (NotExportable, Corrupt) as error:
-        reason = str(error)
-    else:
-        if parity.passed:
-            return "onnx", "", parity, exported
-        reason = f"the ONNX form answers otherwise than the trained model: {parity}"
-    native = dump_native(entry.native, fitted.estimator)
-    back = compare(
-        trained, load_runtime(entry.native, native, task, trusted=True), blocks, shares=shares
-    )
-    if not back.passed:
-        raise Corrupt(
-            f"no form of this {entry.name} answers as it was trained: {reason}; as "
-            f"{entry.native}: {back}"
-        )
-    return entry.native, reason, parity, native
-
-
-class _Trained:
-    """The estimator as it was trained, as a runtime."""
-
-    def __init__(self, task: Task, fitted: Fitted) -> None:
-        self._task = task
-        self._estimator = fitted.estimator
-
-    def run(self, matrix: Matrix) -> Matrix:
-        return self._task.answers(self._estimator, matrix)
-
-
-def _sibling(examples: Examples) -> Node | None:
-    """Return the split's other side, where the examples are the training side of one."""
-    node = examples.dataset.node
-    if node is None or node.kind != "split" or node.facts.get("side") != "train":
-        return None
-    lineage = examples.dataset.workspace.lineage
-    siblings = lineage.nodes(node.facts["siblings"]).values()
-    return next((other for other in siblings if other.facts["side"] == "test"), None)
-
-
-def _held_out(preparation: Preparation, examples: Examples, sibling: Node) -> Matrix | None:
-    """Return features of the other side's rows; its labels are not looked at."""
-    data = open_dataset(sibling.id, examples.dataset.workspace)
-    if not preparation.window:
-        # Of series every step stays: a window must not skip any.
-        data = data.take(evenly(len(data), _GATE_ROWS))
-    hidden = (examples.target, examples.grouped_by, *examples.beside)
-    if not len(data):
-        return None
-    time = examples.beside[-1] if examples.times is not None else None
-    return features_of(preparation, data, hidden, groups=examples.grouped_by, time=time)
-
-
 def _name_after(dataset: str) -> str:
     """Name a model after its dataset, without what a model's name may not hold."""
     return re.sub(r"^[\W_]+|[^\w .+-]", "", dataset)[:100].strip() or "model"
@@ -547,22 +398,6 @@ def _coded(parameters: dict[str, Any], classes: tuple[str, ...]) -> dict[str, An
             f"class_weight names {list(weights)}, but the classes are {list(classes)}"
         )
     return parameters | {"class_weight": {code: named[label] for code, label in enumerate(classes)}}
-
-
-def _plain(name: str, value: Any) -> Any:
-    """Return a parameter as the model's description can record it, with NumPy's numbers plain."""
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, dict):
-        return {_plain(name, key): _plain(name, item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(_plain(name, item) for item in value)
-    if value is None or isinstance(value, str | int | float):
-        return value
-    raise InvalidInput(
-        f"the parameter {name!r} is a {type(value).__name__}, which no model can record; pass "
-        "numbers, text, or lists of them"
-    )
 
 
 def _content(matrix: Matrix, target: NDArray[np.int64] | Matrix | None) -> str:

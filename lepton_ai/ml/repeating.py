@@ -12,12 +12,13 @@ from lepton_ai.ml import zoo
 from lepton_ai.ml.description import Description
 from lepton_ai.ml.examples import ARRAY_TARGET, Examples, gather
 from lepton_ai.ml.forecast import learn_forecast
-from lepton_ai.ml.learning import Wish, learn
+from lepton_ai.ml.learning import learn
 from lepton_ai.ml.model import Model
 from lepton_ai.ml.outcome import Classes
 from lepton_ai.ml.selection.choosing import Choice
 from lepton_ai.ml.selection.deciding import Decision
 from lepton_ai.ml.task import FORECASTING, TASKS
+from lepton_ai.ml.wish import Wish
 from lepton_ai.storage import Node
 
 __all__ = ["repeat", "run_of", "training_data", "wish_of"]

@@ -10,11 +10,11 @@ from lepton_ai.data.catalog import open_dataset
 from lepton_ai.data.split import split_data
 from lepton_ai.data.transforms import transforms_from
 from lepton_ai.ml.description import Description
-from lepton_ai.ml.learning import Wish
 from lepton_ai.ml.model import Model
 from lepton_ai.ml.outcome import Classes
 from lepton_ai.ml.repeating import repeat, wish_of
 from lepton_ai.ml.selection.choosing import Effort
+from lepton_ai.ml.wish import Wish
 from lepton_ai.storage import Node, Workspace
 
 __all__ = ["Training"]

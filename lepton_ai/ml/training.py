@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.ml.forecast import learn_forecast
 from lepton_ai.ml.guess import guess_task
-from lepton_ai.ml.learning import Wish, learn
+from lepton_ai.ml.learning import learn
 from lepton_ai.ml.model import Model
 from lepton_ai.ml.selection.choosing import Effort
 from lepton_ai.ml.task import CLASSIFICATION, CLUSTERING, DETECTION, FORECASTING, REGRESSION
+from lepton_ai.ml.wish import Wish
 from lepton_ai.storage import Workspace
 
 if TYPE_CHECKING:

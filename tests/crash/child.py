@@ -1,9 +1,11 @@
 """A process that is forked to do one thing, tells how far it is, and may be killed meanwhile."""
 
 import faulthandler
+import io
 import os
 import select
 import signal
+import sqlite3
 import sys
 import threading
 import time
@@ -20,6 +22,7 @@ __all__ = ["Child", "ChildFailed", "Mark"]
 # Calls after which the disk or the database may be another: where a crash may tell.
 _FILES = {"open", "write", "pwrite", "ftruncate", "fsync", "rename", "replace", "unlink", "mkdir"}
 _SQL = {"execute", "executemany", "commit", "rollback"}
+_STEPS = _FILES | _SQL
 
 
 class ChildFailed(AssertionError):
@@ -169,11 +172,16 @@ class _Steps:
     def __call__(self, frame: Any, event: str, called: Any) -> None:
         if event != "c_call":
             return
-        name = called.__name__
-        if (name in _FILES and called.__module__ == "posix") or (
-            name in _SQL and type(called.__self__).__module__ == "sqlite3"
-        ):
+        if called.__name__ in _STEPS and _changes(called):
             # Two threads may count one step together; no number needs to be exact.
             self.gone += 1
             if self.gone == self._die_at:
                 os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _changes(called: Any) -> bool:
+    """Tell whether a C function with the name of a step is one: of a file or a database."""
+    if called.__name__ in _FILES and called.__module__ in {"posix", "io"}:
+        return True
+    owner = getattr(called, "__self__", None)
+    return isinstance(owner, sqlite3.Connection | sqlite3.Cursor | io.RawIOBase | io.BufferedWriter)

@@ -18,9 +18,10 @@ from lepton_ai.data.read_table import read_table
 from lepton_ai.data.split import split_data
 from lepton_ai.data.table import Table
 from lepton_ai.ml.evaluation.evaluating import evaluate
-from lepton_ai.ml.learning import Wish, learn
+from lepton_ai.ml.learning import learn
 from lepton_ai.ml.registry import get, register
 from lepton_ai.ml.task import CLASSIFICATION
+from lepton_ai.ml.wish import Wish
 from lepton_ai.serving.client import Prediction
 from lepton_ai.serving.deployment import deploy_model, deployment
 from lepton_ai.storage import Node, Workspace

@@ -100,11 +100,16 @@ class Verdict(Struct):
 
 
 class Report(Struct):
-    """What came of all rounds; ``landed`` counts kills by the change that they interrupted."""
+    """What came of all rounds.
+
+    ``steps`` is how many steps each kind of change has, ``landed`` counts kills by the change that
+    they interrupted.
+    """
 
     seed: int
     rounds: int = 0
     elapsed: float = 0.0
+    steps: dict[str, int] = {}
     landed: dict[str, int] = {}
     complaints: list[str] = []
 
@@ -137,6 +142,7 @@ class Driver:
         while self._report.rounds < self._rounds and not self._report.complaints:
             self._report.rounds += 1
             self._crash(self._random.choice(KINDS))
+        self._report.steps = self._steps
         self._report.elapsed = round(time.monotonic() - begin, 1)
         return self._report
 

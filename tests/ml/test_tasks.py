@@ -17,7 +17,6 @@ from lepton_ai.compute.local import ProcessEngine, ThreadEngine
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.ml import zoo
 from lepton_ai.ml.guess import guess_task
-from lepton_ai.ml.learning import Wish
 from lepton_ai.ml.model import Model
 from lepton_ai.ml.registry import get
 from lepton_ai.ml.retraining import Training
@@ -28,6 +27,7 @@ from lepton_ai.ml.training import (
     train_detector,
     train_regressor,
 )
+from lepton_ai.ml.wish import Wish
 from lepton_ai.storage import Workspace
 
 DIABETES, PROGRESS = load_diabetes(return_X_y=True)

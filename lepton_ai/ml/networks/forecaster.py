@@ -19,7 +19,7 @@ from torch.nn import functional
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.ml.forecasting.layout import Layout
 from lepton_ai.ml.forecasting.profile import KINDS, places, seasonal_profile, seasonal_sums
-from lepton_ai.ml.networks.network import NetworkRegressor
+from lepton_ai.ml.networks.supervised import NetworkRegressor
 
 __all__ = ["GraphForecaster"]
 

@@ -18,7 +18,8 @@ from lepton_ai.ml.networks.blocks import (
     POOLS,
     ConvolutionBlock,
 )
-from lepton_ai.ml.networks.network import Network, NetworkClassifier, NetworkRegressor
+from lepton_ai.ml.networks.network import Network
+from lepton_ai.ml.networks.supervised import NetworkClassifier, NetworkRegressor
 
 __all__ = ["ResidualClassifier", "ResidualRegressor"]
 

@@ -9,7 +9,8 @@ from torch.nn import functional
 
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.ml.networks.blocks import ConvolutionBlock, DenseBlock
-from lepton_ai.ml.networks.network import Network, NetworkClassifier, NetworkRegressor
+from lepton_ai.ml.networks.network import Network
+from lepton_ai.ml.networks.supervised import NetworkClassifier, NetworkRegressor
 
 __all__ = [
     "PerceptronClassifier",

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lepton_ai.core.errors import InvalidInput
-from lepton_ai.ml.networks.network import Network, NetworkClassifier, NetworkRegressor
+from lepton_ai.ml.networks.network import Network
 from lepton_ai.ml.networks.sequence import as_sequence, channels_of
+from lepton_ai.ml.networks.supervised import NetworkClassifier, NetworkRegressor
 
 __all__ = ["CausalBlock", "TemporalClassifier", "TemporalRegressor"]
 

@@ -22,7 +22,7 @@ from lepton_ai.ml import zoo
 from lepton_ai.ml.evaluation.series import windows_of_series
 from lepton_ai.ml.examples import Examples, gather, in_order
 from lepton_ai.ml.forecast import learn_forecast
-from lepton_ai.ml.learning import Learned, Wish, conclude, learn
+from lepton_ai.ml.learning import Learned, conclude, learn
 from lepton_ai.ml.model import Model
 from lepton_ai.ml.outcome import Classes, Forecast, Outcome, Scores, Values
 from lepton_ai.ml.preparing import features_of
@@ -31,6 +31,7 @@ from lepton_ai.ml.pretrained.continuing import WAYS, Start
 from lepton_ai.ml.pretrained.shelf import shelved
 from lepton_ai.ml.registry import check_name, get, register
 from lepton_ai.ml.task import CLASSIFICATION, FORECASTING, REGRESSION, TASKS, Task
+from lepton_ai.ml.wish import Wish
 from lepton_ai.storage import Node, Workspace
 
 __all__ = ["OtherUnits", "fine_tune"]

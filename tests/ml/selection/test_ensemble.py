@@ -9,7 +9,7 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 from lepton_ai.core.errors import Corrupt, InvalidInput
 from lepton_ai.ml import zoo
 from lepton_ai.ml.fitting import Fitted, fit
-from lepton_ai.ml.learning import served_form
+from lepton_ai.ml.gate import served_form
 from lepton_ai.ml.onnx_runtime import OnnxRuntime
 from lepton_ai.ml.runtimes import Refused, dump_native, load_runtime
 from lepton_ai.ml.selection.ensemble import EnsembleClassifier, EnsembleRegressor

@@ -12,7 +12,7 @@ from lepton_ai.core.errors import InvalidInput
 from lepton_ai.ml import zoo
 from lepton_ai.ml.export import export
 from lepton_ai.ml.fitting import Fitted, fit
-from lepton_ai.ml.learning import served_form
+from lepton_ai.ml.gate import served_form
 from lepton_ai.ml.parity import TOLERANCE, compare
 from lepton_ai.ml.runtimes import FORMATS, dump_native, load_runtime
 from lepton_ai.ml.task import CLASSIFICATION, CLUSTERING, DETECTION, REGRESSION, TASKS, Task
