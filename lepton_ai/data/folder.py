@@ -84,7 +84,10 @@ def scan(path: str | os.PathLike[str], without: Path | None = None, *, sizes: bo
             if name.startswith(".") or name in _CLUTTER:
                 found.ignored += 1
             elif entry.is_file(follow_symlinks=False):
-                _take(found, entry, inside + name, sizes=sizes)
+                if sizes:
+                    _take(found, entry, inside + name, sizes=True)
+                else:
+                    found.files.append(File(_shown(inside + name), entry.path))
             elif entry.is_symlink():
                 _follow(found, Path(entry.path), inside + name, sizes=sizes)
             elif entry.is_dir(follow_symlinks=False):

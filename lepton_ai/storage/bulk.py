@@ -93,15 +93,25 @@ def _cut(bound: list[Any], values: Sequence[Any]) -> str:
     if isinstance(example, int):
         bound.append(b"%020d" * len(values) % tuple(values))
         return "CAST(substr(?, n * 20 + 1, 20) AS INTEGER)"
-    blobs = values if isinstance(example, bytes) else [(value or "").encode() for value in values]
-    sizes = [*map(len, blobs)]
-    bound.append(b"".join(blobs))
+    whole, sizes = _joined(values, isinstance(example, bytes))
+    bound.append(whole)
     if sizes.count(sizes[0]) == len(sizes):
         piece = f"substr(?, n * {sizes[0]} + 1, {sizes[0]})"
     else:
         start, size = _cut(bound, [*accumulate(sizes, initial=1)][:-1]), _cut(bound, sizes)
         piece = f"substr(?, {start}, {size})"
-    return piece if blobs is values else f"NULLIF(CAST({piece} AS TEXT), '')"
+    return piece if isinstance(example, bytes) else f"NULLIF(CAST({piece} AS TEXT), '')"
+
+
+def _joined(values: Sequence[Any], binary: bool) -> tuple[bytes, list[int]]:
+    """Return all values as one piece, and the size of each in it."""
+    if not binary:
+        values = [value or "" for value in values] if None in values else values
+        whole = "".join(values)
+        if whole.isascii():
+            return whole.encode(), [*map(len, values)]
+        values = [value.encode() for value in values]
+    return b"".join(values), [*map(len, values)]
 
 
 def _insert_postgres(

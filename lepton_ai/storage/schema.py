@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 # The newest migration. Kept as a constant, so that opening a workspace needs no Alembic.
-REVISION = "0002"
+REVISION = "0003"
 
 
 class Moment(sa.TypeDecorator[datetime]):
@@ -125,7 +125,7 @@ objects = sa.Table(
     sa.Column("offset", sa.BigInteger, nullable=False),
     sa.Column("sealed_size", sa.BigInteger, nullable=False),
     sa.Column("size", sa.BigInteger, nullable=False),
-    sa.Column("key_id", sa.Text, nullable=False, index=True),
+    sa.Column("key_id", sa.Text, nullable=False),
     sa.Column("wrapped_key", sa.LargeBinary, nullable=False),
     sa.Column("created_at", Moment, nullable=False),
     # When a writer last relied on the object: collection leaves young ones alone.
@@ -159,6 +159,8 @@ holdings = sa.Table(
     metadata,
     sa.Column("node_id", sa.Text, sa.ForeignKey("nodes.id"), primary_key=True),
     sa.Column("address", sa.Text, sa.ForeignKey("objects.address"), primary_key=True, index=True),
+    # The key is all there is: with row ids, SQLite would keep each pair once more.
+    sqlite_with_rowid=False,
 )
 
 aliases = sa.Table(

@@ -83,11 +83,14 @@ class Transaction:
             return self.add(seal_object(self._keys, data))
         return self._writer.add_stream(data).address
 
-    def put_many(self, contents: Sequence[bytes]) -> list[Stored]:
+    def put_many(self, contents: Sequence[bytes]) -> tuple[list[str], list[str]]:
         """Store many contents at once, such as small files; several times as fast as `put`.
 
         What is stored already is neither encrypted nor written. Hand over some megabytes at a
         time: all of them are encrypted before the first is written.
+
+        Returns:
+            Their addresses and their SHA-256 in hexadecimal, in the same order.
         """
         return self._writer.add_many(contents)
 
@@ -273,13 +276,13 @@ class Transaction:
         connection = self._begin()
         self._writer.record(connection)
         if self._held:
-            kept = set(self._held) - self._writer.present
-            self._require(objects.c.address, kept, "object")
-            pairs = zip(self._holders, self._held, strict=True)
-            # Texts are put in order, not pairs: those would call for the garbage collector.
-            order = sorted(range(len(self._held)), key=[a + b for a, b in pairs].__getitem__)
-            node = [self._holders[place] for place in order]
-            address = [self._held[place] for place in order]
+            self._require(objects.c.address, self._writer.unsure(self._held), "object")
+            # By node, then by address. Texts are put in order, not pairs: those would call for
+            # the garbage collector.
+            order = sorted(range(len(self._held)), key=self._held.__getitem__)
+            order.sort(key=self._holders.__getitem__)
+            node = [*map(self._holders.__getitem__, order)]
+            address = [*map(self._held.__getitem__, order)]
             insert_missing(connection, holdings, {"node_id": node, "address": address})
         if self._files:
             self._require(objects.c.address, set(self._files.values()), "object")

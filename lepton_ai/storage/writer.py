@@ -90,8 +90,12 @@ class ObjectWriter:
                 self._flush()
         return sealed.address
 
-    def add_many(self, contents: Sequence[bytes]) -> list[Stored]:
-        """Take in contents that are in memory; those that are stored already are not sealed."""
+    def add_many(self, contents: Sequence[bytes]) -> tuple[list[str], list[str]]:
+        """Take in contents that are in memory; those that are stored already are not sealed.
+
+        Returns:
+            Their addresses and SHA-256, in hexadecimal.
+        """
         digests, addresses = digests_of(self._keys, contents)
         fresh = {
             address: content
@@ -105,7 +109,7 @@ class ObjectWriter:
         for start in range(0, len(waiting), _TOGETHER):
             part = waiting[start : start + _TOGETHER]
             self._write_many(part, [fresh[address] for address in part])
-        return [*map(Stored, addresses, map(bytes.hex, digests), map(len, contents))]
+        return addresses, [*map(bytes.hex, digests)]
 
     def add_stream(self, stream: BinaryIO) -> Stored:
         """Take in everything that a stream has left, of any size, in little memory."""
@@ -173,25 +177,19 @@ class ObjectWriter:
         # for each other in the same order. Whoever comes second keeps the first one's copy.
         rows = self._rows
         order = sorted(range(len(rows.address)), key=rows.address.__getitem__)
-        address = [rows.address[place] for place in order]
         columns: dict[str, list[Any]] = {
-            "address": address,
-            "pack": [rows.pack[place] for place in order],
-            "offset": [rows.offset[place] for place in order],
-            "sealed_size": [rows.sealed_size[place] for place in order],
-            "size": [rows.size[place] for place in order],
-            "wrapped_key": self._keys.wrap_many(
-                master, [rows.key[place] for place in order], address
-            ),
+            name: [*map(getattr(rows, name).__getitem__, order)] for name in rows.__struct_fields__
         }
+        columns["wrapped_key"] = self._keys.wrap_many(
+            master, columns.pop("key"), columns["address"]
+        )
         insert_missing(
             connection, objects, columns, key_id=master.id, created_at=now, touched_at=now
         )
 
-    @property
-    def present(self) -> set[str]:
-        """The addresses that this transaction stores, or has found and confirmed."""
-        return self._relied.union(self._rows.address)
+    def unsure(self, addresses: Sequence[str]) -> set[str]:
+        """Return which addresses this transaction neither stores nor has found and confirmed."""
+        return set(addresses).difference(self._relied, self._rows.address)
 
     def confirm(self, connection: Connection) -> None:
         """Make sure, under the write lock, that the objects found earlier are still there.

@@ -265,13 +265,12 @@ def test_many_contents_at_once(workspace: Workspace) -> None:
     contents = [b"", b"one", b"two", b"one", bytes(700_000), b"three"]
     with workspace.transaction() as tx:
         tx.put(b"two")
-        stored = tx.put_many(contents)
-        again = tx.put_many([b"three", b"four"])
-        tx.node("dataset", "d", version=True, holds=[one.address for one in stored])
-    assert [workspace.objects.get(one.address) for one in stored] == contents
-    assert [one.sha256 for one in stored] == [sha256(c).hexdigest() for c in contents]
-    assert [one.size for one in stored] == [len(content) for content in contents]
-    assert again[0] == stored[-1]
+        addresses, digests = stored = tx.put_many(contents)
+        again, _ = tx.put_many([b"three", b"four"])
+        tx.node("dataset", "d", version=True, holds=addresses)
+    assert [workspace.objects.get(address) for address in addresses] == contents
+    assert digests == [sha256(content).hexdigest() for content in contents]
+    assert again[0] == addresses[-1]
     assert rows(workspace, objects) == 6
     with workspace.transaction() as tx:
         assert tx.put_many(contents) == stored

@@ -13,7 +13,7 @@ from lepton_ai.data.documents.media import HEAD_BYTES
 from lepton_ai.data.folder import File
 from lepton_ai.data.images.failure import Unreadable
 from lepton_ai.data.images.image import Rejected
-from lepton_ai.storage import Stored, Transaction
+from lepton_ai.storage import Transaction
 
 __all__ = ["Loaded", "load"]
 
@@ -31,10 +31,12 @@ class Loaded(Struct):
     """The files that were stored, column by column, and those that could not be read."""
 
     paths: list[str] = field(default_factory=list)
-    stored: list[Stored] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
     modified: list[int] = field(default_factory=list)
     """In nanoseconds since 1970."""
     heads: list[bytes] = field(default_factory=list)
+    addresses: list[str] = field(default_factory=list)
+    digests: list[str] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
 
 
@@ -57,13 +59,16 @@ def load(files: Sequence[File], transaction: Transaction) -> Loaded:
                 length = status.st_size
                 if length > _LARGE:
                     # What waits is stored first, so that the columns stay in one order.
-                    loaded.stored += transaction.put_many(waiting)
+                    _put(loaded, transaction, waiting)
                     waiting, size = [], 0
                     head = os.pread(number, HEAD_BYTES, 0)
                     stream = io.BufferedReader(_Steady(number, status))
-                    loaded.stored.append(transaction.put_stream(stream))
+                    stored = transaction.put_stream(stream)
+                    loaded.addresses.append(stored.address)
+                    loaded.digests.append(stored.sha256)
+                    length = stored.size
                 else:
-                    data = _read(number, status, length)
+                    data = _read(number, status)
                     waiting.append(data)
                     size += length
                     head = data[:HEAD_BYTES]
@@ -73,16 +78,23 @@ def load(files: Sequence[File], transaction: Transaction) -> Loaded:
             finally:
                 os.close(number)
             loaded.paths.append(file.path)
+            loaded.sizes.append(length)
             loaded.modified.append(status.st_mtime_ns)
             loaded.heads.append(head)
             if size >= _BATCH_BYTES:
-                loaded.stored += transaction.put_many(waiting)
+                _put(loaded, transaction, waiting)
                 waiting, size = [], 0
-        loaded.stored += transaction.put_many(waiting)
+        _put(loaded, transaction, waiting)
     return loaded
 
 
-def _read(number: int, status: os.stat_result, size: int) -> bytes:
+def _put(loaded: Loaded, transaction: Transaction, contents: Sequence[bytes]) -> None:
+    addresses, digests = transaction.put_many(contents)
+    loaded.addresses += addresses
+    loaded.digests += digests
+
+
+def _read(number: int, status: os.stat_result) -> bytes:
     """Return all bytes of an open file.
 
     Raises:
@@ -90,6 +102,7 @@ def _read(number: int, status: os.stat_result, size: int) -> bytes:
     """
     if not stat.S_ISREG(status.st_mode):
         raise Unreadable("special file", "not a regular file any more")
+    size = status.st_size
     try:
         data = os.read(number, size + 1)
         if len(data) != size or (size > _MOMENT and _differ(status, os.fstat(number))):

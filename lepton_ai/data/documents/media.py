@@ -40,9 +40,9 @@ _MARKS = {
     b"ID3": "audio/mpeg",
     b"fLaC": "audio/flac",
 }
-_BY_FIRST: dict[int, list[bytes]] = {}
+_BY_FIRST: dict[bytes, list[bytes]] = {}
 for _mark in _MARKS:
-    _BY_FIRST.setdefault(_mark[0], []).append(_mark)
+    _BY_FIRST.setdefault(_mark[:1], []).append(_mark)
 
 # Types that are a container of another: the ending says of which.
 _CONTAINERS = {
@@ -88,9 +88,9 @@ def media_types(paths: Sequence[str], heads: Sequence[bytes]) -> list[str]:
     """
     found = []
     for path, head in zip(paths, heads, strict=True):
-        marks = _BY_FIRST.get(head[0]) if head else None
+        marks = _BY_FIRST.get(head[:1])
         mark = next((m for m in marks if head.startswith(m)), None) if marks else None
-        ending = _of_ending(path.rpartition("/")[2].rpartition(".")[2])
+        ending = _of_ending(path.rpartition(".")[2])
         if mark is None:
             found.append(ending or (_TEXT if _is_text(head) else _UNKNOWN))
         else:

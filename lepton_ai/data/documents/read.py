@@ -149,12 +149,12 @@ def _frame(loaded: Loaded, *, labelled: bool) -> pl.DataFrame:
     """Return a row for each file that was stored."""
     columns = {
         "path": loaded.paths,
-        "bytes": [one.size for one in loaded.stored],
+        "bytes": loaded.sizes,
         "media_type": media_types(loaded.paths, loaded.heads),
         "modified": pl.Series(loaded.modified, dtype=pl.Int64) // 1000,
         "label": [class_folder(path) for path in loaded.paths] if labelled else None,
-        "sha256": [one.sha256 for one in loaded.stored],
-        "object": [one.address for one in loaded.stored],
+        "sha256": loaded.digests,
+        "object": loaded.addresses,
     }
     # An integer of microseconds is what a time is inside.
     frame = pl.DataFrame(columns, schema={**COLUMNS, "modified": pl.Int64})

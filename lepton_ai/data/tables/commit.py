@@ -6,6 +6,7 @@ commit and the version's lineage node are written, and all becomes durable toget
 
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -185,9 +186,12 @@ class TableCommit:
             return files
 
         # PyIceberg would take all tasks, and so all rows, into memory before the first is done.
-        return [
-            file for files in shared_threads().map(written, tasks, in_flight=2) for file in files
-        ]
+        begin = [*islice(tasks, 2)]
+        if len(begin) == 1:
+            # Most changes are of one file, which a thread would only take longer for.
+            return written(begin[0])
+        made = shared_threads().map(written, chain(begin, tasks), in_flight=2)
+        return [file for files in made for file in files]
 
     def publish(self, change: Change, *, based_on_rows: bool = False) -> Node:
         """Commit the change to Iceberg and the version to the lineage; durable after the block.
