@@ -17,6 +17,9 @@ Floats = NDArray[np.float64]
 _LEAST = 1e-4
 _ROUNDS = 40
 _BAGS = 12
+# How far weights are moved to equal ones. In nested cross-validation half the way raised the AUC of
+# two tables of 1000 rows by 0.001 and 0.002 at the same log loss, and cost two regressions nothing.
+_EVEN = 0.5
 # What one more member must take off the loss, as a share of it.
 _WORTH = 1e-4
 
@@ -81,7 +84,8 @@ def bagged(parts: Floats, weights: Floats, task: str, most: int, seed: int) -> F
     """Return the weights (models,) of a blend that hang less on single rows than `greedy`'s.
 
     Weights are selected on resamples of the rows and averaged (Caruana et al., 2006); of models
-    beyond ``most`` those of the least weight are left out.
+    beyond ``most`` those of the least weight are left out. What is selected is then moved halfway
+    to equal weights, which hang on no rows at all (Diebold and Pauly, 1990).
 
     Args:
         parts: see the head of this module (models, rows).
@@ -98,5 +102,6 @@ def bagged(parts: Floats, weights: Floats, task: str, most: int, seed: int) -> F
         if (weights * times).any():
             total += greedy(parts, weights * times, task, most)
     total[np.argsort(-total, kind="stable")[most:]] = 0
-    blend: Floats = total / total.sum()
+    kept = total > 0
+    blend: Floats = (1 - _EVEN) * total / total.sum() + _EVEN * kept / kept.sum()
     return blend
