@@ -28,7 +28,7 @@ from lepton_ai.ml.forecasting.windows import cut_windows
 from lepton_ai.ml.gate import served_form
 from lepton_ai.ml.parity import compare
 from lepton_ai.ml.preparation import as_features
-from lepton_ai.ml.runtimes import load_runtime
+from lepton_ai.ml.runtimes.runtime import load_runtime
 from lepton_ai.ml.task import CLASSIFICATION, FORECASTING, REGRESSION, TASKS, Task
 
 CALLS = 300

@@ -17,9 +17,9 @@ from PIL import Image
 from lepton_ai import __version__
 from lepton_ai.core.settings import Settings
 from lepton_ai.data.images.read import read_images
-from lepton_ai.ml.cards import render
+from lepton_ai.ml.bundle.cards import render
+from lepton_ai.ml.bundle.origin import Origin
 from lepton_ai.ml.model import Model
-from lepton_ai.ml.origin import Origin
 from lepton_ai.ml.outcome import Outcome
 from lepton_ai.ml.pretrained.shelf import FOLDER, write
 from lepton_ai.storage import Workspace

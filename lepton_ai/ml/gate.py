@@ -12,7 +12,7 @@ from lepton_ai.ml.fitting import Fitted
 from lepton_ai.ml.parity import Parity, compare
 from lepton_ai.ml.preparation import Preparation
 from lepton_ai.ml.preparing import evenly, features_of
-from lepton_ai.ml.runtimes import dump_native, load_runtime
+from lepton_ai.ml.runtimes.runtime import dump_native, load_runtime
 from lepton_ai.ml.task import Task
 from lepton_ai.storage import Node
 

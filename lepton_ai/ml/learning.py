@@ -15,15 +15,15 @@ from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.columns import texts
 from lepton_ai.ml import zoo
 from lepton_ai.ml.baseline import Baseline
-from lepton_ai.ml.cards import render
-from lepton_ai.ml.description import Description, TrainedOn, environment
+from lepton_ai.ml.bundle.cards import render
+from lepton_ai.ml.bundle.description import Description, TrainedOn, environment
+from lepton_ai.ml.bundle.machine import machine
 from lepton_ai.ml.doubts import doubts_of
 from lepton_ai.ml.examples import Examples, gather, in_order
 from lepton_ai.ml.explanation.summing import sum_up
 from lepton_ai.ml.explanation.terms import terms_of
 from lepton_ai.ml.fitting import Fitted, fit
 from lepton_ai.ml.gate import GATE_ROWS, held_out_rows, served_form, sibling_of
-from lepton_ai.ml.machine import machine
 from lepton_ai.ml.model import Model
 from lepton_ai.ml.outcome import Classes, Clusters, Outcome, Scores, Values
 from lepton_ai.ml.parity import mixed_rows
@@ -35,7 +35,7 @@ from lepton_ai.ml.preparing import (
     in_windows,
     signature_of,
 )
-from lepton_ai.ml.runtimes import FORMATS, dump_native
+from lepton_ai.ml.runtimes.runtime import FORMATS, dump_native
 from lepton_ai.ml.selection.choosing import Choice, check_effort, choose, is_auto
 from lepton_ai.ml.selection.searching import Given
 from lepton_ai.ml.task import CLASSIFICATION, CLUSTERING, DETECTION, REGRESSION, Task

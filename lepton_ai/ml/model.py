@@ -14,9 +14,10 @@ from lepton_ai.data.catalog import open_dataset
 from lepton_ai.data.images.imageset import Image, ImageSet
 from lepton_ai.data.table import Table
 from lepton_ai.ml.baseline import Baseline
-from lepton_ai.ml.bundle import Bundle, write
-from lepton_ai.ml.cards import render
-from lepton_ai.ml.description import Description
+from lepton_ai.ml.bundle.bundle import Bundle, write
+from lepton_ai.ml.bundle.cards import render
+from lepton_ai.ml.bundle.description import Description
+from lepton_ai.ml.bundle.signature import Signature
 from lepton_ai.ml.explanation.asking import rows_of
 from lepton_ai.ml.explanation.changes import WhatIf, what_if
 from lepton_ai.ml.explanation.explainer import Explainer, Method
@@ -24,7 +25,6 @@ from lepton_ai.ml.explanation.explanation import Explanation
 from lepton_ai.ml.predictor import Predictor
 from lepton_ai.ml.preparing import features_of
 from lepton_ai.ml.selection.leaderboard import Leaderboard
-from lepton_ai.ml.signature import Signature
 from lepton_ai.ml.task import TASKS
 from lepton_ai.storage import Node, Workspace
 

@@ -11,10 +11,10 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from lepton_ai.ml.bundle.signature import Field
 from lepton_ai.ml.evaluation.metrics import winners
 from lepton_ai.ml.evaluation.recalibration import Recalibration
 from lepton_ai.ml.evaluation.thresholds import CostRule
-from lepton_ai.ml.signature import Field
 
 __all__ = ["Classes", "Clusters", "Forecast", "Outcome", "Scores", "Values"]
 

@@ -7,7 +7,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from lepton_ai.ml.evaluation.metrics import winners
-from lepton_ai.ml.runtimes import Runtime
+from lepton_ai.ml.runtimes.runtime import Runtime
 
 __all__ = ["TOLERANCE", "Parity", "compare", "mixed_rows"]
 

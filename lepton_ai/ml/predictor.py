@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lepton_ai.data.images.image import ImageMeta
-from lepton_ai.ml.bundle import Bundle
+from lepton_ai.ml.bundle.bundle import Bundle
+from lepton_ai.ml.bundle.signature import Signature
 from lepton_ai.ml.outcome import Classes, Outcome
 from lepton_ai.ml.preparation import Preparation
-from lepton_ai.ml.runtimes import Runtime, load_runtime
-from lepton_ai.ml.signature import Signature
+from lepton_ai.ml.runtimes.runtime import Runtime, load_runtime
 from lepton_ai.ml.task import TASKS
 from lepton_ai.storage import Node, Workspace
 

@@ -17,9 +17,9 @@ from lepton_ai.data.images.image import ImageMeta
 from lepton_ai.data.images.imageset import ImageSet
 from lepton_ai.data.table import Table
 from lepton_ai.data.transforms import Channels, Resize, Transform
+from lepton_ai.ml.bundle.signature import Datatype, Field, Signature
 from lepton_ai.ml.examples import Examples, order_of
 from lepton_ai.ml.preparation import Preparation, as_features
-from lepton_ai.ml.signature import Datatype, Field, Signature
 from lepton_ai.ml.steps import windows_of
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lepton_ai.core.errors import InvalidInput
-from lepton_ai.ml.bundle import DESCRIPTION, seal, store
-from lepton_ai.ml.description import Description
+from lepton_ai.ml.bundle.bundle import DESCRIPTION, seal, store
+from lepton_ai.ml.bundle.description import Description
 from lepton_ai.ml.model import Model
 from lepton_ai.storage import Node, Workspace
 
@@ -56,7 +56,7 @@ def register(
         description: of the model.
         files: of the bundle, without description and signature.
         parents: what the run used, as pairs of node id and role.
-        machine: what it ran on; see `lepton_ai.ml.machine`.
+        machine: what it ran on; see `lepton_ai.ml.bundle.machine`.
     """
     name = check_name(description.name)
     complete = seal(workspace, description, files)

@@ -9,7 +9,7 @@ from msgspec.structs import fields
 from lepton_ai.data.catalog import open_dataset
 from lepton_ai.data.columns import columns_of
 from lepton_ai.ml import zoo
-from lepton_ai.ml.description import Description
+from lepton_ai.ml.bundle.description import Description
 from lepton_ai.ml.examples import ARRAY_TARGET, Examples, gather
 from lepton_ai.ml.forecast import learn_forecast
 from lepton_ai.ml.learning import learn

@@ -18,16 +18,16 @@ from msgspec.structs import replace
 
 from lepton_ai.core.errors import LeptonError
 from lepton_ai.ml import zoo
-from lepton_ai.ml.bundle import SIGNATURE, seal
-from lepton_ai.ml.description import Description, environment
+from lepton_ai.ml.bundle.bundle import SIGNATURE, seal
+from lepton_ai.ml.bundle.description import Description, environment
+from lepton_ai.ml.bundle.machine import machine
 from lepton_ai.ml.examples import Examples
-from lepton_ai.ml.machine import machine
 from lepton_ai.ml.model import Model
 from lepton_ai.ml.parity import Parity, compare
 from lepton_ai.ml.preparing import evenly
 from lepton_ai.ml.registry import get
 from lepton_ai.ml.repeating import repeat, run_of, training_data, wish_of
-from lepton_ai.ml.runtimes import FORMATS, load_runtime
+from lepton_ai.ml.runtimes.runtime import FORMATS, load_runtime
 from lepton_ai.ml.task import TASKS
 from lepton_ai.storage import Node, Workspace
 

@@ -9,7 +9,7 @@ from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.catalog import open_dataset
 from lepton_ai.data.split import split_data
 from lepton_ai.data.transforms import transforms_from
-from lepton_ai.ml.description import Description
+from lepton_ai.ml.bundle.description import Description
 from lepton_ai.ml.model import Model
 from lepton_ai.ml.outcome import Classes
 from lepton_ai.ml.repeating import repeat, wish_of

@@ -15,8 +15,8 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from lepton_ai.core.errors import AccessDenied, InvalidInput, LeptonError, NotFound, Unavailable
+from lepton_ai.ml.bundle.signature import Signature
 from lepton_ai.ml.explanation.explanation import Explanation
-from lepton_ai.ml.signature import Signature
 from lepton_ai.serving.records import Answer
 
 __all__ = ["Client", "Prediction"]

@@ -8,8 +8,8 @@ from urllib.parse import quote
 import sqlalchemy as sa
 
 from lepton_ai.core.errors import Conflict, InvalidInput, LeptonError, NotFound
+from lepton_ai.ml.bundle.signature import Signature
 from lepton_ai.ml.explanation.explanation import Explanation
-from lepton_ai.ml.signature import Signature
 from lepton_ai.security.tokens import workspace_token
 from lepton_ai.serving.client import Client, Prediction
 from lepton_ai.serving.process import EndpointStatus, log_path, logs, status, up

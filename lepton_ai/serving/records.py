@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
 from lepton_ai.core.errors import InvalidInput
-from lepton_ai.ml.signature import Signature
+from lepton_ai.ml.bundle.signature import Signature
 from lepton_ai.serving.messages import HttpError
 
 __all__ = ["Answer", "decode_matrix", "decode_records", "decode_series", "encode", "example"]

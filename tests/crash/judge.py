@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from lepton_ai.core.errors import LeptonError
 from lepton_ai.data.catalog import open_dataset
 from lepton_ai.data.images.imageset import ImageSet
-from lepton_ai.ml.bundle import Bundle
+from lepton_ai.ml.bundle.bundle import Bundle
 from lepton_ai.ml.predictor import Predictor
 from lepton_ai.serving.receipts import receipt
 from lepton_ai.storage import Node, Workspace

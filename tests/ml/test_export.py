@@ -8,7 +8,7 @@ import pytest
 
 from lepton_ai.ml import fitting, zoo
 from lepton_ai.ml.export import NotExportable, export
-from lepton_ai.ml.onnx_runtime import OnnxRuntime
+from lepton_ai.ml.runtimes.onnx import OnnxRuntime
 
 from .fitted import CLASSICAL, SETS, fitted
 

@@ -8,8 +8,9 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.svm import SVC
 
 from lepton_ai.core.errors import InvalidInput
-from lepton_ai.ml import skops_runtime, zoo
+from lepton_ai.ml import zoo
 from lepton_ai.ml.fitting import _splits, fit
+from lepton_ai.ml.runtimes import skops as skops_runtime
 
 WINE, CODES = load_wine(return_X_y=True)
 

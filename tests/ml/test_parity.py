@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from lepton_ai.ml.export import export
-from lepton_ai.ml.onnx_runtime import OnnxRuntime
 from lepton_ai.ml.parity import TOLERANCE, compare, mixed_rows
+from lepton_ai.ml.runtimes.onnx import OnnxRuntime
 
 from .fitted import fitted
 

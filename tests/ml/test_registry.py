@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sklearn.datasets import load_wine
 
 from lepton_ai.core.errors import Conflict, Corrupt, InvalidInput, NotFound
-from lepton_ai.ml.bundle import FILES, Bundle
+from lepton_ai.ml.bundle.bundle import FILES, Bundle
 from lepton_ai.ml.model import Model
 from lepton_ai.ml.predictor import Predictor
 from lepton_ai.ml.registry import check_name, get, models, set_alias

@@ -19,7 +19,8 @@ from lepton_ai.data.preprocess import preprocess_images
 from lepton_ai.data.read_table import read_table
 from lepton_ai.data.recipes import Impute, Recipe
 from lepton_ai.data.split import split_data
-from lepton_ai.ml import machine, reproducing
+from lepton_ai.ml import reproducing
+from lepton_ai.ml.bundle import machine
 from lepton_ai.ml.model import Model
 from lepton_ai.ml.registry import models
 from lepton_ai.ml.reproducing import Change, reproduce

@@ -17,9 +17,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import FunctionTransformer
 
 from lepton_ai.core.errors import Corrupt, InvalidInput
-from lepton_ai.ml import onnx_runtime, skops_runtime
 from lepton_ai.ml.export import export
-from lepton_ai.ml.runtimes import Refused, load_runtime
+from lepton_ai.ml.runtimes import onnx as onnx_runtime
+from lepton_ai.ml.runtimes import skops as skops_runtime
+from lepton_ai.ml.runtimes.runtime import Refused, load_runtime
 
 from .fitted import CLASSICAL, SETS, fitted
 
@@ -213,7 +214,7 @@ def test_onnx_runtime_keeps_no_device_id_and_reports_to_nobody(tmp_path: Path) -
     data, _ = logistic()
     (tmp_path / "model.onnx").write_bytes(data)
     program = (
-        "import os, sys; from lepton_ai.ml.onnx_runtime import OnnxRuntime\n"
+        "import os, sys; from lepton_ai.ml.runtimes.onnx import OnnxRuntime\n"
         "OnnxRuntime(open(sys.argv[1], 'rb').read())\n"
         "threads = sorted(os.listdir('/proc/self/task')) if sys.platform == 'linux' else []\n"
         "assert len(threads) <= int(sys.argv[2]), threads"

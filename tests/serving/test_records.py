@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from lepton_ai.ml.bundle.signature import Field, Signature
 from lepton_ai.ml.outcome import Classes
-from lepton_ai.ml.signature import Field, Signature
 from lepton_ai.serving.records import example
 
 OUTPUTS = Classes(("a", "b")).fields

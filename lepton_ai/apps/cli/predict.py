@@ -11,7 +11,7 @@ from lepton_ai.apps.cli.answers import outlined
 from lepton_ai.apps.cli.inputs import value_of
 from lepton_ai.apps.cli.output import as_json, print_json, print_rows
 from lepton_ai.core.errors import InvalidInput
-from lepton_ai.ml.signature import Signature
+from lepton_ai.ml.bundle.signature import Signature
 from lepton_ai.serving.client import Prediction
 from lepton_ai.serving.deployment import deployment
 

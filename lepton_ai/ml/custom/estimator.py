@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from lepton_ai.core.errors import InvalidInput, LeptonError
 from lepton_ai.ml.custom.package import Package, import_from
-from lepton_ai.ml.runtimes import Refused
+from lepton_ai.ml.runtimes.runtime import Refused
 from lepton_ai.ml.task import CLASSIFICATION, CLUSTERING, DETECTION, FORECASTING, REGRESSION, Task
 
 __all__ = ["CustomEstimator", "CustomFailed", "tasks_of"]

@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 from msgspec import Struct
 
 from lepton_ai.core.errors import InvalidInput
-from lepton_ai.ml.runtimes import Refused
+from lepton_ai.ml.runtimes.runtime import Refused
 
 __all__ = ["NotInstalled", "Package", "PackageDiffers", "import_from", "is_path", "package_of"]
 

@@ -13,7 +13,7 @@ from lepton_ai.ml.custom.estimator import CustomEstimator
 from lepton_ai.ml.custom.package import Package, is_path
 from lepton_ai.ml.custom.state import dumps as write
 from lepton_ai.ml.custom.state import loads as read
-from lepton_ai.ml.runtimes import Refused
+from lepton_ai.ml.runtimes.runtime import Refused
 from lepton_ai.ml.task import CLASSIFICATION, Task
 
 __all__ = ["CustomRuntime", "dumps"]

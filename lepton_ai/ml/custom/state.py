@@ -13,7 +13,7 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from lepton_ai.core.optional import load
-from lepton_ai.ml.runtimes import Refused
+from lepton_ai.ml.runtimes.runtime import Refused
 
 __all__ = ["dumps", "loads"]
 
@@ -25,7 +25,7 @@ _NUMERIC = "biuf"
 _PLAIN = (bool, int, float, str)
 # Estimators of scikit-learn are kept as skops keeps them, under its list of types.
 _LIBRARY = "sklearn"
-_SKOPS = "lepton_ai.ml.skops_runtime"
+_SKOPS = "lepton_ai.ml.runtimes.skops"
 
 
 def dumps(head: Mapping[str, Any], state: Mapping[str, Any]) -> bytes:

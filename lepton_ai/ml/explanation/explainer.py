@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lepton_ai.core.errors import InvalidInput
-from lepton_ai.ml.bundle import Bundle
+from lepton_ai.ml.bundle.bundle import Bundle
 from lepton_ai.ml.explanation import methods
 from lepton_ai.ml.explanation.basis import Basis
 from lepton_ai.ml.explanation.explanation import Contribution, Explanation, Heat

@@ -204,7 +204,7 @@ def _joined(link: Link, base: Matrix, trees: Sequence[Sequence[Any]]) -> Forest:
 
 
 def _of_skops(data: bytes, task: Task) -> Forest | None:
-    from lepton_ai.ml.skops_runtime import loads
+    from lepton_ai.ml.runtimes.skops import loads
 
     return of_estimator(loads(data))
 

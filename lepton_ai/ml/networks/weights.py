@@ -21,7 +21,7 @@ from lepton_ai.core.errors import InvalidInput
 from lepton_ai.core.optional import load
 from lepton_ai.ml.networks.graph import Graph
 from lepton_ai.ml.networks.network import Network
-from lepton_ai.ml.runtimes import Refused
+from lepton_ai.ml.runtimes.runtime import Refused
 from lepton_ai.ml.task import CLASSIFICATION, Task
 
 __all__ = ["NETWORKS", "WeightsRuntime", "dumps", "loads"]

@@ -5,7 +5,7 @@ import hashlib
 import msgspec
 
 from lepton_ai.core.errors import Corrupt
-from lepton_ai.ml.description import Description
+from lepton_ai.ml.bundle.description import Description
 from lepton_ai.ml.model import Model
 from lepton_ai.ml.pretrained.shelf import read
 from lepton_ai.ml.registry import register

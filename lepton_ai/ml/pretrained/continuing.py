@@ -17,7 +17,7 @@ from lepton_ai.ml.examples import Examples
 from lepton_ai.ml.fitting import Fitted
 from lepton_ai.ml.model import Model
 from lepton_ai.ml.networks.holdout import hold_out
-from lepton_ai.ml.runtimes import FORMATS
+from lepton_ai.ml.runtimes.runtime import FORMATS
 from lepton_ai.ml.task import CLASSIFICATION, Task
 
 __all__ = ["WAYS", "Start"]

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from lepton_ai.core.errors import Corrupt, NotFound
-from lepton_ai.ml.bundle import FILES
+from lepton_ai.ml.bundle.bundle import FILES
 
 __all__ = ["FOLDER", "Shelved", "read", "shelved", "write"]
 

@@ -23,7 +23,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.ml import fitting, zoo
 from lepton_ai.ml.export import export, name_by_place
-from lepton_ai.ml.runtimes import Refused, dump_native
+from lepton_ai.ml.runtimes.runtime import Refused, dump_native
 from lepton_ai.ml.selection.ensemble_runtime import Kept
 from lepton_ai.ml.task import CLASSIFICATION, REGRESSION, Task
 

@@ -5,7 +5,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from lepton_ai.ml.runtimes import Refused, load_runtime
+from lepton_ai.ml.runtimes.runtime import Refused, load_runtime
 from lepton_ai.ml.task import CLASSIFICATION, Task
 
 __all__ = ["EnsembleRuntime", "Kept"]
@@ -18,7 +18,7 @@ class Kept(Struct, frozen=True):
 
     Attributes:
         weight: of its answers; those of all members sum to 1.
-        format: a key of `lepton_ai.ml.runtimes.FORMATS`.
+        format: a key of `lepton_ai.ml.runtimes.runtime.FORMATS`.
         data: the member in that format.
     """
 

@@ -19,7 +19,7 @@ from lepton_ai.ml.custom.package import NotInstalled, PackageDiffers, package_of
 from lepton_ai.ml.custom.state import dumps, loads
 from lepton_ai.ml.evaluation.evaluating import evaluate
 from lepton_ai.ml.predictor import Predictor
-from lepton_ai.ml.runtimes import Refused, load_runtime
+from lepton_ai.ml.runtimes.runtime import Refused, load_runtime
 from lepton_ai.ml.task import REGRESSION
 from lepton_ai.ml.training import (
     train_classifier,

@@ -13,7 +13,7 @@ from lepton_ai.ml.explanation.forest import Forest, forest_of, of_estimator
 from lepton_ai.ml.explanation.shapley import exact
 from lepton_ai.ml.explanation.tree_shapley import paths_of, tree_shapley
 from lepton_ai.ml.export import export
-from lepton_ai.ml.runtimes import dump_native, load_runtime
+from lepton_ai.ml.runtimes.runtime import dump_native, load_runtime
 from lepton_ai.ml.task import CLASSIFICATION, DETECTION, REGRESSION, Task
 
 from .conftest import SMALL

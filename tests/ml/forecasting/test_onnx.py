@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from lepton_ai.ml.forecasting import RidgeForecaster, calendar_channels, cut_windows
-from lepton_ai.ml.runtimes import load_runtime
+from lepton_ai.ml.runtimes.runtime import load_runtime
 from lepton_ai.ml.task import FORECASTING
 
 

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from lepton_ai.core.errors import LeptonError
-from lepton_ai.ml import canary  # noqa: F401
-from lepton_ai.ml.runtimes import load_runtime
+from lepton_ai.ml.runtimes import canary  # noqa: F401
+from lepton_ai.ml.runtimes.runtime import load_runtime
 from lepton_ai.ml.task import TASKS
 
 # Asked of Python: to run something, to write, to reach out, to load code.

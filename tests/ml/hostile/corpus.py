@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from lepton_ai.ml import fitting, zoo
 from lepton_ai.ml.export import export
-from lepton_ai.ml.runtimes import dump_native
+from lepton_ai.ml.runtimes.runtime import dump_native
 
 Case = tuple[str, str, bytes]
 

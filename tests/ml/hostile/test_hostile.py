@@ -12,13 +12,13 @@ import pytest
 from sklearn.datasets import load_wine
 
 from lepton_ai.core.errors import Corrupt, LeptonError
-from lepton_ai.ml.bundle import FILES, Bundle
-from lepton_ai.ml.description import Description
+from lepton_ai.ml.bundle.bundle import FILES, Bundle
+from lepton_ai.ml.bundle.description import Description
 from lepton_ai.ml.model import Model
-from lepton_ai.ml.onnx_operators import check_operators
 from lepton_ai.ml.predictor import Predictor
 from lepton_ai.ml.preparation import Preparation
-from lepton_ai.ml.runtimes import load_runtime
+from lepton_ai.ml.runtimes.operators import check_operators
+from lepton_ai.ml.runtimes.runtime import load_runtime
 from lepton_ai.ml.training import train_classifier
 from lepton_ai.storage import Node, Workspace
 
@@ -75,7 +75,9 @@ def harmless(name: str, event: str) -> bool:
     if name.startswith("custom"):
         return kind == "open" and about.endswith(("METADATA", "RECORD", ".zip", "direct_url.json"))
     if name.startswith(FRAIL):
-        return "lepton_ai.ml.canary" in about or not kind.startswith(("exec", "compile", "import"))
+        return "lepton_ai.ml.runtimes.canary" in about or not kind.startswith(
+            ("exec", "compile", "import")
+        )
     return kind == "compile" and "'descr':" in about
 
 

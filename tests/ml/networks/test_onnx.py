@@ -13,7 +13,7 @@ from torch import nn
 from lepton_ai.ml.export import NotExportable
 from lepton_ai.ml.networks.graph import Graph
 from lepton_ai.ml.networks.onnx import export
-from lepton_ai.ml.onnx_runtime import OnnxRuntime
+from lepton_ai.ml.runtimes.onnx import OnnxRuntime
 from lepton_ai.ml.task import TASKS
 
 from .fitted import FAMILIES, exported, fitted

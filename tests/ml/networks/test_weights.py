@@ -12,7 +12,7 @@ from sklearn.datasets import load_digits
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.ml.networks.tabular import PerceptronClassifier
 from lepton_ai.ml.networks.weights import NETWORKS, WeightsRuntime, dumps, loads
-from lepton_ai.ml.runtimes import Refused
+from lepton_ai.ml.runtimes.runtime import Refused
 from lepton_ai.ml.task import CLASSIFICATION, REGRESSION, TASKS
 
 from .fitted import FAMILIES, fitted

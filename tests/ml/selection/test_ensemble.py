@@ -10,8 +10,8 @@ from lepton_ai.core.errors import Corrupt, InvalidInput
 from lepton_ai.ml import zoo
 from lepton_ai.ml.fitting import Fitted, fit
 from lepton_ai.ml.gate import served_form
-from lepton_ai.ml.onnx_runtime import OnnxRuntime
-from lepton_ai.ml.runtimes import Refused, dump_native, load_runtime
+from lepton_ai.ml.runtimes.onnx import OnnxRuntime
+from lepton_ai.ml.runtimes.runtime import Refused, dump_native, load_runtime
 from lepton_ai.ml.selection.ensemble import EnsembleClassifier, EnsembleRegressor
 from lepton_ai.ml.task import CLASSIFICATION, REGRESSION, Task
 from lepton_ai.ml.zoo.constant import ConstantClassifier, ConstantRegressor

@@ -11,7 +11,7 @@ from sklearn.preprocessing import KBinsDiscretizer, MinMaxScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from lepton_ai.core.errors import InvalidInput
-from lepton_ai.ml.onnx_runtime import OnnxRuntime
+from lepton_ai.ml.runtimes.onnx import OnnxRuntime
 from lepton_ai.ml.task import CLUSTERING
 from lepton_ai.ml.zoo.bayes import CategoricalBayes, MultinomialBayes
 from lepton_ai.ml.zoo.process import GaussianProcess

@@ -14,7 +14,7 @@ from lepton_ai.ml.export import export
 from lepton_ai.ml.fitting import Fitted, fit
 from lepton_ai.ml.gate import served_form
 from lepton_ai.ml.parity import TOLERANCE, compare
-from lepton_ai.ml.runtimes import FORMATS, dump_native, load_runtime
+from lepton_ai.ml.runtimes.runtime import FORMATS, dump_native, load_runtime
 from lepton_ai.ml.task import CLASSIFICATION, CLUSTERING, DETECTION, REGRESSION, TASKS, Task
 
 ROWS = 200

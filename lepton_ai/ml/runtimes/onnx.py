@@ -11,8 +11,8 @@ import onnx
 from numpy.typing import NDArray
 
 from lepton_ai.core.errors import InvalidInput
-from lepton_ai.ml.onnx_operators import check_operators
-from lepton_ai.ml.runtimes import Refused
+from lepton_ai.ml.runtimes.operators import check_operators
+from lepton_ai.ml.runtimes.runtime import Refused
 from lepton_ai.ml.task import CLASSIFICATION, Task
 
 __all__ = ["OnnxRuntime"]

@@ -7,7 +7,7 @@ from lightgbm import Booster
 from numpy.typing import NDArray
 
 from lepton_ai.core.errors import InvalidInput
-from lepton_ai.ml.runtimes import Refused
+from lepton_ai.ml.runtimes.runtime import Refused
 from lepton_ai.ml.task import CLASSIFICATION, Task
 
 __all__ = ["LightgbmRuntime", "dumps"]

@@ -10,7 +10,7 @@ from typing import Any
 
 from onnx import numpy_helper
 
-from lepton_ai.ml.runtimes import Refused
+from lepton_ai.ml.runtimes.runtime import Refused
 
 __all__ = ["check_operators"]
 

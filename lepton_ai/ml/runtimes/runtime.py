@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lepton_ai.core.errors import Corrupt, LeptonError
 from lepton_ai.core.optional import load
-from lepton_ai.ml.canary import objection
+from lepton_ai.ml.runtimes.canary import objection
 from lepton_ai.ml.task import CLASSIFICATION, Task
 
 __all__ = ["FORMATS", "Format", "Refused", "Runtime", "dump_native", "load_runtime"]
@@ -51,23 +51,23 @@ class Format(Struct, frozen=True):
 
 
 FORMATS = {
-    "onnx": Format("model.onnx", "lepton_ai.ml.onnx_runtime:OnnxRuntime"),
+    "onnx": Format("model.onnx", "lepton_ai.ml.runtimes.onnx:OnnxRuntime"),
     "skops": Format(
         "model.skops",
-        "lepton_ai.ml.skops_runtime:SkopsRuntime",
-        "lepton_ai.ml.skops_runtime:dumps",
+        "lepton_ai.ml.runtimes.skops:SkopsRuntime",
+        "lepton_ai.ml.runtimes.skops:dumps",
     ),
     "lightgbm": Format(
         "model.lightgbm.txt",
-        "lepton_ai.ml.lightgbm_runtime:LightgbmRuntime",
-        "lepton_ai.ml.lightgbm_runtime:dumps",
+        "lepton_ai.ml.runtimes.lightgbm:LightgbmRuntime",
+        "lepton_ai.ml.runtimes.lightgbm:dumps",
         extra="boost",
         frail=b"tree\n",
     ),
     "catboost": Format(
         "model.cbm",
-        "lepton_ai.ml.catboost_runtime:CatboostRuntime",
-        "lepton_ai.ml.catboost_runtime:dumps",
+        "lepton_ai.ml.runtimes.catboost:CatboostRuntime",
+        "lepton_ai.ml.runtimes.catboost:dumps",
         extra="boost",
         frail=b"CBM1",
     ),

@@ -9,8 +9,8 @@ import msgspec
 from msgspec import Struct
 
 from lepton_ai.core.errors import Conflict, Corrupt
-from lepton_ai.ml.description import Description
-from lepton_ai.ml.runtimes import FORMATS
+from lepton_ai.ml.bundle.description import Description
+from lepton_ai.ml.runtimes.runtime import FORMATS
 from lepton_ai.security.signing import public_key, sign, statement, verify
 from lepton_ai.storage import Node, Transaction, Workspace
 

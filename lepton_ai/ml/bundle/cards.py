@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec import to_builtins
 
-from lepton_ai.ml.description import Description
+from lepton_ai.ml.bundle.description import Description
 from lepton_ai.ml.evaluation.shown import between, written
 from lepton_ai.ml.evaluation.stored import stored
 from lepton_ai.ml.outcome import Classes, Clusters, Scores, Values

@@ -9,12 +9,12 @@ from msgspec import Struct
 
 from lepton_ai import __version__
 from lepton_ai.core.errors import Corrupt
+from lepton_ai.ml.bundle.origin import Origin
+from lepton_ai.ml.bundle.signature import Signature
 from lepton_ai.ml.evaluation.thresholds import Threshold
-from lepton_ai.ml.origin import Origin
 from lepton_ai.ml.outcome import Outcome
 from lepton_ai.ml.parity import Parity
 from lepton_ai.ml.selection.leaderboard import Leaderboard
-from lepton_ai.ml.signature import Signature
 
 __all__ = ["Description", "TrainedOn", "environment"]
 

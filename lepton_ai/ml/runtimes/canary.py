@@ -35,7 +35,7 @@ def objection(runtime: str, data: bytes, task: Task) -> str:
     """
     root = str(Path(__file__).resolve().parents[2])
     program = (
-        f"import sys; sys.path.append({root!r}); from lepton_ai.ml.canary import main; "
+        f"import sys; sys.path.append({root!r}); from lepton_ai.ml.runtimes.canary import main; "
         "main(*sys.argv[1:])"
     )
     try:

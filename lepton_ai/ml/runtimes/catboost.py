@@ -7,7 +7,7 @@ from catboost import CatBoost
 from numpy.typing import NDArray
 
 from lepton_ai.core.errors import InvalidInput
-from lepton_ai.ml.runtimes import Refused
+from lepton_ai.ml.runtimes.runtime import Refused
 from lepton_ai.ml.task import CLASSIFICATION, Task
 
 __all__ = ["CatboostRuntime", "dumps"]
