@@ -44,11 +44,12 @@ CANDIDATES = (
         settings=(
             {},
             {
-                "num_leaves": 4,
-                "learning_rate": 0.03,
+                "num_leaves": 8,
+                "learning_rate": 0.02,
                 "n_estimators": 300,
-                "colsample_bytree": 0.5,
-                "min_child_samples": 10,
+                "colsample_bytree": 0.4,
+                "min_child_samples": 8,
+                "subsample": 0.7,
             },
         ),
     ),

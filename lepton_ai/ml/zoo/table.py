@@ -135,8 +135,9 @@ TABLE = (
         },
         extra="boost",
         # One way of summing, so that any number of threads comes to the same bits.
-        defaults={"n_estimators": 200, "learning_rate": 0.05, "deterministic": True,
-                  "force_row_wise": True, "verbose": -1},
+        # Rows are drawn anew for each tree where `subsample` says that not all are taken.
+        defaults={"n_estimators": 200, "learning_rate": 0.05, "subsample_freq": 1,
+                  "deterministic": True, "force_row_wise": True, "verbose": -1},
         parallel=True,
         native="lightgbm",
         libraries=("lightgbm", "onnxmltools"),
@@ -147,6 +148,7 @@ TABLE = (
             "min_child_samples": Whole(3, 60, log=True),
             "reg_lambda": Real(1e-3, 30, log=True),
             "colsample_bytree": Real(0.3, 1.0),
+            "subsample": Choice((1.0, 0.7, 0.5)),
         },
     ),
     Entry(
