@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from lepton_ai.core.errors import InvalidInput
@@ -142,6 +143,8 @@ def learn(task: Task, data: Any, wish: Wish) -> Model:
     outcome = _OUTCOMES[task.name](fitted.estimator, matrix, examples, classes, wish)
     if choice.decision is not None:
         outcome = choice.decision.outcome
+    if choice.reach is not None and isinstance(outcome, Values):
+        outcome = replace(outcome, reach=choice.reach, level=wish.effort.interval)
     counts = [] if not classes or target is None else np.bincount(target.astype(np.int64)).tolist()
     learned = Learned(
         examples=examples,

@@ -14,7 +14,7 @@ from lepton_ai.ml.examples import ARRAY_TARGET, Examples, gather
 from lepton_ai.ml.forecast import learn_forecast
 from lepton_ai.ml.learning import learn
 from lepton_ai.ml.model import Model
-from lepton_ai.ml.outcome import Classes
+from lepton_ai.ml.outcome import Classes, Values
 from lepton_ai.ml.selection.choosing import Choice
 from lepton_ai.ml.selection.deciding import Decision
 from lepton_ai.ml.task import FORECASTING, TASKS
@@ -65,14 +65,15 @@ def wish_of(model: Model) -> Wish:
 def _choice(said: Description) -> Choice | None:
     """Return what was chosen by comparison, where something was."""
     decided = said.aim is not None or said.calibrate is not None
-    if said.leaderboard is None and not decided:
+    reach = said.outcome.reach if isinstance(said.outcome, Values) else None
+    if said.leaderboard is None and not decided and reach is None:
         return None
     decision = None
     if decided:
         assert isinstance(said.outcome, Classes)
         decision = Decision(said.outcome, said.threshold)
     entry = zoo.find(said.model_type, said.task)
-    return Choice(entry, said.parameters, said.leaderboard, decision)
+    return Choice(entry, said.parameters, said.leaderboard, decision, reach)
 
 
 def training_data(model: Model) -> Any:

@@ -11,7 +11,7 @@ from lepton_ai.data.split import split_data
 from lepton_ai.data.transforms import transforms_from
 from lepton_ai.ml.bundle.description import Description
 from lepton_ai.ml.model import Model
-from lepton_ai.ml.outcome import Classes
+from lepton_ai.ml.outcome import Classes, Values
 from lepton_ai.ml.repeating import repeat, wish_of
 from lepton_ai.ml.selection.choosing import Effort
 from lepton_ai.ml.wish import Wish
@@ -87,12 +87,13 @@ class Training(Struct, frozen=True):
             parameters=said.parameters,
             groups=self.wish.groups if self._report is None else None,
             workspace=workspace,
-            # The model that was chosen stays; threshold and calibration follow the new rows.
+            # The model that was chosen stays; threshold, calibration and intervals follow the rows.
             choice=None,
             effort=Effort(
                 threshold=said.aim,
                 calibrate=said.calibrate,
                 positive=said.outcome.positive if isinstance(said.outcome, Classes) else None,
+                interval=said.outcome.level if isinstance(said.outcome, Values) else None,
             ),
         )
         model = repeat(said.task, data, wish)

@@ -145,6 +145,7 @@ def train_regressor(
     tune: bool = False,
     budget: float | None = None,
     trials: int | None = None,
+    interval: float | None = None,
     kinds: Mapping[str, Any] | None = None,
     components: int | float | None = None,
     recipe: "Recipe | str | None" = None,
@@ -159,6 +160,9 @@ def train_regressor(
         model_type: a name or alias of the zoo, such as "ridge" or "random forest"; or "auto".
         target: the column of the numbers to predict, or those numbers.
         name: as for `train_classifier`; so are the other arguments.
+        interval: the share, such as 0.9, of the intervals around predictions that are to hold the
+            truth. Their width is fitted to answers out of fold (conformal prediction) and kept
+            with the model; the endpoint gives ``low`` and ``high`` with each ``value``.
 
     Raises:
         UnknownModel: no regressor has that name; the message lists the names.
@@ -174,7 +178,7 @@ def train_regressor(
         sample_weight=sample_weight,
         time=time,
         window=window,
-        effort=Effort(tune=tune, budget=budget, trials=trials),
+        effort=Effort(tune=tune, budget=budget, trials=trials, interval=interval),
         kinds=kinds,
         components=components,
         recipe=recipe,

@@ -41,7 +41,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Any:
     models = {
         "regression": train_regressor(
             FRAME.with_columns(progress=pl.Series(PROGRESS)), target="progress",
-            model_type="ridge", name="progress", **options,
+            model_type="ridge", name="progress", interval=0.9, **options,
         ),
         "clustering": train_clusterer(FRAME, n_clusters=3, name="groups", **options),
         "detection": train_detector(FRAME, n_estimators=20, name="odd", **options),
@@ -67,6 +67,14 @@ def test_a_record_is_answered_as_the_model_does(live: Any, task: str) -> None:
         for name, value in record.items():
             assert getattr(prediction, name) == pytest.approx(value)
     assert receipt(workspace, given[0].id).output == expected
+
+
+def test_a_number_comes_with_its_interval(live: Any) -> None:
+    model, endpoint = live[1]["regression"]
+    reach = model.description.outcome.reach
+    for given in endpoint.predict(FRAME[:5]):
+        assert given.low == pytest.approx(given.value - reach)
+        assert given.high == pytest.approx(given.value + reach)
 
 
 @pytest.mark.parametrize("task", ["regression", "clustering", "detection"])

@@ -88,6 +88,8 @@ class _Aim(click.ParamType[Any]):
 @click.option(
     "--calibrate", type=click.Choice([*CALIBRATIONS]), help="Classes: mend the probabilities."
 )
+@click.option("--interval", type=float, help="Numbers: the share of intervals around them that "
+              "hold the truth, such as 0.9.")  # fmt: skip
 @click.option("--positive", help="Of two classes, the one that is looked for.")
 @click.option("--balanced", is_flag=True, help="Classes weigh the same, however rare.")
 @click.option("--contamination", type=float, help="Anomalies: their share of the training rows.")

@@ -82,7 +82,10 @@ def _purpose(about: Description) -> str:
         limit = f"{outcome.threshold:.6g}"
         return f"An anomaly detector ({model}); scores from {limit} on are labelled `anomaly`."
     if isinstance(outcome, Values):
-        return f"A regressor ({model}) that predicts {names}."
+        purpose = f"A regressor ({model}) that predicts {names}."
+        if outcome.level is None:
+            return purpose
+        return f"{purpose} {outcome.level:.0%} of its intervals are to hold the truth."
     return f"A forecaster ({model}) of the next {outcome.steps} steps of {names}."
 
 

@@ -8,6 +8,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from lepton_ai.core.errors import InvalidInput
+from lepton_ai.ml.evaluation.conformal import split_conformal
 from lepton_ai.ml.selection.deciding import Decision, check_aim, decide
 from lepton_ai.ml.selection.leaderboard import Leaderboard
 from lepton_ai.ml.selection.searching import BUDGET, Found, Given, out_of_fold, search
@@ -28,6 +29,7 @@ class Effort(Struct, frozen=True, kw_only=True):
     threshold: Any = None
     calibrate: str | None = None
     positive: str | None = None
+    interval: float | None = None
 
     @property
     def searching(self) -> bool:
@@ -36,8 +38,8 @@ class Effort(Struct, frozen=True, kw_only=True):
 
     @property
     def deciding(self) -> bool:
-        """Whether calibration or threshold is to be fitted."""
-        return self.threshold is not None or self.calibrate is not None
+        """Whether a calibration, a threshold or intervals are to be fitted."""
+        return any(each is not None for each in (self.threshold, self.calibrate, self.interval))
 
 
 class Choice(Struct, frozen=True):
@@ -48,12 +50,14 @@ class Choice(Struct, frozen=True):
         parameters: with which parameters.
         leaderboard: what it was chosen among, where it was.
         decision: of a classifier, what its probabilities become, where that was asked for.
+        reach: of a regressor, half the width of its intervals, where those were.
     """
 
     entry: Entry
     parameters: dict[str, Any]
     leaderboard: Leaderboard | None = None
     decision: Decision | None = None
+    reach: float | None = None
 
 
 def is_auto(model_type: Any) -> bool:
@@ -83,11 +87,16 @@ def check_effort(
         )
     if window:
         raise InvalidInput(
-            "window= goes with a model type that is named, without tune=, threshold= or calibrate="
+            "window= goes with a model type that is named, without tune=, threshold=, calibrate= "
+            "or interval="
         )
-    if task is not CLASSIFICATION and (effort.deciding or effort.positive is not None):
+    if task is CLASSIFICATION and effort.interval is not None:
+        raise InvalidInput("interval= is about numbers; leave it out")
+    about_classes = (effort.threshold, effort.calibrate, effort.positive)
+    if task is not CLASSIFICATION and any(each is not None for each in about_classes):
         raise InvalidInput("threshold=, calibrate= and positive= are about classes; leave them out")
     check_aim(effort.threshold, effort.calibrate)
+    check_interval(effort.interval)
 
 
 def choose(
@@ -128,6 +137,9 @@ def choose(
     rows, answers = (
         out_of_fold(given, entry, coded) if found is None else (found.rows, found.answers)
     )
+    if effort.interval is not None:
+        off = split_conformal(given.target[rows], answers[:, 0], level=effort.interval)
+        return Choice(entry, parameters, board, reach=off.reach[0])
     groups = given.examples.groups
     decision = decide(
         given.examples.labels[rows],
@@ -140,6 +152,21 @@ def choose(
         seed=given.seed,
     )
     return Choice(entry, parameters, board, decision)
+
+
+def check_interval(level: Any) -> None:
+    """Refuse a share of intervals that none can have.
+
+    Raises:
+        InvalidInput: it is no number from 0.5 to below 1.
+    """
+    if level is None:
+        return
+    if isinstance(level, bool) or not isinstance(level, int | float) or not 0.5 <= level < 1:
+        raise InvalidInput(
+            "interval is the share of intervals that are to hold the truth, from 0.5 to below 1, "
+            f"such as 0.9; got {level!r}"
+        )
 
 
 def _some(groups: Any, rows: NDArray[np.int64]) -> list[str]:
