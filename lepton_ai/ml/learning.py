@@ -66,7 +66,7 @@ def learn(task: Task, data: Any, wish: Wish) -> Model:
         UnknownParameter: the model has no such parameter; the message lists near ones.
         InvalidInput: a parameter's value is wrong, or the data cannot be learned from.
     """
-    check_effort(task, wish.model_type, wish.effort, wish.parameters, wish.window)
+    check_effort(task, wish.model_type, wish.effort, wish.parameters)
     check(wish)
     auto = is_auto(wish.model_type)
     named, parameters = (None, {}) if auto else settled(task, wish)
@@ -86,6 +86,7 @@ def learn(task: Task, data: Any, wish: Wish) -> Model:
     chosen, origin = _recipe(wish.recipe, place)
     classes = _classes(examples) if task is CLASSIFICATION else ()
     workers = wish.workers_in(place)
+    window = _window(wish, examples)
     if wish.choice is not None:
         choice = wish.choice
     elif named is None or wish.effort.searching or wish.effort.deciding:
@@ -98,6 +99,7 @@ def learn(task: Task, data: Any, wish: Wish) -> Model:
             recipe=chosen,
             kinds=wish.kinds,
             components=wish.components,
+            window=window,
             seed=wish.seed,
             workers=workers,
         )
@@ -122,8 +124,8 @@ def learn(task: Task, data: Any, wish: Wish) -> Model:
             origin += joined(place, preparation.front.recipe)
         if len(set(examples.labels.tolist())) < len(classes):
             raise InvalidInput("the recipe drops all training rows of a class")
-    if wish.window:
-        preparation, matrix = in_windows(preparation, matrix, examples, _steps(wish.window))
+    if window:
+        preparation, matrix = in_windows(preparation, matrix, examples, window)
     target = _targets(task, examples, classes)
     fitted = fit(
         entry,
@@ -297,9 +299,15 @@ def _explained(
     return files
 
 
-def _steps(window: Any) -> int:
+def _window(wish: Wish, examples: Examples) -> int:
+    """Return how many steps a row is seen with; 0 where rows stand alone."""
+    window: Any = wish.window
+    if window == 0:
+        return 0
     if not isinstance(window, int) or isinstance(window, bool) or window < 1:
         raise InvalidInput(f"window must be a whole number of steps from 1; got {window!r}")
+    if examples.kind != "table":
+        raise InvalidInput("window= is about rows of a table that follow each other")
     return window
 
 

@@ -183,8 +183,6 @@ def in_windows(
     preparation: Preparation, matrix: Matrix, examples: Examples, window: int
 ) -> tuple[Preparation, Matrix]:
     """Let each row of features be the window that ends at it."""
-    if examples.kind != "table":
-        raise InvalidInput("window= is about rows of a table that follow each other")
     made = msgspec.structs.replace(preparation, window=window)
     return made, windows_of(matrix, window, examples.groups, examples.times)
 

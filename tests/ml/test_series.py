@@ -160,3 +160,29 @@ def test_a_step_that_does_not_fit_is_refused(workspace: Workspace) -> None:
         model.predict([[{"a": 1.0, "b": 2.0}]])
     with pytest.raises(InvalidInput, match="'b'"):
         model.predict([[{"moment": "2024-03-04T00:00:00", "a": 1.0}]])
+
+
+def test_models_of_windows_are_compared(workspace: Workspace) -> None:
+    options: dict[str, Any] = {"target": "left", "groups": "unit", "time": "cycle", "window": 8}
+    model = train_regressor(
+        machines(), name="auto", model_type="auto", trials=2, interval=0.8, workspace=workspace,
+        **options,
+    )  # fmt: skip
+    board = model.leaderboard()
+    assert "whole groups" in board.plan
+    assert model.signature.kind == "series"
+    assert model.description.features == 8
+    test = machines(seed=5)
+    off = np.abs(model.predict(test) - test["left"].to_numpy())
+    assert np.mean(off <= model.description.outcome.reach) == pytest.approx(0.8, abs=0.15)
+    alone = [each for each in board.contenders if each.model == "baseline"]
+    assert board.selected_loss < alone[0].loss / 2
+
+
+def test_windows_of_one_series_are_asked_later_only(workspace: Workspace) -> None:
+    one = machines().filter(pl.col("unit") == "m3").drop("unit", "cycle")
+    model = train_regressor(
+        one, target="left", name="tuned", model_type="ridge", tune=True, trials=3, window=4,
+        workspace=workspace,
+    )  # fmt: skip
+    assert "later than all it learns from" in model.leaderboard().plan

@@ -66,7 +66,7 @@ def is_auto(model_type: Any) -> bool:
 
 
 def check_effort(
-    task: Task, model_type: Any, effort: Effort, parameters: Mapping[str, Any], window: int
+    task: Task, model_type: Any, effort: Effort, parameters: Mapping[str, Any]
 ) -> None:
     """Refuse what does not go together, before any data is read.
 
@@ -84,11 +84,6 @@ def check_effort(
         raise InvalidInput(
             f"model_type='auto' chooses parameters itself; leave out {', '.join(parameters)}, or "
             "name a model type and pass tune=True"
-        )
-    if window:
-        raise InvalidInput(
-            "window= goes with a model type that is named, without tune=, threshold=, calibrate= "
-            "or interval="
         )
     if task is CLASSIFICATION and effort.interval is not None:
         raise InvalidInput("interval= is about numbers; leave it out")

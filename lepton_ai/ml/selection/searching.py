@@ -64,6 +64,7 @@ class Given(Struct, frozen=True, kw_only=True):
         recipe: what columns go through first; fitted anew in each fold.
         kinds: of columns.
         components: principal components.
+        window: steps of a series that a row is seen with; 0 for rows that stand alone.
         seed: of everything random.
         workers: processors to use.
     """
@@ -76,6 +77,7 @@ class Given(Struct, frozen=True, kw_only=True):
     recipe: "Recipe | None" = None
     kinds: Mapping[str, Any] | None = None
     components: int | float | None = None
+    window: int = 0
     seed: int = 0
     workers: int = 1
 
@@ -179,7 +181,7 @@ class _Ground:
             rows,
             codes=given.target if given.classes else None,
             groups=examples.groups,
-            times=examples.times,
+            times=_order(given),
             seed=given.seed,
             repeats=repeats if rows <= _FEW_ROWS else 1,
         )
@@ -192,6 +194,7 @@ class _Ground:
             kinds=given.kinds,
             components=given.components,
             scaled=scaled,
+            window=given.window,
         )
         build = partial(
             Course,
@@ -217,6 +220,20 @@ class _Ground:
     def __exit__(self, *error: object) -> None:
         if self._engine is not None:
             self._engine.close()
+
+
+def _order(given: Given) -> Matrix | None:
+    """Return the order of the rows that folds keep to."""
+    examples = given.examples
+    if not given.window:
+        return examples.times
+    if examples.groups is not None:
+        # Whole series are asked about; the time is the order within each.
+        return None
+    # Neighbouring windows share steps, and would be on both sides.
+    return (
+        np.arange(len(given.target), dtype=np.float64) if examples.times is None else examples.times
+    )
 
 
 def _check(entry: zoo.Entry | None, budget: float | None, trials: int | None) -> None:

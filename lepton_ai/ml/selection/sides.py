@@ -19,6 +19,7 @@ from lepton_ai.ml.examples import Examples
 from lepton_ai.ml.preparation import Preparation
 from lepton_ai.ml.preparing import fit_behind, fit_preparation
 from lepton_ai.ml.selection.folds import Fold
+from lepton_ai.ml.steps import windows_of
 from lepton_ai.ml.weighing import even
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class Source:
         kinds: Mapping[str, Any] | None,
         components: int | float | None,
         scaled: bool,
+        window: int = 0,
     ) -> None:
         """Keep what the sides are made of.
 
@@ -79,12 +81,14 @@ class Source:
             kinds: of columns; see `Encoding.fit`.
             components: principal components; see `Encoding.fit`.
             scaled: whether features are standardised.
+            window: steps of a series that a row is seen with; 0 for rows that stand alone.
         """
         self.examples = examples
         self.target = target
         self._classes = classes
         self._balanced = balanced
         self._recipe = recipe
+        self._window = window
         self._options: dict[str, Any] = {"scaled": scaled, "components": components, "kinds": kinds}
 
     def sides(self, fold: Fold) -> Sides:
@@ -133,9 +137,33 @@ class Source:
         asked = {name: column[fold.test] for name, column in examples.columns.items()}
         if self._recipe is None:
             fitted, train = fit_preparation(learned, **self._options)
-            return train, every, fitted.table(asked), None
-        fitted, train, left = fit_behind(self._recipe, learned, **self._options)
-        return train, left, fitted.table(asked), None
+            left = every
+        else:
+            fitted, train, left = fit_behind(self._recipe, learned, **self._options)
+        test = fitted.table(asked)
+        if not self._window:
+            return train, left, test, None
+        shape = (self._window, train.shape[1])
+        train, test = self._windows(train, fold.train[left], test, fold.test)
+        return train, left, test, shape
+
+    def _windows(
+        self, train: Matrix, learned: NDArray[np.int64], test: Matrix, asked: NDArray[np.int64]
+    ) -> tuple[Matrix, Matrix]:
+        """Let each row be the window that ends at it; one that is asked about may begin earlier.
+
+        Where the sides are parts of one series, what came before the asked rows is known when they
+        are asked about; series of other groups are on one side as a whole.
+        """
+        examples = self.examples
+
+        def seen(matrix: Matrix, rows: NDArray[np.int64]) -> Matrix:
+            groups = None if examples.groups is None else [examples.groups[row] for row in rows]
+            times = None if examples.times is None else examples.times[rows]
+            return windows_of(matrix, self._window, groups, times)
+
+        both = seen(np.concatenate([train, test]), np.concatenate([learned, asked]))
+        return seen(train, learned), both[len(train) :]
 
     @cached_property
     def _arrays(self) -> NDArray[Any] | None:

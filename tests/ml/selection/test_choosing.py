@@ -178,7 +178,6 @@ def test_a_group_alone_cannot_be_divided(workspace: Workspace) -> None:
         ({"model_type": "auto", "C": 3}, "chooses parameters itself; leave out C"),
         ({"model_type": "svm", "budget": -1}, "budget is in seconds"),
         ({"model_type": "svm", "threshold": 7}, "what to choose one by"),
-        ({"model_type": "svm", "window": 3, "tune": True}, "window= goes with"),
         ({"model_type": "naive bayes", "tune": True}, "nothing to tune"),
         ({"model_type": "svm", "positive": "strange", "threshold": 0.3}, "one of two classes"),
     ],
