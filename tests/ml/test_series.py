@@ -162,6 +162,7 @@ def test_a_step_that_does_not_fit_is_refused(workspace: Workspace) -> None:
         model.predict([[{"moment": "2024-03-04T00:00:00", "a": 1.0}]])
 
 
+@pytest.mark.slow
 def test_models_of_windows_are_compared(workspace: Workspace) -> None:
     options: dict[str, Any] = {"target": "left", "groups": "unit", "time": "cycle", "window": 8}
     model = train_regressor(

@@ -47,6 +47,7 @@ def test_the_same_intervals_come_again(workspace: Workspace) -> None:
     assert again.ref == model.ref
 
 
+@pytest.mark.slow
 def test_compared_models_have_intervals_too(workspace: Workspace) -> None:
     model = train_regressor(
         rows(200, 0), target="y", name="heat", model_type="auto", trials=0, interval=0.9,
