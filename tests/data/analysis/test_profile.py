@@ -83,6 +83,12 @@ def test_equal_values_have_no_spread() -> None:
     assert numbers.skew is None
 
 
+def test_zero_and_minus_zero_are_one_value() -> None:
+    for numbers in ([0.0, -0.0, 1.0], [-0.0, 0.0, 1.0]):
+        column = profile(pl.DataFrame({"n": numbers}))["n"]
+        assert [(value.value, value.count) for value in column.top] == [("0", 2), ("1", 1)]
+
+
 def test_no_twins_among_what_only_looks_alike() -> None:
     random = np.random.default_rng(1)
     numbers = pl.DataFrame(random.normal(size=(400, 30)))
