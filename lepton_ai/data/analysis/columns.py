@@ -98,8 +98,9 @@ def _interval(low: str, high: str) -> str:
 def shown(values: pl.Series) -> pl.Series:
     """Return values as text, None where missing; NaN counts as missing."""
     if values.dtype.is_float():
-        # Zero and minus zero are one value: adding zero makes them one text too.
-        values = values.fill_nan(None) + 0.0
+        values = values.fill_nan(None)
+        # Zero and minus zero are one value, and so one text.
+        values = values.set((values == 0).fill_null(value=False), 0.0)
     if values.dtype == pl.Binary or values.dtype.is_nested() or values.dtype == pl.Object:
         texts = [None if value is None else str(value) for value in values.to_list()]
         return pl.Series(values.name, texts, pl.String)
