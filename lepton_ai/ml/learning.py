@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from msgspec import Struct
-from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from lepton_ai.core.errors import InvalidInput
@@ -38,7 +37,7 @@ from lepton_ai.ml.preparing import (
 )
 from lepton_ai.ml.runtimes.runtime import FORMATS, dump_native
 from lepton_ai.ml.selection.choosing import Choice, check_effort, choose, is_auto
-from lepton_ai.ml.selection.searching import Given
+from lepton_ai.ml.selection.ground import Given
 from lepton_ai.ml.task import CLASSIFICATION, CLUSTERING, DETECTION, REGRESSION, Task
 from lepton_ai.ml.weighing import even
 from lepton_ai.ml.wish import Wish, check, plain, settled
@@ -145,8 +144,6 @@ def learn(task: Task, data: Any, wish: Wish) -> Model:
     outcome = _OUTCOMES[task.name](fitted.estimator, matrix, examples, classes, wish)
     if choice.decision is not None:
         outcome = choice.decision.outcome
-    if choice.reach is not None and isinstance(outcome, Values):
-        outcome = replace(outcome, reach=choice.reach, level=wish.effort.interval)
     counts = [] if not classes or target is None else np.bincount(target.astype(np.int64)).tolist()
     learned = Learned(
         examples=examples,

@@ -64,16 +64,21 @@ def wish_of(model: Model) -> Wish:
 
 def _choice(said: Description) -> Choice | None:
     """Return what was chosen by comparison, where something was."""
-    decided = said.aim is not None or said.calibrate is not None
-    reach = said.outcome.reach if isinstance(said.outcome, Values) else None
-    if said.leaderboard is None and not decided and reach is None:
+    decision = _decision(said)
+    if said.leaderboard is None and decision is None:
         return None
-    decision = None
-    if decided:
-        assert isinstance(said.outcome, Classes)
-        decision = Decision(said.outcome, said.threshold)
     entry = zoo.find(said.model_type, said.task)
-    return Choice(entry, said.parameters, said.leaderboard, decision, reach)
+    return Choice(entry, said.parameters, said.leaderboard, decision)
+
+
+def _decision(said: Description) -> Decision | None:
+    """Return what was fitted to answers out of fold, where something was."""
+    match said.outcome:
+        case Classes() as classes if said.aim is not None or said.calibrate is not None:
+            return Decision(classes, said.threshold)
+        case Values(reach=float()) as values:
+            return Decision(values)
+    return None
 
 
 def training_data(model: Model) -> Any:

@@ -3,6 +3,7 @@
 import itertools
 import threading
 import time
+from concurrent.futures import TimeoutError as FutureTimeout
 
 import numpy as np
 import pytest
@@ -139,6 +140,17 @@ def test_cancelled_work_does_not_run(engine: Engine, tmp_path):
         blocker.result()
     assert engine.submit(work.square, 2).result() == 4
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_cancelled_task_leaves_its_worker_whatever_it_does(engine: Engine):
+    if not isinstance(engine, RayEngine):
+        pytest.skip("a local pool ends what it began")
+    endless = [engine.submit(work.calculate, 2**31 - 1) for _ in range(engine.workers)]
+    # They have begun, and no worker is free.
+    with pytest.raises(FutureTimeout):
+        endless[0].result(timeout=3)
+    assert all(task.cancel() for task in endless)
+    assert engine.submit(work.square, 3).result(timeout=120) == 9
 
 
 def test_killed_workers_cost_no_result(tmp_path):

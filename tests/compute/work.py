@@ -1,5 +1,6 @@
 """Functions that tests send to workers; a worker process imports them by name."""
 
+import hashlib
 import os
 import signal
 import time
@@ -22,6 +23,11 @@ def concatenate(a, b):
 
 def fail(x):
     raise ValueError(f"no {x}")
+
+
+def calculate(iterations):
+    """Stay in native code, which no interrupt reaches."""
+    return hashlib.pbkdf2_hmac("sha256", b"", b"", iterations)
 
 
 def sleep(seconds):

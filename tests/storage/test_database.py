@@ -16,7 +16,7 @@ from lepton_ai.core.errors import Conflict, Corrupt, InvalidInput, Unavailable
 from lepton_ai.core.settings import Settings
 from lepton_ai.storage import Database, Workspace
 from lepton_ai.storage.migrate import configuration
-from lepton_ai.storage.schema import REVISION, metadata, state
+from lepton_ai.storage.schema import REVISION, holdings, metadata, state
 
 FORK = multiprocessing.get_context("fork")
 
@@ -58,6 +58,21 @@ class TestMigrations:
             workspace.database.migrate(connection)
             assert set(metadata.tables) < set(sa.inspect(connection).get_table_names())
 
+    def test_rows_of_an_older_database_stay(self, workspace: Workspace) -> None:
+        with workspace.transaction() as tx:
+            held = tx.put(b"an old object")
+            node = tx.node("dataset", "old", version=True, holds=[held])
+        with workspace.database.write(exclusive=True) as connection:
+            config = configuration()
+            config.attributes["connection"] = connection
+            downgrade(config, "0002")
+            assert workspace.database.dialect != "sqlite" or "WITHOUT" not in _made(connection)
+            workspace.database.migrate(connection)
+            found = connection.execute(sa.select(holdings)).all()
+            assert [tuple(row) for row in found] == [(node.id, held)]
+            assert workspace.database.dialect != "sqlite" or "WITHOUT" in _made(connection)
+        assert [*workspace.verify()] == []
+
     def test_a_database_of_a_newer_version_is_refused(
         self, workspace: Workspace, settings: Settings
     ) -> None:
@@ -66,6 +81,12 @@ class TestMigrations:
         workspace.close()
         with pytest.raises(Conflict, match="newer version"):
             Workspace.open(settings=settings)
+
+
+def _made(connection: sa.Connection) -> str:
+    """Return how SQLite was told to make the table of holdings."""
+    query = sa.text("SELECT sql FROM sqlite_master WHERE name = 'holdings'")
+    return str(connection.scalar(query))
 
 
 class TestUrls:

@@ -8,10 +8,16 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from lepton_ai.core.errors import InvalidInput
-from lepton_ai.ml.evaluation.conformal import split_conformal
-from lepton_ai.ml.selection.deciding import Decision, check_aim, decide
+from lepton_ai.ml.selection.deciding import (
+    Decision,
+    check_aim,
+    check_interval,
+    decide,
+    surround,
+)
+from lepton_ai.ml.selection.ground import Given
 from lepton_ai.ml.selection.leaderboard import Leaderboard
-from lepton_ai.ml.selection.searching import BUDGET, Found, Given, out_of_fold, search
+from lepton_ai.ml.selection.searching import BUDGET, Found, out_of_fold, search
 from lepton_ai.ml.task import CLASSIFICATION, REGRESSION, Task
 from lepton_ai.ml.zoo import Entry
 
@@ -49,15 +55,13 @@ class Choice(Struct, frozen=True):
         entry: which model.
         parameters: with which parameters.
         leaderboard: what it was chosen among, where it was.
-        decision: of a classifier, what its probabilities become, where that was asked for.
-        reach: of a regressor, half the width of its intervals, where those were.
+        decision: what its answers become, where that was asked for.
     """
 
     entry: Entry
     parameters: dict[str, Any]
     leaderboard: Leaderboard | None = None
     decision: Decision | None = None
-    reach: float | None = None
 
 
 def is_auto(model_type: Any) -> bool:
@@ -133,8 +137,9 @@ def choose(
         out_of_fold(given, entry, coded) if found is None else (found.rows, found.answers)
     )
     if effort.interval is not None:
-        off = split_conformal(given.target[rows], answers[:, 0], level=effort.interval)
-        return Choice(entry, parameters, board, reach=off.reach[0])
+        name = given.examples.target or "value"
+        around = surround(given.target[rows], answers, name, level=effort.interval)
+        return Choice(entry, parameters, board, around)
     groups = given.examples.groups
     decision = decide(
         given.examples.labels[rows],
@@ -147,21 +152,6 @@ def choose(
         seed=given.seed,
     )
     return Choice(entry, parameters, board, decision)
-
-
-def check_interval(level: Any) -> None:
-    """Refuse a share of intervals that none can have.
-
-    Raises:
-        InvalidInput: it is no number from 0.5 to below 1.
-    """
-    if level is None:
-        return
-    if isinstance(level, bool) or not isinstance(level, int | float) or not 0.5 <= level < 1:
-        raise InvalidInput(
-            "interval is the share of intervals that are to hold the truth, from 0.5 to below 1, "
-            f"such as 0.9; got {level!r}"
-        )
 
 
 def _some(groups: Any, rows: NDArray[np.int64]) -> list[str]:

@@ -1,6 +1,6 @@
-"""Deciding: calibration of a classifier's probabilities and the threshold of its labels.
+"""Deciding: calibration and threshold of a classifier, intervals of a regressor.
 
-Both are fitted to answers out of fold, on which no model that gave one had learned, and kept as
+They are fitted to answers out of fold, on which no model that gave one had learned, and kept as
 data that is applied where the model is served.
 """
 
@@ -12,12 +12,13 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from lepton_ai.core.errors import InvalidInput
+from lepton_ai.ml.evaluation.conformal import split_conformal
 from lepton_ai.ml.evaluation.labels import positive_of
 from lepton_ai.ml.evaluation.recalibrating import Method, recalibrate
 from lepton_ai.ml.evaluation.thresholds import CostRule, Threshold, choose_threshold
-from lepton_ai.ml.outcome import Classes
+from lepton_ai.ml.outcome import Classes, Values
 
-__all__ = ["CALIBRATIONS", "Decision", "check_aim", "decide"]
+__all__ = ["CALIBRATIONS", "Decision", "check_aim", "check_interval", "decide", "surround"]
 
 Matrix = NDArray[np.float64]
 
@@ -31,14 +32,14 @@ _AIMS = ("recall", "precision", "costs")
 
 
 class Decision(Struct, frozen=True):
-    """How a classifier's probabilities become answers and labels.
+    """How what an estimator gives becomes answers.
 
     Attributes:
-        outcome: the classes with what is applied.
+        outcome: the classes, or the value, with what is applied.
         threshold: how the threshold was chosen, where one was.
     """
 
-    outcome: Classes
+    outcome: Classes | Values
     threshold: Threshold | None = None
 
 
@@ -60,6 +61,21 @@ def check_aim(aim: Any, calibrate: str | None) -> None:
             "threshold is a probability between 0 and 1, or what to choose one by: "
             "{'recall': 0.9}, {'precision': 0.8} or {'costs': [[0, 1], [5, 0]]} with a row for "
             f"each true class and a column for each given one; got {aim!r}"
+        )
+
+
+def check_interval(level: Any) -> None:
+    """Refuse a share of intervals that none can have.
+
+    Raises:
+        InvalidInput: it is no number from 0.5 to below 1.
+    """
+    if level is None:
+        return
+    if isinstance(level, bool) or not isinstance(level, int | float) or not 0.5 <= level < 1:
+        raise InvalidInput(
+            "interval is the share of intervals that are to hold the truth, from 0.5 to below 1, "
+            f"such as 0.9; got {level!r}"
         )
 
 
@@ -120,6 +136,22 @@ def decide(
         seed=seed,
     )
     return Decision(_cut(outcome, name, chosen.value, "a threshold"), chosen)
+
+
+def surround(values: Matrix, answers: Matrix, name: str, *, level: float) -> Decision:
+    """Fit intervals of one width around predictions.
+
+    Args:
+        values: the truth (rows,).
+        answers: predictions out of fold (rows, 1).
+        name: of what is predicted.
+        level: the share of intervals that is to hold the truth.
+
+    Raises:
+        InvalidInput: there are too few rows for the level.
+    """
+    around = split_conformal(values, answers[:, 0], level=level)
+    return Decision(Values((name,), around.reach[0], level))
 
 
 def _is_share(aim: Any) -> bool:

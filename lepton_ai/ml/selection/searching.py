@@ -5,8 +5,7 @@ drawn from their spaces until the trials or the time are used up; the best are a
 drawn anew; and of those a weighted ensemble is selected. A named model is tuned likewise, alone.
 """
 
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,72 +13,27 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from lepton_ai.compute.engine import Engine
-from lepton_ai.compute.local import ProcessEngine
 from lepton_ai.core.errors import InvalidInput, MissingExtra
 from lepton_ai.ml import zoo
-from lepton_ai.ml.examples import Examples
 from lepton_ai.ml.selection.blending import LOSSES, bagged, losses, parts_of
 from lepton_ai.ml.selection.candidates import plausible
-from lepton_ai.ml.selection.folds import Plan, plan
+from lepton_ai.ml.selection.ground import MEMBERS, Clock, Given, Ground
 from lepton_ai.ml.selection.judging import CONFIDENCE, figures_of, judged
 from lepton_ai.ml.selection.leaderboard import Contender, Leaderboard
 from lepton_ai.ml.selection.sampling import Sampler, sampler
-from lepton_ai.ml.selection.sides import Source
 from lepton_ai.ml.selection.trying import Course, Trial
-from lepton_ai.ml.task import Task
 
 if TYPE_CHECKING:
-    from lepton_ai.data.recipes import Recipe
+    pass
 
-__all__ = ["BUDGET", "Found", "Given", "out_of_fold", "search"]
+__all__ = ["BUDGET", "Found", "out_of_fold", "search"]
 
 Matrix = NDArray[np.float64]
 
 BUDGET = 60.0
-_REPEATS = 2
-# Rows up to which folds drawn anew tell something: a figure of few rows hangs on the division.
-_FEW_ROWS = 5000
-# Values (rows times features) from which processes beside each other pay for their start.
-_WORTH_PROCESSES = 300_000
-# The share of the time after which no setting is drawn any more.
-_DRAWING = 0.7
 _FINALISTS = 12
-_MEMBERS = 8
 # What an ensemble must take off the loss of the best single model, as a share of it.
 _WORTH = 0.003
-# A model one setting of which takes more than this share of the time is not tried with another.
-_SLOW = 0.1
-
-
-class Given(Struct, frozen=True, kw_only=True):
-    """What is learned from, and how.
-
-    Attributes:
-        task: of the models.
-        examples: all training rows.
-        target: codes of the classes, or values (rows,).
-        classes: their names; empty for values.
-        balanced: whether each class weighs the same in all.
-        recipe: what columns go through first; fitted anew in each fold.
-        kinds: of columns.
-        components: principal components.
-        window: steps of a series that a row is seen with; 0 for rows that stand alone.
-        seed: of everything random.
-        workers: processors to use.
-    """
-
-    task: Task
-    examples: Examples
-    target: NDArray[Any]
-    classes: tuple[str, ...]
-    balanced: bool = False
-    recipe: "Recipe | None" = None
-    kinds: Mapping[str, Any] | None = None
-    components: int | float | None = None
-    window: int = 0
-    seed: int = 0
-    workers: int = 1
 
 
 class Found(Struct, frozen=True):
@@ -124,8 +78,8 @@ def search(
         MissingExtra: settings are to be drawn and Optuna is not installed.
     """
     _check(entry, budget, trials)
-    clock = _Clock(budget)
-    with _Ground(given, clock, scaled=True if entry is None else entry.scaled) as ground:
+    clock = Clock(budget)
+    with Ground(given, clock, scaled=True if entry is None else entry.scaled) as ground:
         fixed = dict(parameters or {})
         every, notes = _tried(given, ground, clock, entry, fixed, trials)
         finalists, repeats = _again(ground.course, every, clock, given)
@@ -140,100 +94,11 @@ def out_of_fold(
     Raises:
         InvalidInput: the rows cannot be divided, or the model cannot be fitted in a fold.
     """
-    with _Ground(given, _Clock(None), scaled=entry.scaled, repeats=1) as ground:
+    with Ground(given, Clock(None), scaled=entry.scaled, repeats=1) as ground:
         trial = Trial(entry, dict(parameters))
         if not ground.course.run(trial, always=True):
             raise InvalidInput(f"the {entry.name} cannot be fitted in a fold: {trial.note}")
         return ground.plan.asked, trial.answers[0]
-
-
-class _Clock:
-    """The time that is left of a budget, what the final fit will take being set aside."""
-
-    def __init__(self, budget: float | None) -> None:
-        self.budget = budget
-        self.aside = 0.0
-        self._begun = time.monotonic()
-
-    def left(self) -> float:
-        if self.budget is None:
-            return np.inf
-        return self.budget - self.aside - (time.monotonic() - self._begun)
-
-    def reserve(self, every: Sequence[Trial]) -> None:
-        """Set aside the time of fitting the best trials so far to all rows, and exporting them."""
-        if self.budget is None:
-            return
-        done = sorted((t for t in every if t.answers), key=_first_loss)[:_MEMBERS]
-        fits = sum(trial.seconds / len(trial.fold_losses) for trial in done)
-        self.aside = min(0.5 * self.budget, 2 * fits + 0.12 * self.budget)
-
-
-class _Ground:
-    """The course of a search, and the processes it runs on where they pay."""
-
-    def __init__(
-        self, given: Given, clock: _Clock, *, scaled: bool, repeats: int = _REPEATS
-    ) -> None:
-        examples = given.examples
-        rows = len(given.target)
-        self.plan: Plan = plan(
-            rows,
-            codes=given.target if given.classes else None,
-            groups=examples.groups,
-            times=_order(given),
-            seed=given.seed,
-            repeats=repeats if rows <= _FEW_ROWS else 1,
-        )
-        source = Source(
-            examples,
-            given.target,
-            classes=len(given.classes),
-            balanced=given.balanced,
-            recipe=given.recipe,
-            kinds=given.kinds,
-            components=given.components,
-            scaled=scaled,
-            window=given.window,
-        )
-        build = partial(
-            Course,
-            given.task,
-            source,
-            self.plan,
-            width=len(given.classes) or 1,
-            seed=given.seed,
-            # Fits this small wait for each other's threads longer than they calculate.
-            workers=1,
-            left=clock.left,
-        )
-        self.course: Course = build(engine=None)
-        self.sides = self.course.sides(0, 0)
-        self._engine: Engine | None = None
-        if given.workers > 1 and self.sides.train.size >= _WORTH_PROCESSES:
-            self._engine = ProcessEngine(given.workers)
-            self.course = build(engine=self._engine)
-
-    def __enter__(self) -> "_Ground":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self._engine is not None:
-            self._engine.close()
-
-
-def _order(given: Given) -> Matrix | None:
-    """Return the order of the rows that folds keep to."""
-    examples = given.examples
-    if not given.window:
-        return examples.times
-    if examples.groups is not None:
-        # Whole series are asked about; the time is the order within each.
-        return None
-    # Neighbouring windows share steps, and would be on both sides.
-    return (
-        np.arange(len(given.target), dtype=np.float64) if examples.times is None else examples.times
-    )
 
 
 def _check(entry: zoo.Entry | None, budget: float | None, trials: int | None) -> None:
@@ -252,8 +117,8 @@ def _check(entry: zoo.Entry | None, budget: float | None, trials: int | None) ->
 
 def _tried(
     given: Given,
-    ground: _Ground,
-    clock: _Clock,
+    ground: Ground,
+    clock: Clock,
     entry: zoo.Entry | None,
     fixed: dict[str, Any],
     trials: int | None,
@@ -276,7 +141,7 @@ def _tried(
             continue
         course.run(trial, always=trial.entry.name == baseline.name)
         clock.reserve(every)
-        if _slow(trial, clock):
+        if clock.slow(trial):
             slow.add(trial.entry.name)
     done = [trial for trial in every if trial.answers]
     if len(done) == 1:
@@ -303,14 +168,14 @@ def _draw(
     course: Course,
     drawn: Sampler,
     every: list[Trial],
-    clock: _Clock,
+    clock: Clock,
     fixed: dict[str, Any],
     trials: int | None,
 ) -> None:
     seen = {_key(trial) for trial in every}
     asked = 0
     idle = 0
-    while (trials is None or asked < trials) and not _late(clock) and idle < _FINALISTS:
+    while (trials is None or asked < trials) and not clock.late and idle < _FINALISTS:
         trial = drawn.draw(fixed)
         if _key(trial) in seen:
             # A space of few settings is used up some day.
@@ -328,10 +193,10 @@ def _draw(
 
 
 def _again(
-    course: Course, every: list[Trial], clock: _Clock, given: Given
+    course: Course, every: list[Trial], clock: Clock, given: Given
 ) -> tuple[list[Trial], int]:
     """Ask the best trials on folds drawn anew; return those that were, and on how many repeats."""
-    ranked = sorted((trial for trial in every if trial.answers), key=_first_loss)
+    ranked = sorted((trial for trial in every if trial.answers), key=lambda trial: trial.loss)
     # The best of each kind too: models that err otherwise are what an ensemble gains from.
     heads = {trial.entry.name: trial for trial in reversed(ranked)}
     first = ranked[:_FINALISTS]
@@ -341,7 +206,7 @@ def _again(
             if clock.left() > 0:
                 course.run(trial, repeat)
         through = [trial for trial in finalists if len(trial.answers) > repeat]
-        if len(through) < min(_MEMBERS, len(finalists)):
+        if len(through) < min(MEMBERS, len(finalists)):
             for trial in finalists:
                 _cut(trial, repeat, len(course.plan.repeats[0]))
             return finalists, repeat
@@ -360,7 +225,7 @@ def _cut(trial: Trial, repeats: int, folds: int) -> None:
 
 def _chosen(
     given: Given,
-    ground: _Ground,
+    ground: Ground,
     finalists: list[Trial],
     repeats: int,
     every: list[Trial],
@@ -436,7 +301,7 @@ def _shares(
     best[int(alone.argmin())] = 1.0
     if single:
         return best
-    blend = bagged(seen, counts, task, _MEMBERS, seed)
+    blend = bagged(seen, counts, task, MEMBERS, seed)
     together = float(losses(blend @ seen, task) @ counts)
     return blend if together < (1 - _WORTH) * float(alone.min()) else best
 
@@ -502,17 +367,5 @@ def _units(given: Given, rows: NDArray[np.int64]) -> NDArray[np.int64]:
     return units
 
 
-def _first_loss(trial: Trial) -> float:
-    return float(np.mean(trial.fold_losses))
-
-
 def _key(trial: Trial) -> tuple[str, tuple[tuple[str, Any], ...]]:
     return trial.entry.name, tuple(sorted(trial.parameters.items()))
-
-
-def _late(clock: _Clock) -> bool:
-    return clock.budget is not None and clock.left() < (1 - _DRAWING) * clock.budget
-
-
-def _slow(trial: Trial, clock: _Clock) -> bool:
-    return clock.budget is not None and trial.seconds > _SLOW * clock.budget

@@ -52,6 +52,11 @@ class Trial:
         self.note = ""
         self.seconds = 0.0
 
+    @property
+    def loss(self) -> float:
+        """The mean of its folds' losses."""
+        return float(np.mean(self.fold_losses))
+
     def stop(self, state: str, note: str) -> None:
         """Say that it is not asked any further, and why."""
         self.state, self.note = state, note

@@ -11,10 +11,11 @@ from lepton_ai.data.read_table import read_table
 from lepton_ai.data.recipes import Outliers, Recipe, TargetEncode
 from lepton_ai.ml import zoo
 from lepton_ai.ml.examples import Examples, gather
-from lepton_ai.ml.selection import candidates, searching
+from lepton_ai.ml.selection import candidates, ground
 from lepton_ai.ml.selection.candidates import Candidate
 from lepton_ai.ml.selection.folds import Fold, plan
-from lepton_ai.ml.selection.searching import Given, out_of_fold, search
+from lepton_ai.ml.selection.ground import Given
+from lepton_ai.ml.selection.searching import out_of_fold, search
 from lepton_ai.ml.selection.sides import Source
 from lepton_ai.ml.task import CLASSIFICATION, REGRESSION
 from lepton_ai.storage import Workspace
@@ -82,7 +83,7 @@ def test_processes_find_what_one_process_finds(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone = search(given(workspace), trials=1)
-    monkeypatch.setattr(searching, "_WORTH_PROCESSES", 0)
+    monkeypatch.setattr(ground, "_WORTH_PROCESSES", 0)
     together = search(given(workspace, workers=2), trials=1)
     assert together.leaderboard == alone.leaderboard
 
