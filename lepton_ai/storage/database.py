@@ -324,7 +324,17 @@ _MEANINGS: tuple[tuple[tuple[str, ...], type[LeptonError], str], ...] = (
         "another process was writing; run the same command again",
     ),
     (
-        ("malformed", "not a database", "unsupported file format", "Could not decode"),
+        # The code asks for no table or column that the schema lacks, unless its text was altered.
+        (
+            "malformed",
+            "not a database",
+            "unsupported file format",
+            "Could not decode",
+            "no such ",
+            "has no column",
+            "foreign key mismatch",
+            "already exists",
+        ),
         Corrupt,
         "restore it from a backup",
     ),

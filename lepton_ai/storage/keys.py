@@ -150,6 +150,8 @@ class KeyRing:
             KeyLost: no source holds the master key.
             Corrupt: the wrapped key was altered or belongs elsewhere.
         """
+        # A damaged row may hold anything, and nothing at all.
+        wrapped = wrapped if isinstance(wrapped, bytes) else b""
         opening = unseal_numbered if len(wrapped) == _NUMBERED else unseal
         try:
             return opening(self._master(key_id).key, wrapped, context.encode())

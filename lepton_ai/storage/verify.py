@@ -16,7 +16,7 @@ from lepton_ai.storage.database import BATCH, Database
 from lepton_ai.storage.keys import KeyRing
 from lepton_ai.storage.nodes import read_node
 from lepton_ai.storage.scan import leftover_files, leftover_packs, objects_of, read_ahead
-from lepton_ai.storage.schema import nodes, objects, packs, predictions, secrets
+from lepton_ai.storage.schema import metadata, nodes, objects, packs, predictions, secrets
 
 __all__ = ["Fault", "verify_metadata", "verify_objects"]
 
@@ -73,6 +73,9 @@ def verify_metadata(database: Database, keys: KeyRing) -> Iterator[Fault]:
         with database.read() as connection:
             report = [*connection.scalars(sa.text("PRAGMA integrity_check"))]
             broken = [row[0] for row in connection.execute(sa.text("PRAGMA foreign_key_check"))]
+            # A schema of which a letter was altered is whole to SQLite; a question tells.
+            for table in metadata.sorted_tables:
+                connection.execute(sa.select(table).limit(1)).all()
         if report != ["ok"]:
             yield Fault("metadata", "database", "; ".join(report[:3]))
         if broken:

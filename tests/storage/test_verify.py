@@ -92,6 +92,32 @@ def test_a_schema_that_is_no_text_is_damage(tmp_path: Path) -> None:
         Workspace.open(tmp_path / "home")
 
 
+@pytest.mark.parametrize(
+    ("whole", "altered"),
+    [
+        (b"wrapped_key BLOB", b"wrapped_kex BLOB"),
+        (b"iceberg_type VARCHAR", b"iceberg_tipe VARCHAR"),
+        (b"CONSTRAINT pk_nodes PRIMARY KEY (id)", b"CONSTRAINT pk_nodes PRIMARY KEY (kd)"),
+        (b"REFERENCES packs (name)", b"REFERENCES packs (size)"),
+    ],
+)
+def test_a_schema_that_says_something_else_is_damage(
+    tmp_path: Path, whole: bytes, altered: bytes
+) -> None:
+    workspace = Workspace.open(tmp_path / "home")
+    fill(workspace)
+    workspace.close()
+    file = tmp_path / "home" / "metadata.db"
+    original = file.read_bytes()
+    assert whole in original
+    file.write_bytes(original.replace(whole, altered))
+    try:
+        workspace = Workspace.open(tmp_path / "home")
+    except Corrupt:
+        return
+    assert ("metadata", "database") in kinds(workspace)
+
+
 def kinds(workspace: Workspace) -> list[tuple[str, str]]:
     return [(fault.kind, fault.subject) for fault in workspace.verify()]
 
