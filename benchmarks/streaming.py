@@ -1,10 +1,11 @@
 """Tables larger than they may be in memory: import of files of 2 GB, and how much memory it takes.
 
 For each format a file of LEPTON_GB (2) gigabytes of numbers, texts and times is written; a process
-of its own then imports it, and says how high its memory rose over what it held before. The figure
-that counts is the last: how many times the memory the file is.
+of its own then imports it, and says how high its memory rose over what it held before; ``ruled`` is
+CSV into a table of which two rules read two columns and keep a hundredth of the rows out. The
+figure that counts is the last: how many times the memory the file is.
 
-    python benchmarks/streaming.py [csv ndjson parquet]
+    python benchmarks/streaming.py [csv ndjson parquet ruled]
 """
 
 import os
@@ -31,6 +32,9 @@ def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 workspace = Workspace.open(sys.argv[2])
+if sys.argv[3] == "ruled":
+    from lepton_ai.data.quality import NotNull, Range, set_rules
+    set_rules(workspace, "large", [NotNull(column="id"), Range(column="sensor 0", high=2.3263)])
 before, start = peak(), time.perf_counter()
 table = read_table(sys.argv[1], name="large", workspace=workspace)
 print(len(table), time.perf_counter() - start, before, peak())
@@ -83,7 +87,9 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     "csv": delimited,
     "ndjson": ndjson,
     "parquet": parquet,
+    "ruled": delimited,
 }
+SUFFIXES = {"ruled": "csv"}
 
 
 def main() -> None:
@@ -91,11 +97,11 @@ def main() -> None:
           f"{'peak MB':>8} {'file / peak':>12}")  # fmt: skip
     for name in sys.argv[1:] or WRITERS:
         with tempfile.TemporaryDirectory() as temporary:
-            path = Path(temporary) / f"large.{name}"
+            path = Path(temporary) / f"large.{SUFFIXES.get(name, name)}"
             WRITERS[name](path)
             size = path.stat().st_size / 1e6
             ran = subprocess.run(
-                [sys.executable, "-c", IMPORT, str(path), f"{temporary}/home"],
+                [sys.executable, "-c", IMPORT, str(path), f"{temporary}/home", name],
                 check=True,
                 stdout=subprocess.PIPE,
                 text=True,

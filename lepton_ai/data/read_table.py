@@ -16,10 +16,11 @@ from lepton_ai.data import tables
 from lepton_ai.data.frames import checked, frame_of
 from lepton_ai.data.readers import Format, Rejects, formats, suffixes
 from lepton_ai.data.readers.formats import LOG
+from lepton_ai.data.spool import Spool
 from lepton_ai.data.table import Table
 from lepton_ai.storage import NodeSpec, Workspace, source_spec
 
-__all__ = ["read_frame", "read_source", "read_table"]
+__all__ = ["read_frame", "read_source", "read_table", "spool_source"]
 
 _UNREADABLE = (
     pl.exceptions.PolarsError, pl.exceptions.PanicException, UnicodeError, LookupError, ValueError,
@@ -147,17 +148,23 @@ def read_source(
     Raises:
         NotFound, InvalidInput: as `read_table`.
     """
-    place = workspace or Workspace.open()
+    rows, source = spool_source(path, workspace or Workspace.open(), **options)
+    whole: pl.DataFrame = pl.concat([*rows])
+    return whole, source
+
+
+def spool_source(path: str | Path, workspace: Workspace, **options: Any) -> tuple[Spool, str]:
+    """Do what `read_source` does for a file whose rows are larger than memory."""
     where = _path(path)
     format_ = _format(where, options)
-    with _opened(path) as stream, place.transaction() as transaction:
+    with _opened(path) as stream, workspace.transaction() as transaction:
         stored = transaction.put_stream(stream)
-    spec = source_spec(place.keys, where, stored)
-    with place.objects.open(stored.address) as kept:
+    spec = source_spec(workspace.keys, where, stored)
+    with workspace.objects.open(stored.address) as kept:
         rows = _Rows(where.name, format_, cast("BinaryIO", kept), options, Rejects(keep=False))
-        whole: pl.DataFrame = pl.concat([*rows])
-    _keep(place, spec)
-    return whole, str(spec.id)
+        spool = Spool(rows, workspace.home)
+    _keep(workspace, spec)
+    return spool, str(spec.id)
 
 
 class _Rows:

@@ -1,7 +1,7 @@
 """Changes of a table, as methods: each returns the version that it made."""
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Self
 
@@ -12,6 +12,7 @@ from lepton_ai.data import tables
 from lepton_ai.data.access import Sight
 from lepton_ai.data.dataset import Dataset
 from lepton_ai.data.frames import frame_of
+from lepton_ai.data.spool import Spool
 from lepton_ai.storage import Node, Workspace
 
 __all__ = ["ChangedTable"]
@@ -46,7 +47,7 @@ class ChangedTable(Dataset):
             InvalidInput: this is a selection, or the rows do not fit the columns.
         """
         parents = [(source, "source") for source in sources]
-        return self._changed(tables.append(*self._whole(), _frames_of(data), parents))
+        return self._changed(tables.append(*self._whole(), self._frames(data), parents))
 
     def upsert(self, data: Any, on: str | Sequence[str], *, sources: Sequence[str] = ()) -> Self:
         """Replace the rows whose key comes again, add the others, and return the new version.
@@ -62,7 +63,7 @@ class ChangedTable(Dataset):
         keys = [on] if isinstance(on, str) else list(on)
         self._sight().require(keys, "find rows")
         parents = [(source, "source") for source in sources]
-        return self._changed(tables.upsert(*self._whole(), _frames_of(data), keys, parents))
+        return self._changed(tables.upsert(*self._whole(), self._frames(data), keys, parents))
 
     def overwrite(self, data: Any, where: str | None = None) -> Self:
         """Put rows in the place of all, or of those that meet a condition.
@@ -71,7 +72,7 @@ class ChangedTable(Dataset):
             data: as in `append`; without ``where`` it may have other columns.
             where: as in `scan`.
         """
-        frames = _frames_of(data)
+        frames = self._frames(data)
         if where is not None:
             self._sight().require(tables.condition(where).meta.root_names(), "choose rows")
             return self._changed(tables.overwrite(*self._whole(), frames, where))
@@ -147,6 +148,8 @@ class ChangedTable(Dataset):
             )
         return self.workspace, self.name
 
-
-def _frames_of(data: Any) -> list[pl.DataFrame]:
-    return [frame_of(part) for part in data] if isinstance(data, Iterator) else [frame_of(data)]
+    def _frames(self, data: Any) -> Iterable[pl.DataFrame]:
+        """Return frames that can be taken again when another process was faster."""
+        if isinstance(data, Iterator):
+            return Spool(map(frame_of, data), self.workspace.home)
+        return data if isinstance(data, Spool) else [frame_of(data)]

@@ -3,7 +3,7 @@
 import click
 
 from lepton_ai.apps.cli.data_versions import open_table
-from lepton_ai.data.read_table import read_source
+from lepton_ai.data.read_table import spool_source
 from lepton_ai.data.table import Table
 
 __all__ = ["append", "delete", "upsert"]
@@ -15,7 +15,7 @@ __all__ = ["append", "delete", "upsert"]
 def append(name: str, file: str) -> None:
     """Add the rows of FILE to a table; columns that it lacks are empty."""
     table = open_table(name)
-    rows, source = read_source(file, workspace=table.workspace)
+    rows, source = spool_source(file, table.workspace)
     _tell(table.append(rows, sources=[source]))
 
 
@@ -26,7 +26,7 @@ def append(name: str, file: str) -> None:
 def upsert(name: str, file: str, keys: tuple[str, ...]) -> None:
     """Replace the rows whose key comes again in FILE, and add the others."""
     table = open_table(name)
-    rows, source = read_source(file, workspace=table.workspace)
+    rows, source = spool_source(file, table.workspace)
     made = table.upsert(rows, on=keys, sources=[source])
     facts = made.dataset.facts
     _tell(made, f"{facts['updated']:,} replaced, {facts['inserted']:,} added, ")

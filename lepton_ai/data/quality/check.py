@@ -1,6 +1,6 @@
 """check: rows against rules, and the report of what was found."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ from msgspec import Struct
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.quality.rules import AnyRule, Context
 
-__all__ = ["Finding", "QualityReport", "check", "failures", "findings"]
+__all__ = ["Finding", "QualityReport", "check", "failures", "findings", "refuse_missing"]
 
 _EXAMPLES = 5
 _LONGEST = 40  # characters of a value that is shown
@@ -100,20 +100,30 @@ class QualityReport(Struct, frozen=True):
         return "\n".join(map(_printable, lines))
 
 
+def refuse_missing(rules: Iterable[AnyRule], columns: Collection[str]) -> None:
+    """Refuse rules about columns that are not there.
+
+    Raises:
+        InvalidInput: a rule names some.
+    """
+    for rule in rules:
+        missing = [name for name in rule.columns() if name not in columns]
+        if missing:
+            raise InvalidInput(
+                f"the rule {rule.sentence()!r} names columns {missing} that are not there; there "
+                f"are {[*columns]}"
+            )
+
+
 def failures(frame: pl.DataFrame, rules: Sequence[AnyRule], context: Context) -> pl.DataFrame:
     """Return, for each rule about rows, a column that is true where a row fails.
 
     Raises:
         InvalidInput: a rule names columns that are not there, or that it cannot measure.
     """
+    refuse_missing(rules, frame.columns)
     columns = []
     for place, rule in enumerate(rules):
-        missing = [name for name in rule.columns() if name not in frame.columns]
-        if missing:
-            raise InvalidInput(
-                f"the rule {rule.sentence()!r} names columns {missing} that are not there; there "
-                f"are {frame.columns}"
-            )
         if not rule.of_rows:
             continue
         try:

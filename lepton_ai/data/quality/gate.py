@@ -1,6 +1,6 @@
 """The gate: what enters a table passes its rules, or is kept aside with its reasons."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.entry import change_entry, get_entry
-from lepton_ai.data.quality.check import QualityReport, failures, findings
+from lepton_ai.data.quality.check import QualityReport, failures, findings, refuse_missing
 from lepton_ai.data.quality.context import entering_context
 from lepton_ai.data.quality.rules import AnyRule, refuse_wrong
 from lepton_ai.security.policy import OWNER
@@ -26,15 +26,38 @@ class Refused(InvalidInput):
 
 
 class Gated(Struct, frozen=True):
-    """Rows that pass, and rows that do not, these with a column ``_reasons``.
+    """What rules say of rows that want to enter a table.
 
     Attributes:
+        reasons: of each row, the rules that keep it out; null where there is none.
         report: what each rule found in all of them.
     """
 
-    passed: pl.DataFrame
-    failed: pl.DataFrame
+    reasons: pl.Series
     report: QualityReport
+
+    @property
+    def kept_out(self) -> int:
+        """How many rows may not enter."""
+        return len(self.reasons) - self.reasons.null_count()
+
+    def passed(self, frames: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+        """Yield of the frames, which are those that were measured, the rows that may enter."""
+        for frame, reasons in self._along(frames):
+            yield frame.filter(reasons.is_null()) if reasons.null_count() < len(reasons) else frame
+
+    def failed(self, frames: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+        """Yield of the frames the rows that may not, with a column ``_reasons``."""
+        for frame, reasons in self._along(frames):
+            wrong = frame.with_columns(reasons.alias(REASONS)).filter(reasons.is_not_null())
+            if wrong.height:
+                yield wrong
+
+    def _along(self, frames: Iterable[pl.DataFrame]) -> Iterator[tuple[pl.DataFrame, pl.Series]]:
+        start = 0
+        for frame in frames:
+            yield frame, self.reasons.slice(start, frame.height)
+            start += frame.height
 
 
 def set_rules(workspace: Workspace, name: str, rules: Sequence[AnyRule]) -> None:
@@ -62,22 +85,28 @@ def rules_of(workspace: Workspace, name: str) -> list[AnyRule]:
 def gate(
     workspace: Workspace,
     name: str,
-    frame: pl.DataFrame,
+    frames: Iterable[pl.DataFrame],
     rules: Sequence[AnyRule],
     *,
     replaced: bool = False,
 ) -> Gated:
-    """Part rows that want to enter a table.
+    """Measure rows that want to enter a table; in memory are the columns that rules read.
 
     Args:
+        frames: of the same columns; one at least.
         replaced: the rows take the place of all that are there, which then do not count.
 
     Raises:
         Refused: a rule about the whole does not hold.
         InvalidInput: a rule cannot be measured on these rows.
     """
+    columns = next(iter(frames)).columns
     # A warning keeps nothing out, not even by a column that these rows do not have.
-    rules = [r for r in rules if r.severity == "error" or {*r.columns()} <= {*frame.columns}]
+    rules = [r for r in rules if r.severity == "error" or {*r.columns()} <= {*columns}]
+    refuse_missing(rules, columns)
+    read = {column for rule in rules for column in rule.columns()}
+    # Where rules read none, one column tells how many rows there are.
+    frame = pl.concat([frame.select([*read] or columns[:1]) for frame in frames])
     # Rules are about what is there, not about what whoever acts may see of it.
     with acting_as(OWNER):
         context = entering_context(workspace, name, rules, replaced=replaced)
@@ -90,14 +119,13 @@ def gate(
                 f"these rows may not enter {name}: {finding.sentence}, but {finding.detail}. "
                 "Nothing was stored; mend the rows, or change the rules: lepton quality set"
             )
-    kept_out = [place for place in wrong.columns if rules[int(place)].severity == "error"]
-    if not kept_out:
-        return Gated(frame, frame.head(0).with_columns(pl.lit("").alias(REASONS)), report)
-    wrong = wrong.select(kept_out)
-    reasons = [
-        pl.when(pl.col(place)).then(pl.lit(rules[int(place)].sentence())) for place in kept_out
+    said = [
+        pl.when(pl.col(place)).then(pl.lit(rules[int(place)].sentence()))
+        for place in wrong.columns
+        if rules[int(place)].severity == "error"
     ]
-    said = wrong.select(pl.concat_str(reasons, separator="; ", ignore_nulls=True))
-    bad = wrong.select(pl.any_horizontal(pl.all()).alias("bad"))["bad"]
-    failed = frame.filter(bad).with_columns(said.to_series().filter(bad).alias(REASONS))
-    return Gated(frame.filter(~bad), failed, report)
+    if not said:
+        return Gated(pl.Series(REASONS, [None] * frame.height, dtype=pl.String), report)
+    reasons = wrong.select(pl.concat_str(said, separator="; ", ignore_nulls=True).alias(REASONS))
+    kept_out = reasons[REASONS].str.len_chars() > 0
+    return Gated(reasons.select(pl.when(kept_out).then(REASONS))[REASONS], report)

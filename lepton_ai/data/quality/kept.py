@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from lepton_ai.data.access import sight
-from lepton_ai.data.quality.check import QualityReport, check
+from lepton_ai.data.quality.check import QualityReport, check, refuse_missing
 from lepton_ai.data.quality.context import version_context
 from lepton_ai.data.quality.rules import AnyRule
 from lepton_ai.data.table import Table
@@ -27,12 +27,12 @@ def check_table(table: Table, rules: Sequence[AnyRule]) -> QualityReport:
         InvalidInput: a rule cannot be measured on these columns.
         AccessDenied: a rule reads a column that the principal sees masked.
     """
+    refuse_missing(rules, table.columns)
     names = list(dict.fromkeys(name for rule in rules for name in rule.columns()))
     view = sight(table.workspace, table.dataset, current_principal())
-    view.require([name for name in names if name in table.columns], "check rules")
-    known = [name for name in names if name in table.columns]
+    view.require(names, "check rules")
     # A table of which rules read nothing still has rows to count.
-    frame = table.to_polars(known or table.columns[:1])
+    frame = table.to_polars(names or table.columns[:1])
     report = check(frame, rules, subject=table.ref, context=version_context(table, rules))
     with table.workspace.transaction() as transaction:
         keep(transaction, table.name, report, parents=[(table.record().id, "data")])

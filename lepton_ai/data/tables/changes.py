@@ -5,7 +5,7 @@ costs more to read than its rows. A change that another process overtook is made
 that left, up to twenty times.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -35,9 +35,12 @@ _at_most: Any = LessThanOrEqual
 
 @repeated
 def append(
-    workspace: Workspace, name: str, frames: Sequence[pl.DataFrame], parents: Parents = ()
+    workspace: Workspace, name: str, frames: Iterable[pl.DataFrame], parents: Parents = ()
 ) -> Node:
     """Add rows at the end.
+
+    Args:
+        frames: here and below, taken again when another process was faster.
 
     Raises:
         InvalidInput: the rows have columns that the table lacks, or of other types.
@@ -54,7 +57,7 @@ def append(
 def upsert(
     workspace: Workspace,
     name: str,
-    frames: Sequence[pl.DataFrame],
+    frames: Iterable[pl.DataFrame],
     on: Sequence[str],
     parents: Parents = (),
 ) -> Node:
@@ -104,7 +107,7 @@ def delete(workspace: Workspace, name: str, where: str, parents: Parents = ()) -
 def overwrite(
     workspace: Workspace,
     name: str,
-    frames: Sequence[pl.DataFrame],
+    frames: Iterable[pl.DataFrame],
     where: str,
     parents: Parents = (),
 ) -> Node:
@@ -119,7 +122,7 @@ def overwrite(
 def _replace(
     workspace: Workspace,
     name: str,
-    frames: Sequence[pl.DataFrame],
+    frames: Iterable[pl.DataFrame],
     where: str,
     parents: Parents,
     operation: str,

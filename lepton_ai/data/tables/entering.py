@@ -1,12 +1,15 @@
 """Entering: rows pass the rules of their table, or go to its quarantine, in the same commit."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from itertools import chain
+from typing import Any
 
 import polars as pl
 
 from lepton_ai.core.ids import new_id
 from lepton_ai.data.entry import get_entry
+from lepton_ai.data.spool import Spool
 from lepton_ai.data.tables.columns import adapt, iceberg_schema
 from lepton_ai.data.tables.commit import Change, TableCommit
 from lepton_ai.data.tables.scan import data_files, read_file
@@ -34,13 +37,15 @@ def admitted(
     from lepton_ai.data.quality.gate import gate, rules_of
     from lepton_ai.data.quality.kept import keep
 
-    rules = rules_of(commit.workspace, name)
-    whole = pl.concat([*frames])
-    gated = gate(commit.workspace, name, whole, rules, replaced=replaced)
+    # The rows are measured before the first of them is written.
+    coming = Spool(frames, commit.workspace.home)
+    gated = gate(
+        commit.workspace, name, coming, rules_of(commit.workspace, name), replaced=replaced
+    )
     keep(commit.transaction, name, gated.report)
-    if gated.failed.height:
-        _keep_aside(commit, name, gated.failed)
-    return [gated.passed]
+    if gated.kept_out:
+        _keep_aside(commit, name, gated.failed(coming))
+    return gated.passed(coming)
 
 
 def ruled(commit: TableCommit) -> bool:
@@ -49,26 +54,44 @@ def ruled(commit: TableCommit) -> bool:
     return not name.endswith(QUARANTINE) and bool(get_entry(commit.workspace, name).rules)
 
 
-def _keep_aside(commit: TableCommit, name: str, failed: pl.DataFrame) -> None:
+def _keep_aside(commit: TableCommit, name: str, failed: Iterator[pl.DataFrame]) -> None:
     """Append rows to the quarantine, in the transaction of the table's own commit."""
+    first = next(failed)
     now = datetime.now(UTC)
-    rows = failed.with_columns(
-        pl.Series("_id", [new_id("row") for _ in range(failed.height)]),
-        pl.lit(now).dt.cast_time_unit("us").alias("_time"),
-    )
+    rows: Iterator[pl.DataFrame] = (_marked(frame, now) for frame in chain([first], failed))
+    schema = _marked(first.head(0), now).schema
     where = name + QUARANTINE
     with TableCommit(commit.workspace, where, transaction=commit.transaction) as aside:
         removed = []
         if aside.table is None:
-            aside.begin(iceberg_schema(rows.schema), encrypted=commit.encrypted)
+            aside.begin(iceberg_schema(schema), encrypted=commit.encrypted)
         else:
             head = commit.workspace.lineage.find("dataset", where)
-            schema = dict(schema_of(head.facts["types"]))
-            if schema != dict(rows.schema):
+            before = dict(schema_of(head.facts["types"]))
+            if before != dict(schema):
                 # The table's columns changed since: what lies here is written anew with both.
                 removed = data_files(aside.table)
-                before = [read_file(aside.table, file, schema) for file in removed]
-                rows = pl.concat([*before, rows], how="diagonal_relaxed")
-                adapt(aside, iceberg_schema(rows.schema))
-        change = Change("quarantine", rows.schema, added=aside.write([rows]), removed=removed)
+                there = [read_file(aside.table, file, before) for file in removed]
+                schema = _both(before, schema)
+                rows = (_in_columns(frame, schema) for frame in chain(there, rows))
+                adapt(aside, iceberg_schema(schema))
+        change = Change("quarantine", schema, added=aside.write(rows), removed=removed)
         aside.publish(change)
+
+
+def _marked(rows: pl.DataFrame, now: datetime) -> pl.DataFrame:
+    """Return rows with what tells them apart in the quarantine, and since when they lie there."""
+    return rows.with_columns(
+        pl.Series("_id", [new_id("row") for _ in range(rows.height)], dtype=pl.String),
+        pl.lit(now).dt.cast_time_unit("us").alias("_time"),
+    )
+
+
+def _both(first: Mapping[str, Any], second: Mapping[str, Any]) -> pl.Schema:
+    """Return the columns of both, in types that hold what either has."""
+    empty = [pl.DataFrame(schema=schema) for schema in (first, second)]
+    return pl.concat(empty, how="diagonal_relaxed").schema
+
+
+def _in_columns(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
+    return pl.concat([pl.DataFrame(schema=schema), frame], how="diagonal_relaxed")

@@ -312,11 +312,15 @@ def test_each_row_passes_or_fails_never_both(
     frame = pl.DataFrame(rows, schema={"n": pl.Int64, "c": pl.String}, orient="row")
     frame = frame.with_row_index("row")
     rules = [Range(column="n", low=0), OneOf(column="c", values=("a", "b")), Unique(key=("n", "c"))]
-    gated = gate(workspace, "nothing", frame, rules)
-    assert sorted([*gated.passed["row"], *gated.failed["row"]]) == list(range(len(rows)))
-    assert gated.passed["row"].is_sorted()
-    assert all(gated.failed["_reasons"].str.len_chars() > 0)
-    assert check(gated.passed, rules).passed
+    frames = [frame[: len(rows) // 3], frame[len(rows) // 3 :]]
+    gated = gate(workspace, "nothing", frames, rules)
+    passed = pl.concat(gated.passed(frames))
+    failed = [row for part in gated.failed(frames) for row in part.rows(named=True)]
+    assert sorted([*passed["row"], *(row["row"] for row in failed)]) == list(range(len(rows)))
+    assert gated.kept_out == len(failed)
+    assert passed["row"].is_sorted()
+    assert all(row["_reasons"] for row in failed)
+    assert check(passed, rules).passed
 
 
 def test_yaml_there_and_back() -> None:
