@@ -2,10 +2,15 @@
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sized
+from contextlib import contextmanager
 from importlib import import_module
-from typing import TypeVar
+from io import SEEK_END
+from typing import BinaryIO, TypeVar
 
-__all__ = ["track"]
+__all__ = ["track", "watch"]
+
+# Of a file that is read in a moment.
+_SMALL = 16 * 2**20
 
 T = TypeVar("T")
 
@@ -36,14 +41,37 @@ def track(
     rich = import_module("rich.progress")
     console = import_module("rich.console").Console(stderr=True)
     columns = (
-        rich.TextColumn("{task.description}"),
+        rich.TextColumn("{task.description}", markup=False),
         rich.BarColumn(),
         rich.MofNCompleteColumn(),
         rich.TimeRemainingColumn(),
-        rich.TextColumn("{task.fields[status]}"),
+        rich.TextColumn("{task.fields[status]}", markup=False),
     )
     with rich.Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task(description, total=total, status="")
         for item in items:
             yield item
             progress.update(task, advance=1, status=status() if status is not None else "")
+
+
+@contextmanager
+def watch(file: BinaryIO, description: str) -> Iterator[BinaryIO]:
+    """Give a large file in whose place the same file is read, showing how far it is.
+
+    It is drawn while standard error is a terminal, and starts anew where reading does.
+    """
+    if not (sys.stderr.isatty() and file.seekable()):
+        yield file
+        return
+    place = file.tell()
+    size = file.seek(0, SEEK_END)
+    file.seek(place)
+    if size < _SMALL:
+        yield file
+        return
+    console = import_module("rich.console").Console(stderr=True)
+    draw = import_module("rich.progress").wrap_file
+    # The name of a file may look like markup.
+    said = import_module("rich.markup").escape(description)
+    with draw(file, size, description=said, console=console, transient=True) as drawn:
+        yield drawn

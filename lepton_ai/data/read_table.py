@@ -12,13 +12,14 @@ import polars as pl
 from msgspec import structs
 
 from lepton_ai.core.errors import AccessDenied, InvalidInput, LeptonError, NotFound
+from lepton_ai.core.progress import watch
 from lepton_ai.data import tables
 from lepton_ai.data.frames import checked, frame_of
 from lepton_ai.data.readers import Format, Rejects, formats, suffixes
 from lepton_ai.data.readers.formats import LOG
 from lepton_ai.data.spool import Spool
 from lepton_ai.data.table import Table
-from lepton_ai.storage import NodeSpec, Workspace, source_spec
+from lepton_ai.storage import NodeSpec, Stored, Workspace, source_spec
 
 __all__ = ["read_frame", "read_source", "read_table", "spool_source"]
 
@@ -101,13 +102,13 @@ def read_table(
     path = _path(source)
     format_ = _format(path, given)
     # What is read is what is kept, whatever becomes of the file meanwhile.
-    with _opened(source) as stream, place.transaction() as transaction:
-        stored = transaction.put_stream(stream)
-    spec = source_spec(place.keys, path, stored)
+    spec, stored = _put(_opened(source), path, place)
     if isinstance(source, str) and "://" in source:
         spec = structs.replace(spec, facts={**spec.facts, "path": _plain(source)})
-    with place.objects.open(stored.address) as kept:
-        file = cast("BinaryIO", kept)
+    with (
+        place.objects.open(stored.address) as kept,
+        watch(cast("BinaryIO", kept), f"reading {path.name}") as file,
+    ):
         rows = _Rows(path.name, format_, file, given, Rejects(keep=rejects == "keep"))
         return _stored(place, name or path.stem, rows, spec)
 
@@ -157,14 +158,28 @@ def spool_source(path: str | Path, workspace: Workspace, **options: Any) -> tupl
     """Do what `read_source` does for a file whose rows are larger than memory."""
     where = _path(path)
     format_ = _format(where, options)
-    with _opened(path) as stream, workspace.transaction() as transaction:
-        stored = transaction.put_stream(stream)
-    spec = source_spec(workspace.keys, where, stored)
-    with workspace.objects.open(stored.address) as kept:
-        rows = _Rows(where.name, format_, cast("BinaryIO", kept), options, Rejects(keep=False))
+    spec, stored = _put(_opened(path), where, workspace)
+    with (
+        workspace.objects.open(stored.address) as kept,
+        watch(cast("BinaryIO", kept), f"reading {where.name}") as file,
+    ):
+        rows = _Rows(where.name, format_, file, options, Rejects(keep=False))
         spool = Spool(rows, workspace.home)
     _keep(workspace, spec)
     return spool, str(spec.id)
+
+
+def _put(
+    source: AbstractContextManager[BinaryIO], path: Path, workspace: Workspace
+) -> tuple[NodeSpec, Stored]:
+    """Store a file as it is."""
+    with (
+        source as stream,
+        watch(stream, f"storing {path.name}") as file,
+        workspace.transaction() as transaction,
+    ):
+        stored = transaction.put_stream(file)
+    return source_spec(workspace.keys, path, stored), stored
 
 
 class _Rows:

@@ -8,7 +8,7 @@ import pytest
 
 from lepton_ai.core import errors, optional, settings
 from lepton_ai.core.ids import new_id
-from lepton_ai.core.progress import track
+from lepton_ai.core.progress import track, watch
 from lepton_ai.core.settings import Settings
 
 
@@ -82,32 +82,33 @@ def test_every_setting_is_described():
     assert all(len(text) > 20 for text in described.values())
 
 
+def terminal_of(monkeypatch):
+    """Return what stands for a terminal on standard error; call it inside the test."""
+
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setenv("TERM", "xterm")
+    return screen
+
+
 def test_track_yields_everything_without_a_terminal(capsys):
     assert list(track(iter(range(5)), "counting")) == list(range(5))
     assert capsys.readouterr().err == ""
 
 
 def test_track_draws_on_a_terminal(monkeypatch):
-    class Terminal(io.StringIO):
-        def isatty(self):
-            return True
-
-    terminal = Terminal()
-    monkeypatch.setattr(sys, "stderr", terminal)
-    monkeypatch.setenv("TERM", "xterm")
+    terminal = terminal_of(monkeypatch)
     assert list(track(range(5), "counting sheep")) == list(range(5))
     assert "counting sheep" in terminal.getvalue()
     assert "5/5" in terminal.getvalue()
 
 
 def test_track_tells_where_the_work_stands(monkeypatch):
-    class Terminal(io.StringIO):
-        def isatty(self):
-            return True
-
-    terminal = Terminal()
-    monkeypatch.setattr(sys, "stderr", terminal)
-    monkeypatch.setenv("TERM", "xterm")
+    terminal = terminal_of(monkeypatch)
     monkeypatch.setenv("COLUMNS", "120")
     done = []
     for item in track(range(3), "learning", status=lambda: f"loss {len(done)}"):
@@ -116,3 +117,26 @@ def test_track_tells_where_the_work_stands(monkeypatch):
     drawn = terminal.getvalue()
     assert list(track(range(3), "quiet", shown=False)) == [0, 1, 2]
     assert terminal.getvalue() == drawn
+
+
+def test_a_large_file_is_watched_on_a_terminal_whatever_its_name(monkeypatch):
+    terminal = terminal_of(monkeypatch)
+    content = bytes(range(256)) * 2**17
+    with watch(io.BytesIO(content), "reading [/red].csv") as file:
+        assert file.read(10) == content[:10]
+        file.seek(5)
+        assert file.read() == content[5:]
+    assert "reading [/red].csv" in terminal.getvalue()
+
+
+def test_a_small_file_and_a_pipe_are_not_watched(monkeypatch):
+    terminal = terminal_of(monkeypatch)
+
+    class Pipe(io.BytesIO):
+        def seekable(self):
+            return False
+
+    for file in (io.BytesIO(b"little"), Pipe(bytes(2**25))):
+        with watch(file, "reading") as given:
+            assert given is file
+    assert terminal.getvalue() == ""
