@@ -1,7 +1,7 @@
 """create_backup: what a destination lacks is copied there, then a snapshot makes it a backup."""
 
 import hashlib
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from lepton_ai.storage.backup.snapshot import (
     new_head,
     write_snapshot,
 )
-from lepton_ai.storage.cipher import CHUNK, KEY_BYTES, seal_chunks
+from lepton_ai.storage.cipher import CHUNK, KEY_BYTES, seal_chunks, sealed_size
 from lepton_ai.storage.schema import backups, packs
 from lepton_ai.storage.workspace import Workspace
 
@@ -164,14 +164,15 @@ def _copy_files(
 
 
 def _copy_file(
-    workspace: Workspace, destination: Destination, path: Path, have: Collection[str]
+    workspace: Workspace, destination: Destination, path: Path, have: Mapping[str, int]
 ) -> tuple[PlainFile, int]:
     relative = path.relative_to(workspace.home).as_posix()
-    digest = hashlib.sha256(path.read_bytes())
+    with path.open("rb") as content:
+        digest = hashlib.file_digest(content, "sha256")
     name = workspace.keys.token(f"backup {relative} {digest.hexdigest()}")
     key = _file_key(workspace, name)
     file = PlainFile(relative, name, path.stat().st_size, key)
-    if name in have:
+    if have.get(name) == sealed_size(file.size):
         return file, 0
     return file, destination.write(f"files/{name}", seal_chunks(key, _chunks(path)))
 

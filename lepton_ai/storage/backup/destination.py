@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from lepton_ai.storage.files import disk_errors, sync_directory
 
 __all__ = ["Destination"]
 
-_NAME = re.compile(r"(packs|files|snapshots)/[A-Za-z0-9_-]{1,80}")
+_NAME = re.compile(r"(packs|files)/[A-Za-z0-9_-]{1,80}|snapshots/backup_[0-9a-hjkmnp-tv-z]{26}")
 
 # They have no directories, and to make one would make a bucket of a name that was mistyped.
 _OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oss"}
@@ -34,6 +34,7 @@ class Destination:
             self._filesystem, root = fsspec.url_to_fs(url)
         self._root = f"{root.rstrip('/')}/{workspace_id}"
         self._local = "file" in _protocols(self._filesystem)
+        self._is_bucket = not _OBJECT_STORES.isdisjoint(_protocols(self._filesystem))
 
     @classmethod
     def find(cls, url: str, workspace_id: str | None = None) -> "Destination":
@@ -72,12 +73,30 @@ class Destination:
 
     def write(self, name: str, chunks: Iterable[bytes]) -> int:
         """Write a file, which is seen under its name once it is whole; return its size."""
-        path, size = self._path(name), 0
-        draft = f"{path}.partial"
+        path = self._path(name)
         with _errors(self.url), disk_errors(self.url):
             self._prepare(path)
-            target = draft if self._local else path
-            with self._filesystem.open(target, "wb") as file:
+            return self._upload(path, chunks) if self._is_bucket else self._draft(path, chunks)
+
+    def _upload(self, path: str, chunks: Iterable[bytes]) -> int:
+        """Write an object, which appears when its file is closed."""
+        size = 0
+        with self._filesystem.open(path, "wb") as file:
+            try:
+                for chunk in chunks:
+                    size += file.write(chunk)
+            except BaseException:
+                # Left to itself, closing would show the half that was written.
+                file.discard()
+                file.closed = True
+                raise
+        return size
+
+    def _draft(self, path: str, chunks: Iterable[bytes]) -> int:
+        """Write a file under another name, then give it its own."""
+        draft, size = f"{path}.partial", 0
+        try:
+            with self._filesystem.open(draft, "wb") as file:
                 for chunk in chunks:
                     size += file.write(chunk)
                 if self._local:
@@ -86,11 +105,17 @@ class Destination:
             if self._local:
                 Path(draft).replace(path)
                 sync_directory(Path(path).parent)
+            else:
+                self._filesystem.mv(draft, path)
+        except BaseException:
+            with suppress(Exception):
+                self._filesystem.rm_file(draft)
+            raise
         return size
 
     def _prepare(self, path: str) -> None:
         """Make the folder of a file; a bucket has to be there."""
-        if _OBJECT_STORES.isdisjoint(_protocols(self._filesystem)):
+        if not self._is_bucket:
             folder = path.rpartition("/")[0]
             try:
                 self._filesystem.makedirs(folder, exist_ok=True)

@@ -90,3 +90,13 @@ def test_where_no_backup_can_be(workspace: Workspace) -> None:
         create_backup(workspace, str(workspace.home / "backups"))
     with pytest.raises(Unavailable, match="cannot be made"):
         create_backup(workspace, "/proc/backups")
+
+
+def test_half_a_plain_file_is_copied_again(workspace: Workspace, tmp_path: Path) -> None:
+    store_table(workspace, "t", [pl.DataFrame({"n": range(1000)})], encrypted=False)
+    create_backup(workspace, str(tmp_path / "backups"))
+    (file, *_) = sorted((tmp_path / "backups" / workspace.id / "files").iterdir())
+    whole = file.read_bytes()
+    file.write_bytes(whole[:100])
+    create_backup(workspace, str(tmp_path / "backups"))
+    assert file.read_bytes() == whole
