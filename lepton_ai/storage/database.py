@@ -164,8 +164,11 @@ class Database:
             found = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
         return None if found is None else str(found)
 
-    def migrate(self, connection: Connection) -> None:
+    def migrate(self, connection: Connection, revision: str = "head") -> None:
         """Run the missing migrations in a transaction that `write` opened exclusively.
+
+        Args:
+            revision: the last to run.
 
         Raises:
             Conflict: a newer version of Lepton AI made the database.
@@ -173,7 +176,7 @@ class Database:
         # Alembic takes half a second to import, and most starts need no migration.
         from lepton_ai.storage.migrate import upgrade
 
-        upgrade(connection)
+        upgrade(connection, revision)
 
     def keep_log(self) -> None:
         """Let SQLite write ahead in a log from now on (WAL mode), which lasts with the file."""

@@ -153,8 +153,9 @@ class KeyRing:
         # A damaged row may hold anything, and nothing at all.
         wrapped = wrapped if isinstance(wrapped, bytes) else b""
         opening = unseal_numbered if len(wrapped) == _NUMBERED else unseal
+        master = self._master(key_id)
         try:
-            return opening(self._master(key_id).key, wrapped, context.encode())
+            return opening(master.key, wrapped, context.encode())
         except Corrupt as error:
             raise Corrupt(
                 f"the wrapped key of {context} fails authentication under master key {key_id}: "

@@ -25,8 +25,11 @@ def configuration() -> Config:
     return config
 
 
-def upgrade(connection: Connection) -> None:
+def upgrade(connection: Connection, revision: str = "head") -> None:
     """Run the missing migrations inside the connection's open transaction.
+
+    Args:
+        revision: the last to run.
 
     Raises:
         Conflict: a newer version of Lepton AI made the database.
@@ -34,7 +37,7 @@ def upgrade(connection: Connection) -> None:
     config = configuration()
     config.attributes["connection"] = connection
     try:
-        command.upgrade(config, "head")
+        command.upgrade(config, revision)
     except CommandError as error:
         raise Conflict(
             f"the metadata database was made by a newer version of Lepton AI ({error}); "

@@ -3,11 +3,12 @@
 import io
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from lepton_ai.core import errors, optional, settings
-from lepton_ai.core.ids import new_id
+from lepton_ai.core.ids import new_id, time_of
 from lepton_ai.core.progress import track, watch
 from lepton_ai.core.settings import Settings
 
@@ -28,6 +29,16 @@ def test_ids_sort_by_time_and_do_not_repeat():
     assert ids == sorted(ids)
     assert all(len(i) == len("run_") + 26 for i in ids)
     assert len({new_id("x") for _ in range(10_000)}) == 10_000
+
+
+def test_an_id_tells_its_time_and_sorts_after_another():
+    now = datetime.now(UTC)
+    assert abs(time_of(new_id("run")) - now) < timedelta(seconds=10)
+    ids = ["run_" + "3" * 26]
+    for _ in range(100):
+        ids.append(new_id("run", after=ids[-1]))
+    assert ids == sorted(set(ids))
+    assert time_of(ids[-1]) - time_of(ids[0]) < timedelta(seconds=10)
 
 
 def test_a_missing_library_names_the_extra():

@@ -57,11 +57,19 @@ def create(destination: str | None, as_json: bool) -> None:
 @as_json
 def ls(destination: str | None, as_json: bool) -> None:
     """List the backups of a destination, oldest first."""
+    found = list_backups(_url(destination))
     rows = [
-        {"backup": info.id, "created": info.created_at, "workspace": info.workspace}
-        for info in list_backups(_url(destination))
+        {
+            "backup": info.id,
+            "created": info.created_at,
+            "workspace": info.workspace,
+            "fault": info.fault,
+        }
+        for info in found
     ]
-    print_rows(rows, as_json=as_json, empty="no backup; make one with: lepton backup create")
+    columns = ["backup", "created", "workspace"] + ["fault"] * any(info.fault for info in found)
+    empty = "no backup; make one with: lepton backup create"
+    print_rows(rows, as_json=as_json, empty=empty, columns=columns)
 
 
 @backup.command()
@@ -80,7 +88,11 @@ def verify(destination: str | None, backup_id: str | None, as_json: bool) -> Non
 @backup.command()
 @click.argument("home", type=click.Path(path_type=Path))
 @click.option("--from", "source", help="The destination; the setting backup_url unless given.")
-@click.option("--key", type=click.Path(exists=True, path_type=Path), help="A copy of keys.json.")
+@click.option(
+    "--key",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A copy of keys.json.",
+)
 @click.option("--backup", "backup_id", help="Which; the newest unless given.")
 @click.option("--at", type=click.DateTime(), help="The newest that is not younger than this.")
 @click.option("--workspace", "workspace_id", help="Which, where there are several.")
@@ -96,7 +108,9 @@ def restore(
     restored = restore_backup(
         _url(source), home, key_file=key, backup=backup_id, at=at, workspace_id=workspace_id
     )
-    click.echo(f"restored and verified in {restored.home}\n\nNext: export LEPTON_HOME={home}")
+    click.echo(
+        f"restored and verified in {restored.home}\n\nNext: export LEPTON_HOME={restored.home}"
+    )
 
 
 @backup.command()

@@ -38,6 +38,7 @@ class BackupInfo(Struct, frozen=True):
         id: sorts by time.
         bytes: of the packs and files it needs and its own snapshot.
         copied: bytes that were written for it; what earlier backups brought is not.
+        fault: why a listed one cannot be read; its time is then that of its id.
     """
 
     id: str
@@ -47,6 +48,7 @@ class BackupInfo(Struct, frozen=True):
     packs: int
     bytes: int
     copied: int = 0
+    fault: str = ""
 
 
 def create_backup(workspace: Workspace, url: str) -> BackupInfo:
@@ -74,7 +76,9 @@ def create_backup(workspace: Workspace, url: str) -> BackupInfo:
         pass
     workspace.keys.secret(_SECRET)  # made before the moment that is backed up
     # Recorded first: an erasure must know every place that may hold a copy.
-    backup_id = new_id("backup")
+    # After those that are there, so that the newest is the last made, whatever the clock says.
+    known = destination.sizes("snapshots")
+    backup_id = new_id("backup", after=max(known, default=""))
     body = workspace.keys.seal(msgspec.json.encode({"url": url}), backup_id.encode())
     with workspace.database.write() as connection:
         connection.execute(

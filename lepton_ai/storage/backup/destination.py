@@ -14,7 +14,10 @@ from lepton_ai.storage.files import disk_errors, sync_directory
 
 __all__ = ["Destination"]
 
-_NAME = re.compile(r"(packs|files)/[A-Za-z0-9_-]{1,80}|snapshots/backup_[0-9a-hjkmnp-tv-z]{26}")
+# The id of a backup is of a time before the year 9775, so that there is always a later one.
+_NAME = re.compile(
+    r"(packs|files)/[A-Za-z0-9_-]{1,80}|snapshots/backup_[0-6][0-9a-hjkmnp-tv-z]{25}"
+)
 
 # They have no directories, and to make one would make a bucket of a name that was mistyped.
 _OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oss"}
@@ -37,11 +40,11 @@ class Destination:
         self._is_bucket = not _OBJECT_STORES.isdisjoint(_protocols(self._filesystem))
 
     @classmethod
-    def find(cls, url: str, workspace_id: str | None = None) -> "Destination":
-        """Open the place of a workspace, which may be left out where there is one only.
+    def all(cls, url: str) -> list["Destination"]:
+        """Open the places of all workspaces that have backups at a URL.
 
         Raises:
-            NotFound: there are backups of several workspaces, or of none.
+            NotFound: there is none.
         """
         with _errors(url):
             filesystem, root = fsspec.url_to_fs(url)
@@ -52,14 +55,26 @@ class Destination:
                 )
             except FileNotFoundError:
                 found = []
-        known = [name for name in found if name.startswith("workspace_")]
-        if workspace_id is None and len(known) == 1:
-            return cls(url, known[0])
-        if workspace_id in known:
-            return cls(url, str(workspace_id))
-        if known:
-            raise NotFound(f"{url} holds backups of {', '.join(known)}; say which with --workspace")
-        raise NotFound(f"{url} holds no backup; make one with: lepton backup create {url}")
+        known = [cls(url, name) for name in found if name.startswith("workspace_")]
+        if not known:
+            raise NotFound(f"{url} holds no backup; make one with: lepton backup create {url}")
+        return known
+
+    @classmethod
+    def find(cls, url: str, workspace_id: str | None = None) -> "Destination":
+        """Open the place of a workspace, which may be left out where there is one only.
+
+        Raises:
+            NotFound: there are backups of several workspaces, or of none.
+        """
+        known = cls.all(url)
+        fitting = [place for place in known if workspace_id in (None, place.workspace_id)]
+        if len(fitting) == 1:
+            return fitting[0]
+        names = ", ".join(place.workspace_id for place in known)
+        if workspace_id is None:
+            raise NotFound(f"{url} holds backups of {names}; say which with --workspace")
+        raise NotFound(f"{url} holds no backup of {workspace_id}, but of {names}")
 
     def sizes(self, folder: str) -> dict[str, int]:
         """Return the names in a folder, which the pattern of ours fits, and their sizes."""

@@ -1,33 +1,42 @@
 """Keeping backups: listing them, and removing old ones."""
 
+from collections.abc import Iterator
 from datetime import datetime
 
-from lepton_ai.core.errors import InvalidInput
+from lepton_ai.core.errors import Corrupt, InvalidInput, NotFound
+from lepton_ai.core.ids import time_of
 from lepton_ai.storage.backup.create import BackupInfo
 from lepton_ai.storage.backup.destination import Destination
-from lepton_ai.storage.backup.snapshot import (
-    open_snapshot,
-    read_head,
-)
+from lepton_ai.storage.backup.snapshot import open_snapshot, read_head
 from lepton_ai.storage.workspace import Workspace
 
 __all__ = ["list_backups", "prune_backups"]
 
 
 def list_backups(url: str, workspace_id: str | None = None) -> list[BackupInfo]:
-    """Return the backups of a workspace at a destination, oldest first; no key is needed.
+    """Return the backups at a destination, oldest first; no key is needed.
+
+    Args:
+        workspace_id: only those of this workspace; else one workspace after another.
 
     Raises:
         NotFound: there is none at all.
     """
-    destination = Destination.find(url, workspace_id)
-    sizes = destination.sizes("snapshots")
-    return [
-        # Its name, not what it says: one put in the place of another must be noticed.
-        BackupInfo(name, url, head.workspace, head.created_at, 0, sizes[name])
-        for name in sorted(sizes)
-        for head in [read_head(destination, name)]
-    ]
+    if workspace_id is None:
+        return [info for place in Destination.all(url) for info in _list(place)]
+    return [*_list(Destination.find(url, workspace_id))]
+
+
+def _list(place: Destination) -> Iterator[BackupInfo]:
+    # Its name, not what it says: one put in the place of another must be noticed.
+    for name, size in sorted(place.sizes("snapshots").items()):
+        try:
+            moment, fault = read_head(place, name).created_at, ""
+        except Corrupt as error:
+            moment, fault = time_of(name), str(error)
+        except NotFound:
+            continue  # It was removed just now.
+        yield BackupInfo(name, place.url, place.workspace_id, moment, 0, size, fault=fault)
 
 
 def prune_backups(
@@ -35,20 +44,25 @@ def prune_backups(
 ) -> tuple[list[str], int]:
     """Remove all but the newest backups, and what none of those needs.
 
+    One that cannot be read does not count: it goes with those of its age.
+
     Returns:
         The ids of the backups that were removed, and the bytes this gave back.
 
     Raises:
         InvalidInput: ``keep`` is less than 1.
+        Corrupt, KeyLost: a backup that stays cannot be opened, so nobody knows what it needs;
+            nothing was removed.
     """
     if keep < 1:
         raise InvalidInput(f"keep must be at least 1, or no backup would be left; got {keep}")
     destination = Destination.find(url, workspace.id)
     known = list_backups(url, workspace.id)
+    oldest = [info.id for info in known if not info.fault][-keep:][:1]
     goes = [
         info
-        for info in known[: max(0, len(known) - keep)]
-        if older_than is None or info.created_at < older_than
+        for info in known
+        if [info.id] < oldest and (older_than is None or info.created_at < older_than)
     ]
     gone = {info.id for info in goes}
     needed: set[str] = set()

@@ -2,8 +2,8 @@
 
 import hashlib
 import os
-import shutil
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,18 +11,20 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from lepton_ai.core.errors import Conflict, Corrupt, InvalidInput, NotFound
+from lepton_ai.core.errors import Conflict, Corrupt, NotFound
 from lepton_ai.core.progress import track
 from lepton_ai.core.settings import Settings
 from lepton_ai.storage.backends import partial_path
 from lepton_ai.storage.backup.destination import Destination
+from lepton_ai.storage.backup.draft import check_empty, drafted, move_in
+from lepton_ai.storage.backup.filling import empty_database, fill_database
 from lepton_ai.storage.backup.keep import list_backups
-from lepton_ai.storage.backup.snapshot import Manifest, Rows, open_snapshot
+from lepton_ai.storage.backup.snapshot import Manifest, open_snapshot
 from lepton_ai.storage.cipher import SealedReader, sealed_size
 from lepton_ai.storage.database import Database
-from lepton_ai.storage.files import sync_directory
+from lepton_ai.storage.files import disk_errors, replace_file
 from lepton_ai.storage.keys import KeyRing
-from lepton_ai.storage.schema import REVISION, metadata
+from lepton_ai.storage.keysources import KeyFile
 from lepton_ai.storage.verify import Fault
 from lepton_ai.storage.workspace import Workspace
 
@@ -43,8 +45,9 @@ def restore_backup(
 ) -> Workspace:
     """Make a workspace anew from a backup, prove it, and return it.
 
-    It is made beside ``home`` and renamed at the end, so an interrupted restore leaves nothing
-    under that name and the next attempt begins anew.
+    It is made under another name and moved at the end, so after an interrupted restore there is
+    no workspace in ``home`` and the next attempt begins anew. A backup of an older version is
+    brought up to date.
 
     Args:
         url: where the backups lie.
@@ -57,57 +60,62 @@ def restore_backup(
 
     Raises:
         NotFound: there is no such backup.
-        InvalidInput: the directory is not empty, or another version made the backup.
+        InvalidInput: the directory is not empty.
+        Conflict: a newer version made the backup, or the database or the place for objects that
+            the settings name is in use.
         KeyLost: no key at hand opens it.
         Corrupt: the backup was altered or is not whole.
     """
-    target = Path(home).expanduser().absolute()
+    # A link keeps leading there; what it leads to is made.
+    target = Path(home).expanduser().resolve()
     # The workspace's variable names a place in use; this one is made of what was passed.
     final = settings or Settings.load(target)
-    _check_empty(target)
+    check_empty(target)
     destination = Destination.find(url, workspace_id)
     chosen = _choose(destination, backup, at)
-    draft = target.with_name(f".{target.name}.restoring")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(mode=0o700, parents=True)
-    (draft / "objects").mkdir(mode=0o700)
-    for source in (key_file, target / "keys.json"):
-        if source is not None and Path(source).is_file():
-            shutil.copyfile(source, draft / "keys.json")
-            (draft / "keys.json").chmod(0o600)
-            break
-    making = msgspec.structs.replace(final, home=draft)
-    database = Database(making.database_url or f"sqlite:///{draft / 'metadata.db'}")
-    keys = KeyRing(database, making)
-    try:
+    with drafted(target) as draft, disk_errors(str(target)):
+        for source in (key_file, target / "keys.json"):
+            if source is not None and Path(source).is_file():
+                replace_file(draft / "keys.json", Path(source).read_bytes())
+                break
+        _make(msgspec.structs.replace(final, home=draft), destination, chosen)
+        move_in(draft, target)
+    return Workspace.open(settings=final)
+
+
+def _make(settings: Settings, destination: Destination, chosen: str) -> None:
+    """Make a workspace where the settings say, and prove it; undo what was made if it fails."""
+    KeyFile(settings).load()  # A damaged one is told here as what it is.
+    file = settings.home / "metadata.db"
+    database = Database(settings.database_url or sa.URL.create("sqlite", database=str(file)))
+    if database.dialect == "sqlite":
+        os.close(_private(str(file), os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+    keys = KeyRing(database, settings)
+    with ExitStack() as undo:
+        undo.callback(database.close)
         head, manifest, rows = open_snapshot(destination, keys, chosen)
-        if head.revision != REVISION:
-            raise InvalidInput(
-                f"the backup {chosen} has a database of revision {head.revision}, this version "
-                f"of Lepton AI reads {REVISION}; restore it with the version that made it"
+        fill_database(database, head.revision, rows)
+        if database.dialect != "sqlite":
+            undo.callback(empty_database, database)
+        workspace = Workspace(settings, database, keys)
+        if any(True for _ in workspace.objects.backend.packs()):
+            raise Conflict(
+                f"{settings.objects_url} holds objects of this workspace, which another copy of "
+                "it may use; let LEPTON_OBJECTS_URL name another place"
             )
-        _fill(database, rows)
-        database.close()
-        opened = Workspace(making, database, keys)
-        _bring_packs(destination, opened, manifest)
-        _bring_files(destination, draft, manifest)
-        faults = [fault for fault in opened.verify() if not fault.harmless]
+        undo.callback(_remove_packs, workspace, manifest)
+        _bring_packs(destination, workspace, manifest)
+        _bring_files(destination, settings.home, manifest)
+        faults = [fault for fault in workspace.verify() if not fault.harmless]
         if faults:
             raise Corrupt(
                 f"the backup {chosen} is not whole: {faults[0].detail}"
                 + (f", and {len(faults) - 1} more faults" if len(faults) > 1 else "")
             )
-        opened.close()
-    except BaseException:
-        database.close()
-        shutil.rmtree(draft, ignore_errors=True)
-        raise
-    if target.exists():
-        (target / "keys.json").unlink(missing_ok=True)
-        target.rmdir()
-    draft.rename(target)
-    sync_directory(target.parent)
-    return Workspace.open(settings=final)
+        undo.pop_all()
+    if database.dialect == "sqlite":
+        database.keep_log()
+    database.close()
 
 
 def verify_backup(workspace: Workspace, url: str, backup: str | None = None) -> Iterator[Fault]:
@@ -174,39 +182,24 @@ def _choose(destination: Destination, backup: str | None, at: datetime | None) -
                 f"{', '.join(info.id for info in known) or 'none'}"
             )
         return backup
-    moment = None if at is None else at if at.tzinfo else at.astimezone()
-    fitting = [info for info in known if moment is None or info.created_at <= moment]
+    fitting = [info for info in known if at is None or _not_after(info.created_at, at)]
     if not fitting:
         oldest = f"; the oldest is of {known[0].created_at:%Y-%m-%d %H:%M:%S} UTC" if known else ""
         raise NotFound(f"{destination.url} has no backup of {at or 'this workspace'}{oldest}")
+    if fitting[-1].fault:
+        others = [info.id for info in known if not info.fault]
+        raise Corrupt(f"{fitting[-1].fault}; choose with --backup: {', '.join(others) or 'none'}")
     return fitting[-1].id
 
 
-def _check_empty(target: Path) -> None:
-    if target.is_dir():
-        there = [path.name for path in target.iterdir() if path.name != "keys.json"]
-        if there:
-            raise InvalidInput(
-                f"{target} is not empty ({there[0]} ...); restore into a new directory, then set "
-                "LEPTON_HOME to it"
-            )
-    elif target.exists():
-        raise InvalidInput(f"{target} is a file; restore into a new directory")
+def _not_after(moment: datetime, limit: datetime) -> bool:
+    # In the limit's own terms: the first and the last of all times cannot be put into others.
+    return (moment if limit.tzinfo else moment.astimezone().replace(tzinfo=None)) <= limit
 
 
-def _fill(database: Database, rows: Rows) -> None:
-    with database.write(exclusive=True) as connection:
-        database.migrate(connection)
-        for table in metadata.sorted_tables:
-            if connection.scalar(sa.select(sa.func.count()).select_from(table)):
-                raise Conflict(
-                    f"the database {database.url.render_as_string(hide_password=True)} holds a "
-                    "workspace already; restore into an empty one"
-                )
-        for name, batch in rows:
-            if name not in metadata.tables:
-                raise Corrupt(f"the backup holds a table {name!r} that this version does not know")
-            connection.execute(sa.insert(metadata.tables[name]), batch)
+def _remove_packs(workspace: Workspace, manifest: Manifest) -> None:
+    for name in manifest.packs:
+        workspace.objects.backend.delete(name)
 
 
 def _bring_packs(destination: Destination, workspace: Workspace, manifest: Manifest) -> None:

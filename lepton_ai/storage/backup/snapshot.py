@@ -9,18 +9,18 @@ import os
 import zlib
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import sqlalchemy as sa
-from msgspec import Struct
+from msgspec import Meta, Struct
 from sqlalchemy import Connection
 
 from lepton_ai.core.errors import Corrupt
 from lepton_ai.storage.backup.destination import Destination
 from lepton_ai.storage.cipher import CHUNK, KEY_BYTES, SealedReader, seal_chunks
 from lepton_ai.storage.database import BATCH
-from lepton_ai.storage.keys import KeyRing
+from lepton_ai.storage.keys import KeyLost, KeyRing
 from lepton_ai.storage.schema import REVISION, metadata
 
 __all__ = ["Head", "Manifest", "PlainFile", "dump", "open_snapshot", "read_head", "write_snapshot"]
@@ -37,13 +37,12 @@ class Head(Struct, frozen=True, forbid_unknown_fields=True):
         id: of the backup; sorts by time.
         workspace: its id.
         revision: of the database's schema.
-        size: plain bytes of the content.
         key_id: the master key that wraps the snapshot's own.
     """
 
     id: str
     workspace: str
-    created_at: datetime
+    created_at: Annotated[datetime, Meta(tz=True)]
     revision: str
     key_id: str
 
@@ -127,8 +126,17 @@ def open_snapshot(
     """
     head, line, wrapped, start = _head(destination, name)
     if head.id != name or head.workspace != destination.workspace_id:
-        raise Corrupt(f"the snapshot {name} is another one under this name")
-    key = keys.unwrap(head.key_id, wrapped, line.decode())
+        raise Corrupt(f"the backup {name} was altered: it is another one under this name")
+    try:
+        key = keys.unwrap(head.key_id, wrapped, line.decode())
+    except KeyLost as error:
+        raise KeyLost(
+            f"the backup {name} is sealed under the master key {head.key_id}, which is not at "
+            "hand; give the keys.json of that time, or put that key into LEPTON_MASTER_KEY. "
+            "No other key opens the backup"
+        ) from error
+    except Corrupt as error:
+        raise Corrupt(f"the backup {name} was altered: its head fails authentication") from error
     path = f"snapshots/{name}"
     sealed = destination.sizes("snapshots")[name] - start
     size = _plain_size(sealed)
@@ -140,7 +148,7 @@ def open_snapshot(
     try:
         manifest = msgspec.msgpack.decode(next(records), type=Manifest)
     except (StopIteration, msgspec.DecodeError) as error:
-        raise Corrupt(f"the snapshot {name} holds no manifest") from error
+        raise Corrupt(f"the backup {name} was altered: it holds no manifest") from error
 
     def rows() -> Rows:
         for record in records:
@@ -165,9 +173,13 @@ def _head(destination: Destination, name: str) -> tuple[Head, bytes, bytes, int]
     try:
         if start > len(data):
             raise ValueError("it ends too early")
-        return msgspec.json.decode(parts[0], type=Head), parts[0], parts[1], start
+        head = msgspec.json.decode(parts[0], type=Head)
+        # Nothing proved it so far, and other times cannot be told in every time zone.
+        if not 1970 < head.created_at.year < 9000:
+            raise ValueError(f"it is of {head.created_at}")
+        return head, parts[0], parts[1], start
     except (msgspec.DecodeError, ValueError) as error:
-        raise Corrupt(f"the snapshot {name} has no readable head: {error}") from error
+        raise Corrupt(f"the backup {name} was altered: no readable head, {error}") from error
 
 
 def _plain_size(sealed: int) -> int:
@@ -187,7 +199,7 @@ def _records(reader: SealedReader) -> Iterator[bytes]:
         try:
             yield zlib.decompress(packed)
         except zlib.error as error:
-            raise Corrupt(f"the snapshot {reader.name} holds a broken record: {error}") from error
+            raise Corrupt(f"the backup {reader.name} holds a broken record: {error}") from error
 
 
 def _even(parts: Iterable[bytes]) -> Iterator[bytes]:

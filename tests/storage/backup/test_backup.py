@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from lepton_ai.core.errors import InvalidInput, LeptonError, NotFound
+from lepton_ai.core.errors import Corrupt, InvalidInput, LeptonError, NotFound
 from lepton_ai.core.settings import Settings
 from lepton_ai.storage import KeyLost, Workspace
 from lepton_ai.storage.backup import (
@@ -273,3 +274,92 @@ def test_killed_at_any_moment(workspace: Workspace, tmp_path: Path) -> None:
     )
     assert content(restored)["objects"] == content(workspace)["objects"]
     restored.close()
+
+
+def test_one_damaged_backup_hides_no_other(workspace: Workspace, tmp_path: Path) -> None:
+    url, keys = tmp_path / "backups", workspace.home / "keys.json"
+    made = []
+    for number in range(4):
+        fill(workspace, start=number, count=1)
+        made.append(create_backup(workspace, str(url)).id)
+    snapshots = url / workspace.id / "snapshots"
+    whole = (snapshots / made[2]).read_bytes()
+    for damage in (b"", whole[:50], b"\xff" * 100, whole.replace(b'_at":"20', b'_at":"00')):
+        (snapshots / made[2]).write_bytes(damage)
+        listed = list_backups(str(url))
+        assert [info.id for info in listed] == made
+        assert [bool(info.fault) for info in listed] == [False, False, True, False]
+        assert abs(listed[2].created_at - listed[3].created_at) < timedelta(minutes=1)
+        assert list(verify_backup(workspace, str(url), made[1])) == []
+    settings = Settings(home=tmp_path / "new")
+    restore_backup(
+        str(url), tmp_path / "new", key_file=keys, backup=made[1], settings=settings
+    ).close()
+    with pytest.raises(Corrupt, match=f"{made[2]} was altered"):
+        prune_backups(workspace, str(url), keep=2)
+    assert [info.id for info in list_backups(str(url))] == made
+    # It goes with those of its age, and does not count among those that stay.
+    gone, _ = prune_backups(workspace, str(url), keep=1)
+    assert gone == made[:3]
+    assert list(verify_backup(workspace, str(url))) == []
+    (snapshots / made[3]).write_bytes(b"")
+    with pytest.raises(Corrupt, match="choose with --backup: none"):
+        restore_backup(str(url), tmp_path / "other", key_file=keys)
+    with pytest.raises(Corrupt):
+        prune_backups(workspace, str(url), keep=1)
+    assert list((url / workspace.id / "packs").iterdir())
+
+
+def test_the_newest_is_the_last_made_whatever_the_clock_says(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = str(tmp_path / "backups")
+    ahead = time.time_ns() + 10**9 * 3600 * 24 * 365
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "time_ns", lambda: ahead)
+        first = create_backup(workspace, url).id
+    later = [create_backup(workspace, url).id for _ in range(3)]
+    assert [info.id for info in list_backups(url)] == [first, *later]
+    assert prune_backups(workspace, url, keep=1)[0] == [first, *later[:2]]
+
+
+def test_backups_of_several_workspaces_lie_side_by_side(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    url = str(tmp_path / "backups")
+    with ExitStack() as stack:
+        other = Workspace.open(settings=Settings(home=tmp_path / "other"))
+        stack.callback(other.close)
+        made = {place.id: create_backup(place, url).id for place in (workspace, other)}
+        assert {info.workspace: info.id for info in list_backups(url)} == made
+        with pytest.raises(NotFound, match="--workspace"):
+            restore_backup(url, tmp_path / "new")
+        with pytest.raises(NotFound, match="no backup of workspace_none"):
+            list_backups(url, "workspace_none")
+        # One that is put among those of another is noticed.
+        theirs = tmp_path / "backups" / other.id / "snapshots" / made[other.id]
+        shutil.copy(theirs, tmp_path / "backups" / workspace.id / "snapshots")
+        (fault,) = verify_backup(workspace, url)
+        assert "another one" in fault.detail
+
+
+def test_the_key_that_is_missing_is_named(workspace: Workspace, tmp_path: Path) -> None:
+    url, keys = str(tmp_path / "backups"), tmp_path / "damaged.json"
+    create_backup(workspace, url)
+    with pytest.raises(KeyLost, match=r"the backup backup_\w+ is sealed under the master key"):
+        restore_backup(url, tmp_path / "new")
+    keys.write_text("{}")
+    with pytest.raises(Corrupt, match=r"keys\.json is damaged"):
+        restore_backup(url, tmp_path / "new", key_file=keys)
+
+
+@pytest.mark.parametrize("zone", [None, UTC])
+def test_a_moment_at_the_ends_of_time(workspace: Workspace, tmp_path: Path, zone: Any) -> None:
+    url, keys = str(tmp_path / "backups"), workspace.home / "keys.json"
+    create_backup(workspace, url)
+    with pytest.raises(NotFound, match="no backup of 0001"):
+        restore_backup(url, tmp_path / "x", key_file=keys, at=datetime.min.replace(tzinfo=zone))
+    last = datetime.max.replace(tzinfo=zone)
+    restore_backup(
+        url, tmp_path / "x", key_file=keys, at=last, settings=Settings(home=tmp_path / "x")
+    ).close()
