@@ -11,9 +11,11 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any, Self
 
 import sqlalchemy as sa
+from filelock import FileLock, Timeout
 from sqlalchemy import Connection, Engine, event, exc
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -151,6 +153,34 @@ class Database:
         if self.dialect == "postgresql":
             lock = sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(subject, 0))
             connection.execute(sa.select(lock))
+
+    @contextmanager
+    def alone(self, subject: str) -> Iterator[None]:
+        """Let one process at a time do what takes long, while others read and write.
+
+        Raises:
+            Conflict: another process was at it for a minute.
+        """
+        busy = f"another process is at work on: {subject}; run the command again when it is done"
+        if self.dialect == "sqlite":
+            path = Path(str(self.url.database)).with_name(f"{subject}.lock")
+            try:
+                held = FileLock(path, timeout=_WAIT_SECONDS).acquire()
+            except Timeout as error:
+                raise Conflict(busy) from error
+            with held:
+                yield
+            return
+        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            key = sa.func.hashtextextended(f"alone {subject}", 0)
+            try:
+                connection.execute(sa.select(sa.func.pg_advisory_lock(key)))
+            except exc.OperationalError as error:
+                raise Conflict(busy) from error
+            try:
+                yield
+            finally:
+                connection.execute(sa.select(sa.func.pg_advisory_unlock(key)))
 
     def insert(self, table: sa.Table) -> Any:
         """Return the dialect's INSERT of a table, which has the ``on_conflict`` methods."""

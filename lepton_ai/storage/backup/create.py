@@ -62,16 +62,24 @@ def create_backup(workspace: Workspace, url: str) -> BackupInfo:
 
     Raises:
         Unavailable: the destination does not answer as it should.
-        Conflict: a writer held on for a minute.
+        Conflict: a writer, or another backup, held on for a minute.
         InvalidInput: the destination lies inside the workspace.
     """
     where = url if "://" in url else str(Path(url).expanduser().absolute())
-    if Path(where).resolve().is_relative_to(workspace.home.resolve()):
+    if where != where.encode(errors="replace").decode():
+        raise InvalidInput(f"{url!r} cannot be a destination: its name holds what is not text")
+    destination = Destination(where, workspace.id)
+    if destination.lies_in(workspace.home):
         raise InvalidInput(
             f"{url} lies inside the workspace {workspace.home} and would be lost with it; back up "
             "to another disk, or to s3://bucket/prefix"
         )
-    destination = Destination(where, workspace.id)
+    # Two at once would take each other's half-written files for leftovers.
+    with workspace.database.alone("backup"):
+        return _create(workspace, destination, url)
+
+
+def _create(workspace: Workspace, destination: Destination, url: str) -> BackupInfo:
     for _ in destination.leftovers():
         pass
     workspace.keys.secret(_SECRET)  # made before the moment that is backed up

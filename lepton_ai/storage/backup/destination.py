@@ -76,6 +76,10 @@ class Destination:
             raise NotFound(f"{url} holds backups of {names}; say which with --workspace")
         raise NotFound(f"{url} holds no backup of {workspace_id}, but of {names}")
 
+    def lies_in(self, directory: Path) -> bool:
+        """Say whether it is a directory inside of another."""
+        return self._local and Path(self._root).resolve().is_relative_to(directory.resolve())
+
     def sizes(self, folder: str) -> dict[str, int]:
         """Return the names in a folder, which the pattern of ours fits, and their sizes."""
         with _errors(self.url):

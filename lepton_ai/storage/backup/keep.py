@@ -51,11 +51,20 @@ def prune_backups(
 
     Raises:
         InvalidInput: ``keep`` is less than 1.
+        Conflict: backups of the workspace are made or removed for longer than a minute.
         Corrupt, KeyLost: a backup that stays cannot be opened, so nobody knows what it needs;
             nothing was removed.
     """
     if keep < 1:
         raise InvalidInput(f"keep must be at least 1, or no backup would be left; got {keep}")
+    # A backup that is being made relies on packs that no snapshot names yet.
+    with workspace.database.alone("backup"):
+        return _prune(workspace, url, keep, older_than)
+
+
+def _prune(
+    workspace: Workspace, url: str, keep: int, older_than: datetime | None
+) -> tuple[list[str], int]:
     destination = Destination.find(url, workspace.id)
     known = list_backups(url, workspace.id)
     oldest = [info.id for info in known if not info.fault][-keep:][:1]

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from lepton_ai.core.errors import Corrupt, InvalidInput, LeptonError, NotFound
+from lepton_ai.core.errors import Conflict, Corrupt, InvalidInput, LeptonError, NotFound
 from lepton_ai.core.settings import Settings
-from lepton_ai.storage import KeyLost, Workspace
+from lepton_ai.storage import KeyLost, Workspace, database
 from lepton_ai.storage.backup import (
     create_backup,
     list_backups,
@@ -26,6 +26,7 @@ from lepton_ai.storage.backup import (
     restore_backup,
     verify_backup,
 )
+from lepton_ai.storage.backup.destination import Destination
 from lepton_ai.storage.schema import metadata
 from tests import postgres
 
@@ -363,3 +364,38 @@ def test_a_moment_at_the_ends_of_time(workspace: Workspace, tmp_path: Path, zone
     restore_backup(
         url, tmp_path / "x", key_file=keys, at=last, settings=Settings(home=tmp_path / "x")
     ).close()
+
+
+def test_one_backup_or_pruning_at_a_time(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = str(tmp_path / "backups")
+    for _ in range(2):
+        create_backup(workspace, url)
+    fill(workspace, count=1)
+    copied, go_on = threading.Event(), threading.Event()
+    write = Destination.write
+
+    def wait(self: Destination, name: str, chunks: Any) -> int:
+        if name.startswith("snapshots"):
+            copied.set()
+            go_on.wait()
+        return write(self, name, chunks)
+
+    monkeypatch.setattr(Destination, "write", wait)
+    maker = threading.Thread(target=create_backup, args=(workspace, url))
+    maker.start()
+    copied.wait()
+    # Its pack is there, its snapshot is not: nothing but the lock tells that it is needed.
+    pruner = threading.Thread(target=prune_backups, args=(workspace, url))
+    pruner.start()
+    pruner.join(0.5)
+    go_on.set()
+    maker.join()
+    pruner.join()
+    (info,) = list_backups(url)
+    assert list(verify_backup(workspace, url, info.id)) == []
+    monkeypatch.setattr(database, "_WAIT_SECONDS", 0.1)
+    if workspace.database.dialect == "sqlite":
+        with workspace.database.alone("backup"), pytest.raises(Conflict, match="run the command"):
+            create_backup(workspace, url)

@@ -88,6 +88,10 @@ def test_a_restored_plain_table_lies_in_the_restored_workspace(
 def test_where_no_backup_can_be(workspace: Workspace) -> None:
     with pytest.raises(InvalidInput, match="inside the workspace"):
         create_backup(workspace, str(workspace.home / "backups"))
+    with pytest.raises(InvalidInput, match="inside the workspace"):
+        create_backup(workspace, f"file://{workspace.home}/backups")
+    with pytest.raises(InvalidInput, match="not text"):
+        create_backup(workspace, "backups-\udcff")
     with pytest.raises(Unavailable, match="cannot be made"):
         create_backup(workspace, "/proc/backups")
 
