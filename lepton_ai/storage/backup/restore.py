@@ -157,12 +157,16 @@ def _verify_batch(
         try:
             while piece := reader.read(_PIECE):
                 digest.update(piece)
-        except (Corrupt, NotFound) as error:
-            yield Fault("altered", row["address"], str(error))
-            continue
-        if workspace.keys.address(digest.digest()) != row["address"]:
-            detail = f"the content of object {row['address']} is not what its address names"
-            yield Fault("altered", row["address"], detail)
+            intact = workspace.keys.address(digest.digest()) == row["address"]
+        except (Corrupt, NotFound):
+            intact = False
+        if not intact:
+            yield Fault(
+                "altered",
+                row["address"],
+                f"packs/{row['pack']} holds other bytes than were written; remove it at the "
+                "destination, and `lepton backup create` copies it again from the workspace",
+            )
 
 
 def _verify_file(destination: Destination, name: str, size: int, key: bytes) -> Iterator[Fault]:

@@ -399,3 +399,18 @@ def test_one_backup_or_pruning_at_a_time(
     if workspace.database.dialect == "sqlite":
         with workspace.database.alone("backup"), pytest.raises(Conflict, match="run the command"):
             create_backup(workspace, url)
+
+
+def test_a_damaged_copy_is_mended_from_the_workspace(workspace: Workspace, tmp_path: Path) -> None:
+    url = tmp_path / "backups"
+    fill(workspace)
+    first = create_backup(workspace, str(url))
+    pack = min((url / workspace.id / "packs").iterdir())
+    whole = pack.read_bytes()
+    pack.write_bytes(bytes(len(whole)))
+    (fault,) = verify_backup(workspace, str(url))
+    assert f"packs/{pack.name} holds other bytes" in fault.detail
+    pack.unlink()
+    create_backup(workspace, str(url))
+    assert pack.read_bytes() == whole
+    assert list(verify_backup(workspace, str(url), first.id)) == []
