@@ -16,6 +16,7 @@ import psutil
 import pyarrow as pa
 
 from lepton_ai.core.errors import InvalidInput, LeptonError, Unavailable
+from lepton_ai.data.sql_types import check_types, with_durations
 
 __all__ = ["Name", "Query", "names_of"]
 
@@ -31,13 +32,22 @@ _CONFIG: dict[str, Any] = {
     "autoload_known_extensions": "false",
     "allow_community_extensions": "false",
 }
-_LOCKED = ("SET enable_external_access = false", "SET lock_configuration = true")
+# In UTC, an answer is the same on every machine.
+_LOCKED = (
+    "SET TimeZone = 'UTC'",
+    "SET enable_external_access = false",
+    "SET lock_configuration = true",
+)
 # What makes rows from a query's own values; anything else reaches out of the query.
 _FUNCTIONS = frozenset(
     {"range", "generate_series", "unnest", "repeat", "repeat_row", "json_each", "json_tree"}
 )
-# Scalars that tell of the process instead of the rows.
-_REFUSED = frozenset({"current_setting", "getenv", "getvariable", "write_log"})
+# Scalars that tell of the process instead of the rows, or answer another query.
+_REFUSED = frozenset(
+    {"current_setting", "getenv", "getvariable", "json_serialize_plan", "write_log"}
+)
+# How DuckDB calls what changes rows, inside WITH too.
+_WRITING = "_QUERY_NODE"
 _ROWS = 131_072
 
 
@@ -88,6 +98,7 @@ class Query:
         for statement in _LOCKED:
             connection.execute(statement)
         relation = connection.sql(self.text, params=self._parameters)
+        check_types(relation.columns, relation.types)
         return relation.to_arrow_reader(_ROWS)
 
 
@@ -202,6 +213,7 @@ def names_of(text: str) -> list[Name]:
     """
     with duckdb.connect(":memory:", config=_CONFIG) as connection:
         try:
+            text.encode()  # DuckDB only says that a lone surrogate is no text
             kinds = [statement.type.name for statement in connection.extract_statements(text)]
             if kinds not in (["SELECT"], ["EXPLAIN"]):
                 raise InvalidInput(
@@ -210,34 +222,62 @@ def names_of(text: str) -> list[Name]:
                 )
             bare = re.sub(r"^\s*explain(\s+analyze)?\s", "", text, flags=re.IGNORECASE)
             ((tree,),) = connection.execute("SELECT json_serialize_sql(?)", [bare]).fetchall()
-        except duckdb.Error as error:
+        except (duckdb.Error, ValueError) as error:  # a statement that its binding has no name for
             raise meaning(error) from error
-    parsed = msgspec.json.decode(tree)
-    if parsed.get("error"):
-        raise InvalidInput(f"only a plain SELECT is answered: {parsed.get('error_message')}")
-    found, temporary = set[Name](), set[str]()
-    _walk(parsed, found, temporary)
-    return sorted(names for names in found if not (len(names) == 1 and names[0] in temporary))
+    found = set[Name]()
+    try:
+        parsed = msgspec.json.decode(tree)
+        if parsed.get("error"):
+            raise InvalidInput(f"only a plain SELECT is answered: {parsed.get('error_message')}")
+        _walk(parsed, found, frozenset())
+    except RecursionError as error:
+        raise InvalidInput("the query is nested too deeply; name its parts by WITH") from error
+    return sorted(found)
 
 
-def _walk(node: Any, found: set[Name], temporary: set[str]) -> None:
-    """Gather the tables that a parsed query names, and those that it makes itself (WITH)."""
+def _walk(node: Any, found: set[Name], made: frozenset[str]) -> None:
+    """Gather the tables that a parsed query names, without those that it makes itself (WITH).
+
+    Args:
+        made: what the query makes itself, as far as it can be seen from here.
+    """
     if isinstance(node, list):
         for part in node:
-            _walk(part, found, temporary)
+            _walk(part, found, made)
     elif isinstance(node, dict):
-        if node.get("type") == "BASE_TABLE":
-            names = (node.get(f"{kind}_name") for kind in ("catalog", "schema", "table"))
-            found.add(tuple(name for name in names if name))
-        function = str(node.get("function_name") or "").lower()
-        if node.get("type") == "TABLE_FUNCTION":
-            called = str(node["function"].get("function_name") or "").lower()
-            _refuse(called, called not in _FUNCTIONS)
-        _refuse(function, function in _REFUSED)
+        _check(node)
+        if node.get("type") == "RECURSIVE_CTE_NODE":
+            made |= {node["cte_name"].lower()}
         for entry in (node.get("cte_map") or {}).get("map", []):
-            temporary.add(entry["key"])
-        for part in node.values():
-            _walk(part, found, temporary)
+            _walk(entry["value"], found, made)
+            made |= {entry["key"].lower()}
+        if node.get("type") == "BASE_TABLE":
+            parts = (node.get(f"{kind}_name") for kind in ("catalog", "schema", "table"))
+            names = tuple(part for part in parts if part)
+            if len(names) > 1 or names[0].lower() not in made:
+                found.add(names)
+        for key, part in node.items():
+            if key != "cte_map":
+                _walk(part, found, made)
+
+
+def _check(node: dict[str, Any]) -> None:
+    """Refuse what writes, what lists DuckDB's own tables, and what reaches out of the query."""
+    kind = str(node.get("type"))
+    if kind.endswith(_WRITING):
+        raise InvalidInput(
+            f"one SELECT is answered, and {kind.removesuffix(_WRITING)} is none, inside WITH "
+            "neither; select the rows, and keep them by sql(...).save(name)"
+        )
+    if kind == "SHOW_REF" and node.get("query") is None:
+        raise InvalidInput(
+            "SHOW is not answered; `lepton data ls` lists the datasets, DESCRIBE NAME their columns"
+        )
+    if kind == "TABLE_FUNCTION":
+        called = str(node["function"].get("function_name") or "").lower()
+        _refuse(called, called not in _FUNCTIONS)
+    function = str(node.get("function_name") or "").lower()
+    _refuse(function, function in _REFUSED)
 
 
 def _refuse(function: str, wrong: bool) -> None:
@@ -272,7 +312,7 @@ def _distinct(names: Sequence[str]) -> list[str]:
 
 
 def _frame(table: pa.Table, names: list[str]) -> pl.DataFrame:
-    frame = pl.from_arrow(table.rename_columns(names))
+    frame = pl.from_arrow(with_durations(table.rename_columns(names)))
     assert isinstance(frame, pl.DataFrame)
     # Each batch has categories of its own.
     return frame.with_columns(pl.col(pl.Categorical).cast(pl.String))

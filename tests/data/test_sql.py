@@ -1,3 +1,4 @@
+import datetime as dt
 import pickle
 import signal
 import subprocess
@@ -103,6 +104,15 @@ def test_a_wide_table_is_not_read_whole(patients: Table, monkeypatch: pytest.Mon
         "select * from information_schema.tables", "select * from pg_catalog.pg_settings",
         "select * from secret_frame", "vacuum", "checkpoint", "reset memory_limit",
         "prepare x as select 1", "use memory", "begin", "select * from pragma_user_agent()",
+        "select * from (with pg_settings as (select 1) from pg_settings) a, pg_settings b",
+        "select * from (with duckdb_logs as (select 1) from duckdb_logs), duckdb_logs",
+        "with x as (from pg_settings), pg_settings as (select 1) select * from x",
+        "select json_serialize_plan('select current_setting(''memory_limit'')', optimize := true)",
+        "with x as (insert into t values (1) returning *) select * from x",
+        "with x as (delete from hospital.patients returning *) select * from x",
+        "with x as (copy (select 1) to '/tmp/x.csv') select * from x",
+        "show tables", "from (show databases)", "show pg_settings", "update extensions",
+        "select '\ud800'", "select " + "[" * 500 + "1" + "]" * 500,
     ],
 )  # fmt: skip
 def test_it_only_reads_and_only_datasets(
@@ -122,6 +132,58 @@ def test_what_makes_rows_of_its_own_is_allowed(patients: Table) -> None:
     assert "SCAN" in repr(sql("explain select age from hospital.patients").rows.to_dicts())
     assert sql("describe hospital.patients").rows["column_name"].to_list() == PATIENTS.columns
     assert sql("select 1 as a, 2 as a, 3 as a").rows.columns == ["a", "a_1", "a_2"]
+
+
+def test_what_a_query_makes_itself_is_found_as_sql_finds_names(patients: Table) -> None:
+    for query in (
+        "with Old as (select * from hospital.patients where age > 40) select count(*) from old",
+        "with a as (select 1 as n), b as (from a union all from a) select count(*) from b",
+        "with recursive t(n) as (select 1 union all select n + 1 from T where n < 2) "
+        "select count(*) from t",
+        "with o as (select id from hospital.patients) "
+        "select count(*) from hospital.patients where id in (select id + 1 from o)",
+    ):
+        assert sql(query).rows.item() == 2
+
+
+def test_durations_come_back_and_times_are_in_utc(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "America/New_York")
+    start = dt.datetime(2024, 7, 1, 12, tzinfo=dt.UTC)
+    stays = pl.DataFrame(
+        {
+            "start": [start, start, None],
+            "end": [start + dt.timedelta(days=40, microseconds=3), start, start],
+            "wait": [dt.timedelta(hours=-1), None, dt.timedelta(0)],
+        }
+    )
+    read_table(stays, name="stays")
+    assert_frame_equal(sql("from stays").rows, stays)
+    answer = sql('select "end" - start as stay, hour(start) as hour from stays')
+    assert_frame_equal(
+        answer.rows,
+        stays.select(stay=pl.col("end") - pl.col("start"), hour=pl.col("start").dt.hour()),
+        check_dtypes=False,
+    )
+    assert answer.save("kept").to_polars()["stay"].to_list()[0] == dt.timedelta(40, 0, 3)
+    assert sql('select "end" - start as stay from stays where false').rows.schema == {
+        "stay": pl.Duration("us")
+    }
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "'101'::bit", "340282366920938463463374607431768211455::uhugeint", "1::bignum",
+        "1::variant", "union_value(a := 1)", "timetz '12:00:00+01'", "[interval 1 day]",
+        "{'a': map {'b': interval 1 day}}", "[interval 1 day]::interval[1]", "interval 1 month",
+    ],
+)  # fmt: skip
+def test_types_that_no_frame_holds_are_refused(workspace: Workspace, value: str) -> None:
+    with pytest.raises(InvalidInput, match="'v' is"):
+        assert sql(f"select {value} as v").rows.height
+    assert sql(f"select cast({value} as varchar) as v").rows.height == 1
 
 
 def test_rows_come_as_they_are_read_and_go_as_they_come(
