@@ -66,6 +66,9 @@ def _scope(
         loose = {c.name.lower() for c in tree.find_all(exp.Column) if not c.table}
         if loose & tables - known:
             return None  # a whole row as one value
+        made = {part.alias_or_name.lower() for part in tree.find_all(exp.CTE)}
+        if made & {*called, *(name[-1].lower() for name in called.values())}:
+            return None  # one name for a source and for what the query makes itself
         _pin(tree, called)
         if isinstance(tree, exp.Select) and len(tree.selects) == len(columns):
             for place, part in enumerate(tree.selects):

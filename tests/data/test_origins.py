@@ -58,6 +58,9 @@ def engine() -> duckdb.DuckDBPyConnection:
         ("SELECT id, name AS id FROM people", [ALL, ALL]),
         ("PIVOT people ON city USING sum(age)", [ALL, ALL]),
         ("EXPLAIN SELECT name FROM people", [ALL, ALL]),
+        ("WITH source_0 AS (SELECT 1 AS id, 'x' AS name) SELECT name FROM people", [ALL]),
+        ('SELECT a.id FROM (WITH People AS (SELECT age AS id FROM "people:3") FROM people) a, '
+         "people", [ALL]),
         ("SELECT max(age) OVER w AS m FROM people WINDOW w AS (ORDER BY id)", ["age"]),
     ],
 )  # fmt: skip
