@@ -46,6 +46,8 @@ _FUNCTIONS = frozenset(
 _REFUSED = frozenset(
     {"current_setting", "getenv", "getvariable", "json_serialize_plan", "write_log"}
 )
+# Namespaces that DuckDB has itself.
+_OWN = frozenset({"information_schema", "memory", "pg_catalog", "system", "temp"})
 # How DuckDB calls what changes rows, inside WITH too.
 _WRITING = "_QUERY_NODE"
 _ROWS = 131_072
@@ -289,9 +291,11 @@ def _refuse(function: str, wrong: bool) -> None:
 
 
 def _alias(connection: Any, name: Name, source: str) -> None:
-    if len(name) > 2:
+    if len(name) > 2 or (len(name) == 2 and name[0].lower() in _OWN):
         whole = ".".join(name)
-        raise InvalidInput(f'write a name with several dots between double quotes: "{whole}"')
+        raise InvalidInput(
+            f'DuckDB reads this name otherwise; write it in double quotes: "{whole}"'
+        )
     quoted = ['"' + part.replace('"', '""') + '"' for part in name]
     if len(quoted) == 2:
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted[0]}")

@@ -264,6 +264,11 @@ def test_a_person_may_stop_a_query(patients: Table) -> None:
 def test_errors_say_what_is_wrong(patients: Table) -> None:
     with pytest.raises(NotFound, match=r"there are hospital\.patients"):
         sql("select * from patient")
+    for name in ("temp.rows", "Memory.rows", "information_schema.tables", "a.b.rows"):
+        read_table({"n": [1]}, name=name)
+        with pytest.raises(InvalidInput, match=f'in double quotes: "{name}"'):
+            sql(f"select n from {name}")
+        assert sql(f'select n from "{name}"').rows.item() == 1
     with pytest.raises(InvalidInput, match="agge"):
         sql("select agge from hospital.patients")
     with pytest.raises(Unavailable, match="longer than"):
