@@ -130,10 +130,7 @@ class Table(ChangedTable):
         """
         names = self.columns if columns is None else list(columns)
         self._check(names)
-        if where is not None:
-            used = tables.condition(where).meta.root_names()
-            self._check(used)
-            names = [*dict.fromkeys([*names, *used])]
+        names = [*dict.fromkeys([*names, *self._used(where)])]
         if self.rows is not None:
             lazy = self.to_polars(names).lazy()
         else:
@@ -173,8 +170,7 @@ class Table(ChangedTable):
         """
         wanted = None if where is None else tables.condition(where)
         asked = self.columns if columns is None else list(columns)
-        used = [] if wanted is None else wanted.meta.root_names()
-        names = [*dict.fromkeys([*asked, *used])]
+        names = [*dict.fromkeys([*asked, *self._used(where)])]
         for frame in self.frames(names, where):
             part = frame if wanted is None else frame.filter(wanted)
             part = part.select(asked)
@@ -206,7 +202,7 @@ class Table(ChangedTable):
     ) -> Iterator[pl.DataFrame]:
         """Yield rows: the one way by which any are read."""
         masked = sight.check(names)
-        used = [] if where is None else tables.condition(where).meta.root_names()
+        used = self._used(where)
         # Which files are left out would tell of values that are masked.
         hint = None if sight.check(used) else where
         scan = tables.Scan(self.workspace, self.dataset)
@@ -269,6 +265,15 @@ class Table(ChangedTable):
     def summary(self) -> pl.DataFrame:
         """Return count, missing, mean, spread and quartiles of each column."""
         return self.to_polars().describe()
+
+    def _used(self, where: str | None) -> list[str]:
+        """Return the columns that a condition names, once it is sure that it fits them."""
+        if where is None:
+            return []
+        used: list[str] = tables.condition(where).meta.root_names()
+        self._check(used)
+        tables.check_condition(where, tables.schema_of(self.dataset.facts["types"]))
+        return used
 
     def _check(self, names: Sequence[str]) -> None:
         unknown = [name for name in names if name not in self.schema]

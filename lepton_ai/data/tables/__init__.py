@@ -12,6 +12,7 @@ _NAMES = {
     "Scan": "scan",
     "append": "changes",
     "branch": "refs",
+    "check_condition": "scan",
     "compact": "maintenance",
     "condition": "scan",
     "delete": "changes",

@@ -22,11 +22,19 @@ from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.tables.columns import change_columns
 from lepton_ai.data.tables.commit import Change, TableCommit
 from lepton_ai.data.tables.entering import admitted, ruled
+from lepton_ai.data.tables.fitting import fitted
 from lepton_ai.data.tables.heads import Parents, after, head_of, repeated
-from lepton_ai.data.tables.scan import condition, data_files, read_file, row_filter
+from lepton_ai.data.tables.scan import (
+    check_condition,
+    condition,
+    data_files,
+    read_file,
+    row_filter,
+    unfit,
+)
 from lepton_ai.storage import Node, Workspace
 
-__all__ = ["append", "delete", "evolve", "fitted", "overwrite", "upsert"]
+__all__ = ["append", "delete", "evolve", "overwrite", "upsert"]
 
 # PyIceberg takes them as a person writes them, which its types do not tell.
 _at_least: Any = GreaterThanOrEqual
@@ -133,12 +141,12 @@ def _replace(
         try:
             return frame.filter(~goes)
         except pl.exceptions.PolarsError as error:
-            raise InvalidInput(f"the condition {where!r} does not fit the rows: {error}") from error
+            raise unfit(where, error) from error
 
     with TableCommit(workspace, name) as commit:
         head, schema = head_of(commit)
         assert commit.table is not None
-        rest(pl.DataFrame(schema=schema))  # a wrong condition is refused whatever the rows are
+        check_condition(where, schema)  # a wrong one is refused whatever the rows are
         removed: list[DataFile] = []
         hint = row_filter(where, commit.table.schema())
         kept = _rewritten(commit, schema, rest, hint, removed)
@@ -171,39 +179,6 @@ def evolve(
             facts["renamed"] = dict(rename)
         change = Change("evolve", result, parents=after(head, ()), facts=facts)
         return commit.publish(change)
-
-
-def fitted(frame: pl.DataFrame, schema: Mapping[str, Any]) -> pl.DataFrame:
-    """Return rows in the columns of a table: in their order and types, empty where left out.
-
-    Raises:
-        InvalidInput: there are other columns, or values that do not fit the types.
-    """
-    unknown = [name for name in frame.columns if name not in schema]
-    if unknown:
-        raise InvalidInput(
-            f"the table has no columns {unknown}, only {list(schema)}; add them first: "
-            f"table.evolve(add={{{unknown[0]!r}: polars.{frame.schema[unknown[0]]!r}}})"
-        )
-    columns = [
-        pl.col(name).cast(kind, strict=True)
-        if name in frame.columns
-        else pl.lit(None, dtype=kind).alias(name)
-        for name, kind in schema.items()
-    ]
-    for name, kind in frame.schema.items():
-        wide = kind.is_float() and schema[name].is_integer()
-        if wide and (frame[name].drop_nulls() % 1 != 0).any():
-            raise InvalidInput(
-                f"column {name!r} holds whole numbers, and the new rows have fractions; widen it "
-                "in a new table, or round them"
-            )
-    try:
-        return frame.select(columns)
-    except pl.exceptions.PolarsError as error:
-        raise InvalidInput(
-            f"the rows do not fit the table's types {dict(schema)}: {error}"
-        ) from error
 
 
 def _keys(frame: pl.DataFrame, on: list[str], schema: Mapping[str, Any]) -> pl.DataFrame:

@@ -204,6 +204,82 @@ def test_only_the_columns_that_are_asked_for_are_read(
         list(table.batches(["x"]))
 
 
+@pytest.mark.parametrize(
+    "where",
+    [
+        "n = max(n)", "n > avg(n)", "count(*) > 1", "first(n) = 1", "n > var(n)", "covar(n, n) > 0",
+        "n > quantile_cont(n, 0.5)", "listagg(s) = 'a'", "row_number() over () = 1",
+        "sum(n) over (partition by s) > 1", "n in (select 1)", "exists (select 1)",
+        "case when n = 1 then max(n) end = 1", "n = 'a'", "s > 1", "n", "null", "d > '2024-01-01'",
+        "s = '\ud800'",
+    ],
+)  # fmt: skip
+def test_a_condition_is_about_one_row_and_fits_the_columns(
+    workspace: Workspace, where: str
+) -> None:
+    day = dt.date(2024, 1, 2)
+    table = read_table({"n": [1, 2], "s": ["a", "b"], "d": [day, day]}, name="t")
+    table = table.append({"n": [3], "s": ["c"], "d": [day]})
+    for ask in (
+        lambda: table.scan(where=where),
+        lambda: list(table.batches(where=where)),
+        lambda: table.delete(where),
+        lambda: table.overwrite({"n": [9]}, where),
+    ):
+        with pytest.raises(InvalidInput) as raised:
+            ask()
+        assert "one row" in str(raised.value) or "as in SQL" in str(raised.value) or (
+            "date '2024-05-31'" in str(raised.value)
+        )  # fmt: skip
+    assert opened("t").ref == table.ref
+    assert len(table.delete("d > date '2024-01-01' and coalesce(n, 0) > 1 and length(s) = 1")) == 1
+
+
+BIG = 2**53 + 1
+DAY = dt.date(2024, 1, 2)
+NOON = dt.datetime(2024, 1, 2, 12)
+
+
+@pytest.mark.parametrize(
+    ("there", "comes"),
+    [
+        (pl.Series([1.5]), [BIG]), (pl.Series([1]), [DAY]), (pl.Series([DAY]), [7]),
+        (pl.Series([DAY]), [NOON]), (pl.Series([True]), [2]), (pl.Series([1]), [1.5]),
+        (pl.Series([1]), [float("nan")]), (pl.Series([1.5], dtype=pl.Float32), [1e300]),
+        (pl.Series([1.5], dtype=pl.Float32), [2**24 + 1]), (pl.Series(["a"]), [{"x": 1}]),
+        (pl.Series([decimal.Decimal("1.00")], dtype=pl.Decimal(5, 2)), [decimal.Decimal("1.239")]),
+        (pl.Series([NOON]), pl.Series([1], dtype=pl.Int64).cast(pl.Datetime("ns"))),
+        (pl.Series([1], dtype=pl.Int8), [200]), (pl.Series([dt.timedelta(1)]), [1]),
+    ],
+    ids=lambda value: str(value)[-40:],
+)  # fmt: skip
+def test_rows_whose_values_would_change_are_refused(
+    workspace: Workspace, there: pl.Series, comes: Any
+) -> None:
+    table = read_table({"v": there, "k": [1]}, name="t")
+    rows = {"v": comes, "k": [2]}
+    for change in (
+        lambda: table.append(rows),
+        lambda: table.upsert(rows, on="k"),
+        lambda: table.overwrite(rows, "k = 1"),
+    ):
+        with pytest.raises(InvalidInput, match=r"holds|do not fit"):
+            change()
+    assert opened("t").version == 1
+
+
+def test_rows_of_other_types_with_the_same_values_enter(workspace: Workspace) -> None:
+    rows = {"f": [1.5], "i": [1], "s": ["a"], "t": [NOON], "d": [DAY]}
+    table = read_table(pl.DataFrame(rows, schema_overrides={"f": pl.Float32}), name="t")
+    midnight = dt.datetime(2024, 1, 2)
+    table = table.append({"f": [0.1], "i": [2.0], "s": [7], "t": [DAY], "d": [midnight]})
+    table = table.append({"f": ["2"], "i": ["3"], "s": [None], "t": [None], "d": [None]})
+    assert table.to_polars()["f"].cast(pl.Float64).round(6).to_list() == [1.5, 0.1, 2.0]
+    assert table.to_polars()["i"].to_list() == [1, 2, 3]
+    assert table.to_polars()["s"].to_list() == ["a", "7", None]
+    assert table.to_polars().select("t", "d").row(1) == (midnight, DAY)
+
+
 def test_names_that_would_mean_something_else(workspace: Workspace) -> None:
     read_table({"a": [1]}, name="t")
     for name in ("default.t", "t#work", "#", ".t", "t.", "a..b"):
