@@ -23,7 +23,7 @@ from pyiceberg.typedef import EMPTY_DICT, Properties
 from lepton_ai.core.errors import Conflict, InvalidInput, NotFound
 from lepton_ai.core.ids import new_id
 from lepton_ai.data.tables.fileio import SCHEME, ObjectIO
-from lepton_ai.data.tables.plain import PlainIO
+from lepton_ai.data.tables.plain import PlainIO, location_of
 from lepton_ai.storage import Transaction, Workspace
 from lepton_ai.storage.schema import iceberg_namespace_properties, iceberg_tables
 
@@ -114,8 +114,7 @@ class WorkspaceCatalog(SqlCatalog):
         table_id = new_id("table")
         location = f"{SCHEME}{table_id}"
         if not encrypted:
-            folder = self._workspace.home / "tables" / namespace / f"{table}-{table_id[6:]}"
-            location = folder.as_uri()
+            location = location_of(self._workspace.home, namespace, f"{table}-{table_id[6:]}")
         return new_table_metadata(
             schema, UNPARTITIONED_PARTITION_SPEC, UNSORTED_SORT_ORDER, location, {**_PROPERTIES}
         )

@@ -4,13 +4,14 @@ Iceberg names files by their whole paths. A workspace that was moved, or restore
 its own by the end of those paths, and never touches those of the workspace it is a copy of.
 """
 
+import re
 from pathlib import Path
-from urllib.parse import unquote, urlparse
+from urllib.parse import unquote
 
 from pyiceberg.io.pyarrow import PyArrowFileIO
 from pyiceberg.typedef import EMPTY_DICT, Properties
 
-__all__ = ["PlainIO", "path_of", "table_folder"]
+__all__ = ["PlainIO", "location_of", "path_of", "table_folder"]
 
 # Of a file: namespace, table, data or metadata, name.
 _DEPTH = 4
@@ -34,6 +35,14 @@ class PlainIO(PyArrowFileIO):
         return "file", "", str(path_of(self._home, location))
 
 
+def location_of(home: Path, namespace: str, table: str) -> str:
+    """Return the location of a new table, of letters that every tool reads as they are."""
+    folder = home.joinpath(
+        "tables", *(re.sub(r"[^\w.-]", "_", part, flags=re.ASCII) for part in (namespace, table))
+    )
+    return f"file://{folder.as_posix()}"
+
+
 def path_of(home: Path, location: str) -> Path:
     """Return where the file of a location lies."""
     return _here(home, location, _DEPTH)
@@ -45,4 +54,4 @@ def table_folder(home: Path, location: str) -> Path:
 
 
 def _here(home: Path, location: str, depth: int) -> Path:
-    return home.joinpath("tables", *unquote(urlparse(location).path).split("/")[-depth:])
+    return home.joinpath("tables", *unquote(location).split("/")[-depth:])

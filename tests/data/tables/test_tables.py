@@ -278,6 +278,33 @@ def test_other_tools_open_a_plain_table(
     assert rows == [(141,)]
 
 
+def test_other_tools_find_a_plain_table_of_any_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pyiceberg.table import StaticTable
+
+    from lepton_ai.data import tables
+    from lepton_ai.data.tables.catalog import WorkspaceCatalog
+
+    monkeypatch.setenv("POLARS_ICEBERG_PLANNER", "pyiceberg")
+    workspace = Workspace.open(tmp_path / "Jörg's home, 100% new")
+    for name in ("open data.été", "Пацієнти", "a?b#", "50%41"):
+        word = name.removesuffix("#")
+        tables.store_table(workspace, word, [PATIENTS], encrypted=False)
+        where = WorkspaceCatalog(workspace).get(word).metadata_location
+        assert Path(where.removeprefix("file://")).is_file()
+        plain = StaticTable.from_metadata(where)
+        assert sorted(pl.scan_iceberg(plain).collect()["id"]) == [1, 2, 3]
+        scan = plain.scan()
+        assert sorted(scan.to_arrow()["id"].to_pylist()) == [1, 2, 3]
+        found = [task.file.file_path for task in scan.plan_files()]
+        connection = duckdb.connect()
+        rows = connection.execute("select count(*) from read_parquet(?)", [found]).fetchall()
+        assert rows == [(3,)]
+        assert tables.drop(workspace, word) > 2
+    assert [path for path in (workspace.home / "tables").rglob("*") if path.is_file()] == []
+
+
 def test_an_encrypted_table_shows_nothing_on_the_disk(workspace: Workspace) -> None:
     read_table({"name": ["Valentyna Tereshchenko"] * 3}, name="t")
     workspace.close()
