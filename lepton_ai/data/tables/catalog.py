@@ -77,6 +77,7 @@ class WorkspaceCatalog(SqlCatalog):
         self._workspace = workspace
         self._transaction = transaction
         self.objects = ObjectIO(workspace=workspace, transaction=transaction)
+        self.plain = PlainIO(workspace.home)
 
     @property
     def engine(self) -> Any:  # type: ignore[override]
@@ -147,6 +148,11 @@ class WorkspaceCatalog(SqlCatalog):
         )
         return self.load_table((namespace, table))
 
+    def keep_written(self) -> None:
+        """Let the transaction, once it is durable, find all files that were written in it."""
+        self.objects.keep_written()
+        self.plain.sync()
+
     def io(self, location: str) -> FileIO:
         """Return what reads and writes the files of a table that lies somewhere."""
         return self._load_file_io(location=location)
@@ -156,7 +162,7 @@ class WorkspaceCatalog(SqlCatalog):
     ) -> FileIO:
         if location is None or location.startswith(SCHEME):
             return self.objects
-        return PlainIO(self._workspace.home)
+        return self.plain
 
     def _convert_orm_to_iceberg(self, orm_table: Any) -> IcebergTable:
         where = orm_table.metadata_location

@@ -30,6 +30,7 @@ from lepton_ai.data.tables.fileio import SCHEME
 from lepton_ai.data.tables.scan import data_files
 from lepton_ai.data.tables.types import arrow_of, schema_text
 from lepton_ai.storage import Node, Transaction, Workspace
+from lepton_ai.storage.files import disk_errors
 
 __all__ = ["Change", "Outdated", "TableCommit"]
 
@@ -111,8 +112,13 @@ class TableCommit:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if error is not None:
+            self.catalog.plain.undo()
         if self._own:
             self.transaction.__exit__(kind, error, trace)
+        if isinstance(error, OSError):
+            with disk_errors(f"the table {self.name!r}"):
+                raise error
         if error is None:
             for path in self._leaving:
                 path.unlink(missing_ok=True)
@@ -225,7 +231,7 @@ class TableCommit:
         done = staged.commit_transaction()
         snapshot = done.snapshot_by_name(self.branch)
         assert snapshot is not None
-        self.catalog.objects.keep_written()
+        self.catalog.keep_written()
         summary = snapshot.summary
         facts = {
             "format": done.metadata.properties.get(_FORMAT, "table"),

@@ -1,5 +1,6 @@
 """Maintenance: many small files become few, old versions give their room back, tables go."""
 
+import time
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -15,6 +16,7 @@ from lepton_ai.data.tables.heads import after, head_of, repeated
 from lepton_ai.data.tables.plain import path_of, table_folder
 from lepton_ai.data.tables.scan import data_files, read_file
 from lepton_ai.storage import Node, Workspace
+from lepton_ai.storage.collect import GRACE
 from lepton_ai.storage.database import BATCH
 from lepton_ai.storage.schema import aliases, files, iceberg_tables, objects
 
@@ -157,12 +159,21 @@ def remove_snapshots(
 ) -> tuple[int, int]:
     """Remove snapshots and all files that no other needs; return how many, and their bytes."""
     gone = [*ids]
+    known = used_files(table)
     if gone:
         table.maintenance.expire_snapshots().by_ids(gone).commit()
         table = commit.catalog.get(commit.name)
-    commit.catalog.objects.keep_written()
+    commit.catalog.keep_written()
     orphans = present_files(commit, table) - used_files(table)
+    if not commit.encrypted:
+        orphans = {file for file in orphans if file in known or _is_left(commit, file)}
     return len(orphans), remove_files(commit, orphans)
+
+
+def _is_left(commit: TableCommit, location: str) -> bool:
+    """Say whether a file that no version named was left behind, and is not just being written."""
+    age = time.time() - path_of(commit.workspace.home, location).stat().st_mtime
+    return age > GRACE.total_seconds()
 
 
 def used_files(table: IcebergTable) -> set[str]:
@@ -226,7 +237,7 @@ def drop(workspace: Workspace, name: str) -> int:
             if commit.branch not in table.refs():
                 raise NotFound(f"there is no branch {name!r}")
             table.manage_snapshots().remove_branch(commit.branch).commit()
-            commit.catalog.objects.keep_written()
+            commit.catalog.keep_written()
             return 0
         namespace, word = identifier(name)
         connection.execute(

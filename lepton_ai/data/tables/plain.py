@@ -4,12 +4,16 @@ Iceberg names files by their whole paths. A workspace that was moved, or restore
 its own by the end of those paths, and never touches those of the workspace it is a copy of.
 """
 
+import os
 import re
 from pathlib import Path
 from urllib.parse import unquote
 
+from pyiceberg.io import OutputFile
 from pyiceberg.io.pyarrow import PyArrowFileIO
 from pyiceberg.typedef import EMPTY_DICT, Properties
+
+from lepton_ai.storage.files import sync_directory
 
 __all__ = ["PlainIO", "location_of", "path_of", "table_folder"]
 
@@ -22,11 +26,34 @@ class PlainIO(PyArrowFileIO):
 
     Args:
         home: of the workspace.
+
+    Attributes:
+        written: the files that were begun.
     """
 
     def __init__(self, home: Path) -> None:
         super().__init__({})
         self._home = home
+        self.written: list[Path] = []
+
+    def new_output(self, location: str) -> OutputFile:  # type: ignore[override]
+        """Return a file to write, which no other has the name of."""
+        self.written.append(path_of(self._home, location))
+        return super().new_output(location)
+
+    def sync(self) -> None:
+        """Make what was written durable, as what names it is about to be."""
+        for path in self.written:
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+        inside = (path.relative_to(self._home) for path in self.written)
+        for folder in {folder for path in inside for folder in path.parents}:
+            sync_directory(self._home / folder)
+
+    def undo(self) -> None:
+        """Remove what was written: nothing names it."""
+        for path in self.written:
+            path.unlink(missing_ok=True)
 
     def parse_location(  # type: ignore[override]
         self, location: str, properties: Properties = EMPTY_DICT

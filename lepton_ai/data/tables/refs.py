@@ -30,7 +30,7 @@ def tag(workspace: Workspace, version: Node, name: str) -> None:
         staged = table.transaction()
         point(staged, name, version.facts["snapshot"], SnapshotRefType.TAG)
         staged.commit_transaction()
-        commit.catalog.objects.keep_written()
+        commit.catalog.keep_written()
 
 
 def point(staged: IcebergTransaction, name: str, snapshot: int, kind: str) -> None:
