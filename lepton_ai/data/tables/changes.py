@@ -174,6 +174,8 @@ def evolve(
     with TableCommit(workspace, name) as commit:
         head, schema = head_of(commit)
         result = change_columns(commit, schema, add=add, drop=drop, rename=rename, types=types)
+        if result == schema and commit.metadata.current_schema_id == head.facts["schema"]:
+            return head
         facts: dict[str, Any] = {"rows": head.facts["rows"], "bytes": head.facts["bytes"]}
         if rename:
             facts["renamed"] = dict(rename)

@@ -18,7 +18,7 @@ from pyiceberg.types import NestedField, PrimitiveType
 
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.tables.commit import TableCommit
-from lepton_ai.data.tables.types import arrow_of, wider
+from lepton_ai.data.tables.types import arrow_of, stored_schema, wider
 
 __all__ = ["adapt", "change_columns", "iceberg_schema"]
 
@@ -77,7 +77,7 @@ def change_columns(
         new = rename.get(name, name)
         field = present[name]
         if name in types:
-            old, kind = kind, types[name]() if isinstance(types[name], type) else types[name]
+            old, kind = kind, _polars_type(name, types[name])
             if not wider(old, kind):
                 raise InvalidInput(
                     f"column {name!r} cannot become {kind} without writing its rows anew: not "
@@ -93,10 +93,10 @@ def change_columns(
     taken = [name for name in add if name in result]
     if taken:
         raise InvalidInput(f"the columns {taken} are there already")
-    fresh = pl.Schema({n: k() if isinstance(k, type) else k for n, k in add.items()})
-    result |= fresh
+    result |= {name: _polars_type(name, kind) for name, kind in add.items()}
     if not result:
         raise InvalidInput("a table needs at least one column")
+    stored_schema(result)  # refuses names that a table cannot have
     fields += iceberg_schema(result).select(*add).fields if add else ()
     _stage(commit, fields, keep)
     return result
@@ -118,6 +118,15 @@ def _stage(commit: TableCommit, fields: Sequence[NestedField], keep: set[int]) -
             return
     newest = Schema(*done, schema_id=1 + max(schema.schema_id for schema in known))
     commit.staged()._stage((AddSchemaUpdate(schema=newest), _use(newest.schema_id)))
+
+
+def _polars_type(name: str, kind: Any) -> Any:
+    try:
+        return pl.DataFrame(schema={name: kind}).schema[name]
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(
+            f"column {name!r} needs a Polars type, such as polars.Float64; got {kind!r}"
+        ) from error
 
 
 def _use(schema_id: int) -> SetCurrentSchemaUpdate:

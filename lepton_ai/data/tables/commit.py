@@ -250,15 +250,17 @@ class TableCommit:
             "dataset",
             self.name,
             version=True,
-            digest=change.digest or self.workspace.keys.token(_moment(facts)),
+            digest=change.digest or self.workspace.keys.token(_moment(facts, change.parents)),
             facts=facts,
             parents=change.parents,
             holds=change.holds,
         )
 
 
-def _moment(facts: Mapping[str, Any]) -> str:
-    return f"snapshot {facts['table']} {facts['snapshot']} {facts['schema']}"
+def _moment(facts: Mapping[str, Any], parents: Sequence[tuple[str, str]]) -> str:
+    """Return what no other version of a table says: columns may become what they were before."""
+    before = [node_id for node_id, _ in parents]
+    return f"snapshot {facts['table']} {facts['snapshot']} {facts['schema']} after {before}"
 
 
 def _apply(staged: IcebergTransaction, change: Change, branch: str) -> None:

@@ -63,7 +63,7 @@ def branch(workspace: Workspace, version: Node, name: str) -> Node:
             raise InvalidInput(f"there is a branch or a tag {name!r} of {version.name} already")
         point(commit.staged(), name, version.facts["snapshot"], SnapshotRefType.BRANCH)
         schema = schema_of(version.facts["types"])
-        facts = {"rows": version.facts["rows"], "bytes": version.facts["bytes"]}
+        facts = {name: version.facts[name] for name in ("rows", "bytes", "schema")}
         parents = ((version.id, "previous"),)
         return commit.publish(Change("branch", schema, parents=parents, facts=facts))
 
@@ -95,5 +95,5 @@ def merge(workspace: Workspace, name: str) -> Node:
         facts = {"rows": head.facts["rows"], "bytes": head.facts["bytes"]}
         parents = ((newest.id, "previous"), (head.id, "branch"))
         return commit.publish(
-            Change("merge", schema_of(head.facts["types"]), parents=parents, facts=facts)
+            Change("merge", schema_of(newest.facts["types"]), parents=parents, facts=facts)
         )
