@@ -52,6 +52,11 @@ class Spool:
             size += frame.estimated_size()
             self._frames.append(frame if size <= _MEMORY_BYTES else self._written(frame))
 
+    @property
+    def schema(self) -> pl.Schema:
+        """The types of the columns."""
+        return next((frame.schema for frame in self), pl.Schema())
+
     def __iter__(self) -> Iterator[pl.DataFrame]:
         for frame in self._frames:
             yield self._read(frame) if isinstance(frame, _Place) else frame

@@ -32,6 +32,20 @@ def people(tmp_path: Path, workspace: Workspace) -> str:
     return "hospital.people"
 
 
+def test_what_is_text_in_a_table_stays_as_it_is_written(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    for number, code in enumerate(["A1", "1.10", "7", "0081", "2024-01-05", "true"]):
+        (tmp_path / f"{number}.csv").write_text(f"code,n\n{code},1\n")
+    run("data", "import", tmp_path / "0.csv", "--name", "codes")
+    for number in range(1, 6):
+        run("data", "append", "codes", tmp_path / f"{number}.csv")
+    said = run("data", "upsert", "codes", tmp_path / "1.csv", "--on", "code")
+    assert said.startswith("codes:7: 1 replaced, 0 added")
+    codes = open_dataset("codes").to_polars()["code"].to_list()  # type: ignore[union-attr]
+    assert sorted(codes) == ["0081", "1.10", "2024-01-05", "7", "A1", "true"]
+
+
 def test_a_table_changes_by_commands(people: str, tmp_path: Path) -> None:
     assert run("data", "append", people, tmp_path / "more.csv") == f"{people}:2: 3 rows\n"
     said = run("data", "upsert", people, tmp_path / "repaired.csv", "--on", "id")

@@ -186,6 +186,16 @@ def test_types_that_no_frame_holds_are_refused(workspace: Workspace, value: str)
     assert sql(f"select cast({value} as varchar) as v").rows.height == 1
 
 
+def test_csv_of_lists_is_refused(workspace: Workspace) -> None:
+    from click.testing import CliRunner
+
+    from lepton_ai.apps.cli.sql import sql as command
+
+    told = CliRunner().invoke(command, ["select 1 as n, [1, 2] as numbers", "--csv"])
+    assert isinstance(told.exception, InvalidInput)
+    assert "['numbers']" in str(told.exception)
+
+
 def test_rows_come_as_they_are_read_and_go_as_they_come(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,12 +1,18 @@
 """`lepton data append|upsert|delete`: a table's next version, by rows of a file or a condition."""
 
+from pathlib import Path
+
 import click
+import polars as pl
 
 from lepton_ai.apps.cli.data_versions import open_table
 from lepton_ai.data.read_table import spool_source
+from lepton_ai.data.spool import Spool
 from lepton_ai.data.table import Table
 
 __all__ = ["append", "delete", "upsert"]
+
+_WRITTEN = frozenset({".csv", ".tsv", ".txt"})
 
 
 @click.command()
@@ -15,7 +21,7 @@ __all__ = ["append", "delete", "upsert"]
 def append(name: str, file: str) -> None:
     """Add the rows of FILE to a table; columns that it lacks are empty."""
     table = open_table(name)
-    rows, source = spool_source(file, table.workspace)
+    rows, source = _rows_for(table, file)
     _tell(table.append(rows, sources=[source]))
 
 
@@ -26,7 +32,7 @@ def append(name: str, file: str) -> None:
 def upsert(name: str, file: str, keys: tuple[str, ...]) -> None:
     """Replace the rows whose key comes again in FILE, and add the others."""
     table = open_table(name)
-    rows, source = spool_source(file, table.workspace)
+    rows, source = _rows_for(table, file)
     made = table.upsert(rows, on=keys, sources=[source])
     facts = made.dataset.facts
     _tell(made, f"{facts['updated']:,} replaced, {facts['inserted']:,} added, ")
@@ -40,6 +46,20 @@ def delete(name: str, where: str) -> None:
     before = open_table(name)
     after = before.delete(where)
     _tell(after, f"{len(before) - len(after):,} removed, ")
+
+
+def _rows_for(table: Table, file: str) -> tuple[Spool, str]:
+    """Return the rows of a file, and its source; what is text in the table stays as written."""
+    rows, source = spool_source(file, table.workspace)
+    text = [
+        name
+        for name, kind in rows.schema.items()
+        if kind != pl.String and table.schema.get(name) == "String"
+    ]
+    if text and _WRITTEN.intersection(Path(file.lower()).suffixes):
+        types = dict.fromkeys(text, "String")
+        return spool_source(file, table.workspace, types=types)
+    return rows, source
 
 
 def _tell(made: Table, done: str = "") -> None:

@@ -40,6 +40,12 @@ def sql(
             click.echo(f"{kept.ref}: {len(kept):,} rows", err=as_json or csv)
     rows = found.rows if not limit or as_json or csv else found.rows.head(limit)
     if csv:
+        nested = [name for name, kind in rows.schema.items() if kind.is_nested()]
+        if nested:
+            raise InvalidInput(
+                f"CSV cannot hold the columns {nested}, which are lists or records; select their "
+                "parts, or print --json"
+            )
         click.echo(rows.write_csv(), nl=False)
     elif as_json:
         print_json(rows.to_dicts())

@@ -51,7 +51,8 @@ def _unlike(kind: Any, wanted: Any) -> bool:
     if pl.Null in (kind, wanted) or kind == pl.String:
         return False
     if wanted == pl.String:
-        return bool(kind.is_nested())
+        # A number may have been written otherwise: 1.10 as 1.1.
+        return bool(kind.is_nested() or kind.is_float())
     sorts = ((one.is_temporal(), one.is_nested()) for one in (kind, wanted))
     return len(set(sorts)) > 1
 

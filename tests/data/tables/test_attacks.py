@@ -249,7 +249,8 @@ NOON = dt.datetime(2024, 1, 2, 12)
         (pl.Series([1.5], dtype=pl.Float32), [2**24 + 1]), (pl.Series(["a"]), [{"x": 1}]),
         (pl.Series([decimal.Decimal("1.00")], dtype=pl.Decimal(5, 2)), [decimal.Decimal("1.239")]),
         (pl.Series([NOON]), pl.Series([1], dtype=pl.Int64).cast(pl.Datetime("ns"))),
-        (pl.Series([1], dtype=pl.Int8), [200]), (pl.Series([dt.timedelta(1)]), [1]),
+        (pl.Series(["1.10"]), [1.1]), (pl.Series([1], dtype=pl.Int8), [200]),
+        (pl.Series([dt.timedelta(1)]), [1]),
     ],
     ids=lambda value: str(value)[-40:],
 )  # fmt: skip
