@@ -9,15 +9,17 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from lepton_ai.data.privacy.detect import redact
 from lepton_ai.data.privacy.dicom.identifiers import Identifiers
 from lepton_ai.data.privacy.dicom.pixels import clean_pixels
-from lepton_ai.data.privacy.dicom.profile import METHOD, METHODS, action_of
-from lepton_ai.data.privacy.dicom.pseudonyms import Pseudonyms
+from lepton_ai.data.privacy.dicom.profile import METHOD, METHODS, action_of, kinds_of
+from lepton_ai.data.privacy.dicom.pseudonyms import Pseudonyms, is_standard
 
 __all__ = ["clean"]
 
 _DATES = {"DA", "DT"}
 _WORDS = {"LO", "SH", "UR", "AE", "CS"}
 _PROSE = {"LT", "ST", "UT", "UC"}
-_BIRTH = {(0x0010, 0x0030), (0x0010, 0x0032), (0x0010, 0x0033), (0x0010, 0x0034)}
+_BIRTH = {(0x0010, 0x0030), (0x0010, 0x0032)}
+_BYTES = {"OB", "OD", "OF", "OL", "OV", "OW"}
+_PIXELS = 0x7FE0
 _DUMMIES: dict[str, Any] = {
     "AE": "ANON", "AS": "000Y", "CS": "ANON", "DS": "0", "IS": "0", "LO": "ANON", "LT": "ANON",
     "PN": "ANON", "SH": "ANON", "ST": "ANON", "UC": "ANON", "UT": "ANON", "UR": "", "TM": "000000",
@@ -65,14 +67,16 @@ class _Cleaner:
         self._known = known
         self._days = names.days(patient)
 
-    def clean(self, dataset: Dataset) -> None:
+    def clean(self, dataset: Dataset, *, inner: bool = False) -> None:
         for element in list(dataset):
             tag = (element.tag.group, element.tag.element)
             action = action_of(*tag)
             if element.VR in _DATES | {"TM"} and tag not in _BIRTH and not tag[0] % 2:
                 action = "keep"  # dates are moved, not removed: the option of the profile
-            if element.VR == "UN":
+            if element.VR == "UN" or (element.VR in _BYTES and _BYTES.isdisjoint(kinds_of(*tag))):
                 action = "remove"  # nobody knows what it holds
+            if inner and tag[0] == _PIXELS:
+                action = "remove"  # a smaller picture, which nothing looks at
             if action == "remove" or (action == "dummy" and element.VR in ("OB", "OW")):
                 del dataset[element.tag]
             elif action == "empty" or (element.VR == "PN" and action == "keep"):
@@ -81,11 +85,15 @@ class _Cleaner:
                 if action == "dummy":
                     element.value = Sequence()
                 for item in element.value or []:
-                    self.clean(item)
+                    self.clean(item, inner=True)
             elif action == "dummy":
                 element.value = _DUMMIES.get(element.VR)
             elif element.VR == "UI":
-                element.value = self._each(element.value, self._names.uid)
+                own = action == "uid"
+                element.value = self._each(
+                    element.value,
+                    lambda uid, own=own: uid if is_standard(uid, own=own) else self._names.uid(uid),
+                )
             elif element.VR in _DATES:
                 element.value = self._each(
                     element.value, lambda text: self._names.date(text, self._days)

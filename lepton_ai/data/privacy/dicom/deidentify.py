@@ -25,6 +25,8 @@ from lepton_ai.storage import Workspace
 __all__ = ["DeidentificationReport", "Refused", "deidentify_images"]
 
 _DIRECTORY = "1.2.840.10008.1.3.10"  # DICOMDIR
+# Classes of objects that hold a voice.
+_VOICES = {"1.2.840.10008.5.1.4.1.1.9.4.1", "1.2.840.10008.5.1.4.1.1.9.4.2"}
 _PIXELS = {0x7FE00010, 0x7FE00008, 0x7FE00009}
 _SHORTEST_IN_PIXELS = 6
 # Digits of these may spell anything by chance.
@@ -232,6 +234,8 @@ def _one(
     known = identifiers[patient]
     if "EncapsulatedDocument" in dataset:
         raise InvalidInput("it holds a document, which may say anything")
+    if dataset.get("SOPClassUID") in _VOICES or dataset.get("Modality") == "AU":
+        raise InvalidInput("it holds a voice, which may say anything")
     pixels = None
     if "PixelData" in dataset and burned_in == "reject":
         pixels = _pixels(dataset)

@@ -9,6 +9,9 @@ import unicodedata
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
+from lepton_ai.data.privacy.dicom.profile import action_of
+from lepton_ai.data.privacy.dicom.pseudonyms import is_standard
+
 __all__ = ["Identifiers", "identifiers_in"]
 
 _TEXT = {"LO", "SH", "LT", "ST", "UT", "UC", "PN", "CS", "AE", "UR", "DA", "DT", "UI", "IS", "AS"}
@@ -141,8 +144,11 @@ def identifiers_in(dataset: Any) -> Iterator[str]:
             text = str(value)
             if element.VR == "PN":
                 yield from _WORD.findall(text)
-            elif element.VR == "UI" and not text.startswith("1.2.840.10008."):
-                yield text
+                yield from _whole_names(text)
+            elif element.VR == "UI":
+                own = action_of(element.tag.group, element.tag.element) == "uid"
+                if not is_standard(text, own=own):
+                    yield text
             elif element.VR in ("DA", "DT"):
                 yield text[:8]
             elif element.keyword in _KEYWORDS and element.VR in _TEXT:
@@ -150,6 +156,16 @@ def identifiers_in(dataset: Any) -> Iterator[str]:
                 yield from re.findall(rf"\d{{{_DIGITS},}}", text)
                 if element.keyword in _ADDRESSES:
                     yield from (word for word in _WORD.findall(text) if len(word) >= _DIGITS)
+
+
+def _whole_names(value: str) -> Iterator[str]:
+    """Yield family and given name together: alone, short ones occur by chance."""
+    for group in value.split("="):
+        words = _WORD.findall(group)[:2]
+        if len(words) == 2 and not all(map(_tells, words)):
+            yield from (" ".join(words), " ".join(reversed(words)))
+            if _IDEOGRAMS.search(group):
+                yield "".join(words)
 
 
 def _tells(value: str) -> bool:
@@ -169,6 +185,10 @@ def _written(value: str) -> Iterator[str]:
 
 def _pattern(form: str) -> str:
     """Return what finds a word in text."""
+    if " " in form and not any(map(str.isdigit, form)):
+        words = r"[\W_]{0,3}".join(map(re.escape, form.split()))
+        whole = len(form) >= _LONG or _IDEOGRAMS.search(form)
+        return words if whole else rf"(?<![^\W_]){words}(?![^\W_])"
     if _IDEOGRAMS.search(form):
         return re.escape(form)
     if form.isdigit() and len(form) >= _LONG:

@@ -1,32 +1,26 @@
 """Pixels: what lies beside the image in the stored pixels goes: padding, comments, overlay bits."""
 
-import itertools
 from typing import Any
 
 import numpy as np
 from pydicom.encaps import encapsulate, generate_frames
 from pydicom.pixels.utils import get_expected_length
+from pydicom.uid import RLELossless
 
 from lepton_ai.core.errors import InvalidInput
+from lepton_ai.data.privacy.dicom.streams import clean_rle, clean_stream
 
 __all__ = ["clean_pixels"]
-
-# Markers of JPEG and JPEG-LS (ISO/IEC 10918-1, 14495-1) and of JPEG 2000 (ISO/IEC 15444-1).
-_START, _END, _SCAN = b"\xff\xd8", b"\xff\xd9", 0xDA
-_START_2000, _TILE = b"\xff\x4f", 0x90
-# Comments and application data; decoders need those of JFIF, SPIFF and Adobe, which have a form.
-_COMMENTS = {0xFE, *range(0xE0, 0xF0)} - {0xE0, 0xE8, 0xEE}
-_COMMENTS_2000 = {0x64}
 
 
 def clean_pixels(dataset: Any) -> None:
     """Take out of a data set's pixels, in place, what is no part of the image.
 
-    That is padding behind native pixels, overlays in bits that the image does not use, and
-    comments and trailing bytes in JPEG, JPEG-LS and JPEG 2000 streams.
+    That is padding behind native pixels, overlays in bits that the image does not use, and what
+    decoders pass over in compressed frames.
 
     Raises:
-        InvalidInput: an overlay lies in bits that belong to signed pixels.
+        InvalidInput: an overlay lies in bits that belong to signed pixels, or a frame is damaged.
     """
     if "PixelData" not in dataset:
         return
@@ -36,7 +30,11 @@ def clean_pixels(dataset: Any) -> None:
     data = dataset.PixelData
     size = get_expected_length(dataset)
     if len(data) > size:
-        data = data[:size] + bytes(size % 2)
+        end = data[:size] + bytes(size % 2)
+        # Of two swapped bytes, the last one of an odd number stands behind what fills them up.
+        swapped = size % 2 and not dataset.file_meta.TransferSyntaxUID.is_little_endian
+        whole = swapped and dataset["PixelData"].VR == "OW" and dataset.BitsAllocated == 8
+        data = end[:-2] + b"\0" + data[size : size + 1] if whole else end
     if _has_overlay_bits(dataset):
         data = _without_overlays(dataset, data)
     dataset["PixelData"].value = data
@@ -63,40 +61,14 @@ def _without_overlays(dataset: Any, data: bytes) -> bytes:
 
 def _clean_frames(dataset: Any) -> None:
     count = int(dataset.get("NumberOfFrames") or 1)
-    frames = [*generate_frames(dataset.PixelData, number_of_frames=count)]
-    cleaned = [_even(_clean_stream(frame)) for frame in frames]
-    if cleaned == frames:
-        return
+    frames = generate_frames(dataset.PixelData, number_of_frames=count)
+    if dataset.file_meta.TransferSyntaxUID == RLELossless:
+        size = dataset.Rows * dataset.Columns
+        cleaned = [clean_rle(frame, size) for frame in frames]
+    else:
+        cleaned = [clean_stream(frame) for frame in frames]
     for keyword in ("ExtendedOffsetTable", "ExtendedOffsetTableLengths"):
         if keyword in dataset:
             delattr(dataset, keyword)
-    dataset["PixelData"].value = encapsulate(cleaned)
-
-
-def _clean_stream(data: bytes) -> bytes:
-    if data.startswith(_START_2000):
-        return _ended(_without(data, _COMMENTS_2000, _TILE))
-    if data.startswith(_START):
-        return _ended(_without(data, _COMMENTS, _SCAN))
-    return data
-
-
-def _without(data: bytes, unwanted: set[int], last: int) -> bytes:
-    """Return a stream without some segments of its header, which ends with a marker."""
-    parts, at = [data[:2]], 2
-    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] not in (last, 0xFF):
-        end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-        if data[at + 1] not in unwanted:
-            parts.append(data[at:end])
-        at = end
-    return b"".join(itertools.chain(parts, [data[at:]]))
-
-
-def _ended(data: bytes) -> bytes:
-    """Return a stream without what follows its end."""
-    end = data.rfind(_END)
-    return data if end < 0 else data[: end + 2]
-
-
-def _even(data: bytes) -> bytes:
-    return data + bytes(len(data) % 2)
+    # A new table of offsets, too: the old one may hold anything.
+    dataset["PixelData"].value = encapsulate([frame + bytes(len(frame) % 2) for frame in cleaned])

@@ -7,9 +7,11 @@ the type of an attribute decide (X/Z, X/D ...), the value that keeps any object 
 from functools import cache
 from typing import Literal
 
+from pydicom.datadict import dictionary_VR
+
 from lepton_ai.core.optional import load
 
-__all__ = ["EDITION", "METHOD", "METHODS", "Action", "action_of"]
+__all__ = ["EDITION", "METHOD", "METHODS", "Action", "action_of", "kinds_of"]
 
 EDITION = "2026c"
 Action = Literal["remove", "empty", "dummy", "uid", "keep"]
@@ -27,6 +29,17 @@ _ACTIONS: dict[str, Action] = {
     "X_Z_U_STAR_TAGS": "uid",
 }
 
+# What the tables do not list and names people all the same: birth and death in another calendar, a
+# recorded voice, the original attributes under somebody's key, and what signed them.
+_UNLISTED: dict[tuple[int, int], Action] = {
+    (0x0010, 0x0033): "remove",
+    (0x0010, 0x0034): "remove",
+    (0x0010, 0x0035): "remove",
+    (0x0400, 0x0500): "remove",
+    (0x4008, 0x0103): "remove",
+    (0x4FFE, 0x0001): "remove",
+}
+
 METHOD = f"DICOM PS3.15 {EDITION} Basic Profile, by Lepton AI"
 # Codes of DICOM PS3.16, CID 7050, for what is applied here.
 METHODS = (
@@ -40,7 +53,7 @@ def _table() -> tuple[dict[tuple[int, int], Action], list[tuple[int, int, int, i
     lists = load(
         f"dicomanonymizer.dicom_anonymization_databases.dicomfields_{EDITION}", extra="privacy"
     )
-    exact: dict[tuple[int, int], Action] = {}
+    exact = dict(_UNLISTED)
     masked: list[tuple[int, int, int, int, Action]] = []
     for name, action in _ACTIONS.items():
         for tag in getattr(lists, name):
@@ -53,7 +66,7 @@ def _table() -> tuple[dict[tuple[int, int], Action], list[tuple[int, int, int, i
 
 
 def action_of(group: int, element: int) -> Action:
-    """Return what the profile does to an attribute; private ones are always removed."""
+    """Return what the profile does to an attribute; private and unknown ones are removed."""
     # Of a curve or an overlay, whose data go, nothing may stay: its labels are free text.
     if group % 2 or group >> 8 in (0x50, 0x60):
         return "remove"
@@ -67,4 +80,12 @@ def action_of(group: int, element: int) -> Action:
             and element & element_bits == number & element_bits
         ):
             return action
-    return "keep"
+    return "keep" if kinds_of(group, element) else "remove"
+
+
+def kinds_of(group: int, element: int) -> tuple[str, ...]:
+    """Return the value representations that the standard has for an attribute; none if unknown."""
+    try:
+        return tuple(dictionary_VR((group, element)).split(" or "))
+    except KeyError:
+        return ()

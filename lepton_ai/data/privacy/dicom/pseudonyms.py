@@ -4,9 +4,11 @@ import hashlib
 import re
 from datetime import datetime, timedelta
 
-__all__ = ["Pseudonyms"]
+from pydicom._uid_dict import UID_dictionary
 
-_STANDARD = "1.2.840.10008."
+__all__ = ["Pseudonyms", "is_standard"]
+
+_STANDARD = re.compile(r"1\.2\.840\.10008(?:\.\d+)+")
 # What may follow the day: a time and an offset from UTC.
 _TIME = re.compile(r"[0-9.+-]*")
 
@@ -30,8 +32,8 @@ class Pseudonyms:
         return f"anon-{self._number('patient', patient_id) >> 64:016x}"
 
     def uid(self, uid: str) -> str:
-        """Return a new unique identifier (ISO/IEC 9834-8, under 2.25); standard ones stay."""
-        return uid if uid.startswith(_STANDARD) else f"2.25.{self._number('uid', uid)}"
+        """Return a new unique identifier (ISO/IEC 9834-8, under 2.25)."""
+        return f"2.25.{self._number('uid', uid)}"
 
     def days(self, patient_id: str) -> int:
         """Return by how many days all dates of a patient move: 1 to 3650, into the past."""
@@ -51,3 +53,13 @@ class Pseudonyms:
     def time(self, text: str) -> str:
         """Return a time of day (TM) as it is; what is none, empty."""
         return text if _TIME.fullmatch(text.strip().replace(":", "")) else ""
+
+
+def is_standard(uid: str, *, own: bool) -> bool:
+    """Say whether a UID is one of the DICOM standard, which names nobody.
+
+    Args:
+        own: of an object, which only the few that the standard lists can share; what is of a kind
+            of objects may be newer than the list.
+    """
+    return uid in UID_dictionary or (not own and _STANDARD.fullmatch(uid) is not None)
