@@ -2,12 +2,14 @@
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
+from decimal import Decimal
 from typing import Any
 
 import polars as pl
 
 from lepton_ai.core.errors import InvalidInput
+from lepton_ai.data.erase.written import bytes_patterns, text_pattern
 from lepton_ai.storage.keys import KeyRing
 
 __all__ = ["ERASED", "Subject"]
@@ -16,8 +18,9 @@ ERASED = "[erased]"
 
 # Anything shorter occurs by chance; so do short numbers.
 _LETTERS, _DIGITS = 4, 6
+# No column of numbers holds longer ones.
+_LONGEST = 38
 _WORD = re.compile(r"[^\W_]+")
-_CODINGS = ("utf-8", "utf-16-le", "utf-16-be", "latin-1", "cp1251", "shift_jis", "euc_kr")
 
 
 class Subject:
@@ -25,7 +28,8 @@ class Subject:
 
     An identifier is found as a whole word in any text, whatever its case. One that is too
     short to tell a person (less than four characters, or six digits) is looked for only in
-    columns that are known to hold identifiers.
+    columns that are known to hold identifiers. A number is also found among numbers, in tables of
+    which nobody said where identifiers are.
 
     Args:
         identifiers: such as a patient's id, and what else names the same person.
@@ -43,9 +47,10 @@ class Subject:
         forms = {*self.distinct} | {
             unicodedata.normalize(form, word) for word in self.distinct for form in ("NFC", "NFD")
         }
-        words = "|".join(re.escape(form) for form in sorted(forms))
-        self._text = re.compile(rf"(?<!\w)(?:{words})(?!\w)", re.IGNORECASE) if forms else None
-        self._bytes = [*_byte_patterns(forms)]
+        self._text = text_pattern(forms)
+        self._bytes = [*bytes_patterns(forms)]
+        digits = [word for word in self.distinct if word.isascii() and word.isdigit()]
+        self._numbers = {int(word) for word in digits if len(word) <= _LONGEST}
 
     def token(self, keys: KeyRing) -> str:
         """Return what stands for the person in reports: only this workspace can make it."""
@@ -84,23 +89,47 @@ class Subject:
             values = whole.cast(pl.String, strict=False).str.strip_chars()
             # Python folds more than Polars lowers.
             found |= _tested(values, lambda value: value.casefold() in folded)
-        return found if keys else self.mentions(frame)
+        return found if keys else self.mentions(frame) | self._numbered(frame)
 
     def mentions(self, frame: pl.DataFrame) -> pl.Series:
         """Return for each row whether any text in it names the person."""
         found = _none(frame)
         for column in frame.get_columns():
-            if _holds_text(column.dtype):
-                found |= _tested(column, lambda value: self.named_in(_flat(value)))
+            if _holds(column.dtype, _is_text):
+                found |= _tested(column, self._named)
         return found
+
+    def _numbered(self, frame: pl.DataFrame) -> pl.Series:
+        """Return for each row whether any number in it is an identifier."""
+        found = _none(frame)
+        for column in frame.get_columns():
+            if column.dtype.is_numeric():
+                for number in self._numbers:
+                    same = pl.select(pl.lit(column) == number).to_series()
+                    found |= same.fill_null(value=False)
+            elif _holds(column.dtype, lambda kind: kind.is_numeric()):
+                found |= _tested(column, self._holds_number)
+        return found
+
+    def _named(self, value: Any) -> bool:
+        """Say whether a value, or any within it, names the person."""
+        if isinstance(value, bytes):
+            return self.named_in_bytes(value)
+        return any(map(self._named, _parts(value))) or (
+            isinstance(value, str) and self.named_in(value)
+        )
+
+    def _holds_number(self, value: Any) -> bool:
+        number = isinstance(value, int | float | Decimal) and value in self._numbers
+        return number or any(map(self._holds_number, _parts(value)))
 
     def blackened(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return rows of others without the person's name in their texts."""
         changed = []
         for column in frame.get_columns():
-            if not _holds_text(column.dtype):
+            if not _holds(column.dtype, _is_text):
                 continue
-            hits = _tested(column, lambda value: self.named_in(_flat(value)))
+            hits = _tested(column, self._named)
             if hits.any():
                 assert self._text is not None
                 pattern = self._text
@@ -151,25 +180,6 @@ def _is_distinct(word: str) -> bool:
     return len(word) >= (_DIGITS if word.isdigit() else _LETTERS)
 
 
-def _byte_patterns(words: Iterable[str]) -> Iterable[re.Pattern[bytes]]:
-    """Yield a pattern for each width of characters: a neighbour must not continue the word."""
-    narrow: set[bytes] = set()
-    wide: set[bytes] = set()
-    for word in words:
-        for form in (word, word.upper(), word.lower(), word.title()):
-            for coding in _CODINGS:
-                try:
-                    (wide if "16" in coding else narrow).add(form.encode(coding))
-                except UnicodeEncodeError:
-                    continue
-    if narrow:
-        joined = b"|".join(re.escape(word) for word in sorted(narrow))
-        yield re.compile(rb"(?<![A-Za-z0-9_])(?:" + joined + rb")(?![A-Za-z0-9_])", re.IGNORECASE)
-    if wide:
-        joined = b"|".join(re.escape(word) for word in sorted(wide))
-        yield re.compile(joined)
-
-
 def _none(frame: pl.DataFrame) -> pl.Series:
     return pl.Series([False]).new_from_index(0, frame.height)
 
@@ -179,12 +189,17 @@ def _whole(column: pl.Series) -> bool:
     return bool((values.is_finite() & (values == values.floor())).all())
 
 
-def _holds_text(kind: Any) -> bool:
+def _holds(kind: Any, test: Callable[[Any], bool]) -> bool:
+    """Say whether a test holds for a type, or one within it."""
     if isinstance(kind, pl.List | pl.Array):
-        return _holds_text(kind.inner)
+        return _holds(kind.inner, test)
     if isinstance(kind, pl.Struct):
-        return any(_holds_text(field.dtype) for field in kind.fields)
-    return kind in (pl.String, pl.Categorical, pl.Enum) or isinstance(kind, pl.Enum)
+        return any(_holds(field.dtype, test) for field in kind.fields)
+    return test(kind)
+
+
+def _is_text(kind: Any) -> bool:
+    return kind in (pl.String, pl.Categorical, pl.Binary) or isinstance(kind, pl.Enum)
 
 
 def _tested(column: pl.Series, test: Any) -> pl.Series:
@@ -198,9 +213,7 @@ def _tested(column: pl.Series, test: Any) -> pl.Series:
     )
 
 
-def _flat(value: Any) -> str:
+def _parts(value: Any) -> Iterable[Any]:
     if isinstance(value, dict):
-        return "\n".join(_flat(item) for item in value.values())
-    if isinstance(value, list | tuple):
-        return "\n".join(_flat(item) for item in value)
-    return value if isinstance(value, str) else ""
+        return value.values()
+    return value if isinstance(value, list | tuple) else ()

@@ -324,6 +324,45 @@ def test_short_ids_plain_tables_and_the_quarantine(workspace: Workspace, tmp_pat
     assert not [*workspace.verify()]
 
 
+def test_a_number_goes_from_untagged_tables_of_numbers(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    path = tmp_path / "numbers.csv"
+    pl.DataFrame({"mrn": range(7731004000, 7731004300), "age": [50] * 300}).write_csv(path)
+    read_table(path)
+    report, _ = erase_subject(workspace, ["7731004201"])
+    assert report.rows == {"numbers": 1}
+    assert report.sources == 1
+    assert report.complete
+    kept = open_dataset("numbers", workspace).to_polars()
+    assert len(kept) == 299
+    assert 7731004201 not in kept["mrn"].to_list()
+    assert b"7731004201" not in everything(workspace)
+
+
+def test_escapes_and_older_encodings_are_seen_through(workspace: Workspace, tmp_path: Path) -> None:
+    name, other = "Zdeněk Wrześniewski", "Тарасенко"
+    rows = [json.dumps({"who": who, "v": 1}) for who in (name, "Bob", "Eve")]
+    assert name not in rows[0]
+    (tmp_path / "rows.jsonl").write_text("\n".join(rows))
+    read_table(tmp_path / "rows.jsonl")
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    for number, who in enumerate([other, "Nobody"]):
+        scan = pydicom.dcmread(get_testdata_file("CT_small.dcm"))
+        scan.SpecificCharacterSet, scan.PatientName = "ISO_IR 144", who
+        scan.PatientID, scan.SOPInstanceUID = f"X{number}", f"1.2.{number}"
+        scan.SeriesInstanceUID = f"1.3.{number}"
+        scan.save_as(folder / f"{number}.dcm")
+    read_images(folder, name="scans", workspace=workspace)
+    report, _ = erase_subject(workspace, [name, other])
+    assert report.complete
+    assert report.images == {"scans": 1}
+    left = everything(workspace)
+    for what in (name.encode(), json.dumps(name)[1:-1].encode(), other.encode("iso8859_5")):
+        assert what not in left
+
+
 def test_only_who_administers_may_erase(workspace: Workspace) -> None:
     with acting_as("guest"), pytest.raises(AccessDenied):
         erase_subject(workspace, [WHO])

@@ -29,6 +29,40 @@ def test_others_are_not(text: str) -> None:
     assert not ADA.named_in_bytes(text.encode())
 
 
+@pytest.mark.parametrize(
+    ("text", "coding"),
+    [
+        ("Zdeněk  Wrześniewski", "cp1250"), ("Zdeněk\nWrześniewski", "iso8859_2"),
+        ("Wrześniewski^Zdeněk", "utf-8"), ("Тарасенко", "iso8859_5"), ("ТАРАСЕНКО", "koi8_r"),  # noqa: RUF001
+        ("Zden%C4%9Bk+Wrze%C5%9Bniewski", "ascii"), ("Zden\\u011Bk Wrze\\u015bniewski", "ascii"),
+        ("Zden&#283;k&nbsp;Wrze&#347;niewski", "ascii"), ("Zden&#x11B;k Wrze&#x15b;niewski", "ascii"),
+    ],
+)  # fmt: skip
+def test_names_are_found_however_they_are_written(text: str, coding: str) -> None:
+    names = ["Zdeněk Wrześniewski", "Wrześniewski Zdeněk", "Тарасенко"]
+    assert Subject(names).named_in_bytes(b"of " + text.encode(coding) + b", well")
+    assert not Subject(["Zoë Ilić"]).named_in_bytes(text.encode(coding))
+
+
+def test_numbers_are_found_among_numbers_unless_it_is_known_where_identifiers_are() -> None:
+    number = Subject(["7731004201"])
+    frame = pl.DataFrame(
+        {
+            "whole": [7731004201, 5, 1, 2, 3, 4, None],
+            "float": [0.5, 7731004201.0, 0.5, 0.5, 0.5, 7731004201.5, None],
+            "small": pl.Series([1, 2, 3, 4, 5, 6, 7], dtype=pl.Int8),
+            "list": [[], [], [1, 7731004201], [], [], [77310042011], None],
+            "bytes": [b"", b"", b"", b"of 7731004201", b"17731004201", b"", None],
+            "exact": pl.Series(["1"] * 4 + ["7731004201", "1", None]).cast(pl.Decimal(20, 2)),
+        }
+    )
+    assert number.about(frame, []).to_list() == [True] * 5 + [False] * 2
+    assert number.about(frame, ["small"]).sum() == 0
+    assert number.mentions(frame).to_list() == [False] * 3 + [True] + [False] * 3
+    assert number.blackened(frame)["bytes"][3] is None
+    assert Subject(["9" * 60, "12345"]).about(frame, []).sum() == 0
+
+
 def test_short_identifiers_are_only_compared_with_key_columns() -> None:
     seven = Subject(["7"])
     frame = pl.DataFrame({"id": [7, 17, 70], "x": [7.0, 7.0, 7.0], "t": ["7", "a 7", ""]})
