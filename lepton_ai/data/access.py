@@ -15,11 +15,12 @@ from lepton_ai.security.grants import sees
 from lepton_ai.security.policy import Permission, Principal, allows
 from lepton_ai.storage import Node, Workspace
 
-__all__ = ["IMAGE_COLUMNS", "REFUSED", "SAME", "Sight", "mask", "masked_manifest", "sight"]
+__all__ = ["IMAGE_COLUMNS", "REFUSED", "SAME", "Sight", "mask", "masked_manifest", "shown", "sight"]
 
 # Columns with this tag are refused, not masked, to whoever lacks the grant.
 REFUSED = "secret"
 _HIDDEN = "***"
+_LISTS_VALUES = "Enum("
 
 # What is known of each image, under the names that tags and SQL use.
 IMAGE_COLUMNS = tuple(
@@ -43,6 +44,11 @@ class Sight(Struct, frozen=True):
     dataset: str
     masked: frozenset[str] = frozenset()
     refused: Mapping[str, str] = {}
+
+    def types(self, columns: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the types of columns, or their texts, without values that are not seen."""
+        hidden = {*self.masked, *self.refused}
+        return {name: shown(kind) if name in hidden else kind for name, kind in columns.items()}
 
     def check(self, columns: Iterable[str]) -> frozenset[str]:
         """Return which of these columns are masked.
@@ -94,11 +100,18 @@ def sight(workspace: Workspace, dataset: Node, principal: Principal) -> Sight:
     return Sight(principal.name, dataset.ref, frozenset(masked), refused)
 
 
+def shown(kind: Any) -> Any:
+    """Return the type, or its text, that a masked column is seen with: one may list values."""
+    if _LISTS_VALUES not in str(kind):
+        return kind
+    return "String" if isinstance(kind, str) else pl.String()
+
+
 def mask(frame: pl.DataFrame, columns: frozenset[str]) -> pl.DataFrame:
     """Return a frame with columns masked: text becomes ***, anything else empty."""
     changed: list[Any] = [
         pl.when(pl.col(name).is_not_null()).then(pl.lit(_HIDDEN)).alias(name)
-        if kind == pl.String
+        if shown(kind) == pl.String
         else pl.lit(None, dtype=kind).alias(name)
         for name, kind in frame.schema.items()
         if name in columns

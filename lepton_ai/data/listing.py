@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from msgspec import Struct
 
 from lepton_ai.core.errors import InvalidInput, NotFound
+from lepton_ai.data.access import sight
 from lepton_ai.data.entry import ColumnEntry, Entry, get_entries
 from lepton_ai.data.tags import tags_of
 from lepton_ai.security.policy import Permission, allows
@@ -182,6 +183,9 @@ def _listed(
     place: Workspace, name: str, nodes: list[Node], branches: Iterable[str], entry: Entry
 ) -> Listed:
     newest = nodes[-1]
+    schema = newest.facts.get("columns")
+    if schema is not None:
+        schema = sight(place, newest, current_principal()).types(schema)
     aliases = place.lineage.aliases("dataset", name)
     return Listed(
         name=name,
@@ -195,7 +199,7 @@ def _listed(
         owner=entry.owner,
         description=entry.description,
         tags=entry.tags,
-        columns=_columns(newest.facts.get("columns"), entry, tags_of(place, newest)),
+        columns=_columns(schema, entry, tags_of(place, newest)),
         branches=tuple(branches),
         named={word: version for word, version in aliases.items() if version is not None},
         made_from=_made_from(place, name, newest),

@@ -48,6 +48,8 @@ class Table(ChangedTable):
         if columns is not None:
             self.node = node  # some of the columns are not the whole either
         whole: dict[str, str] = dataset.facts["columns"]
+        if any(access.shown(kind) != kind for kind in whole.values()):
+            whole = self._sight().types(whole)
         self.schema = whole if columns is None else {name: whole[name] for name in columns}
 
     @classmethod
@@ -150,7 +152,7 @@ class Table(ChangedTable):
                         return
 
             types = tables.schema_of(self.dataset.facts["types"])
-            schema = pl.Schema({name: types[name] for name in names})
+            schema = pl.Schema(sight.types({name: types[name] for name in names}))
             lazy = register_io_source(source, schema=schema, is_pure=True)
         if where is not None:
             lazy = lazy.filter(tables.condition(where))
@@ -211,7 +213,8 @@ class Table(ChangedTable):
             empty = False
             yield access.mask(frame, masked)
         if empty:
-            yield pl.DataFrame(schema={name: scan.schema[name] for name in names})
+            none = pl.DataFrame(schema={name: scan.schema[name] for name in names})
+            yield access.mask(none, masked)
 
     def to_pandas(self) -> Any:
         """Return the rows as a pandas frame."""
@@ -261,6 +264,17 @@ class Table(ChangedTable):
 
     def _changed(self, dataset: Node) -> Self:
         return type(self)(self.workspace, dataset, principal=self._principal)
+
+    def require(self, columns: Sequence[str], what: str) -> None:
+        """Make sure that whoever opened the table sees these columns in clear.
+
+        Args:
+            what: is done with them, for the message.
+
+        Raises:
+            AccessDenied: they see some masked, or not at all.
+        """
+        self._sight().require([name for name in columns if name in self.schema], what)
 
     def summary(self) -> pl.DataFrame:
         """Return count, missing, mean, spread and quartiles of each column."""

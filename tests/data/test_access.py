@@ -13,7 +13,11 @@ from lepton_ai.data.catalog import open_dataset
 from lepton_ai.data.entry import ColumnEntry, Entry, change_entry
 from lepton_ai.data.images.imageset import ImageSet
 from lepton_ai.data.images.read import read_images
-from lepton_ai.data.quality import NotNull, Unique, quarantine, set_rules
+from lepton_ai.data.listing import catalog, datasets
+from lepton_ai.data.privacy.anonymity import anonymise, measure_anonymity
+from lepton_ai.data.privacy.budget import budget_of, set_budget
+from lepton_ai.data.privacy.differential import PrivateTable
+from lepton_ai.data.quality import NotNull, Unique, check_table, quarantine, set_rules
 from lepton_ai.data.read_table import read_table
 from lepton_ai.data.recipes import (
     Aggregate,
@@ -134,6 +138,51 @@ def test_a_secret_column_leaves_the_others_readable(workspace: Workspace) -> Non
         ):
             with pytest.raises(AccessDenied, match="lepton access grant analyst secret"):
                 door()
+
+
+def test_types_tell_nothing_of_masked_values(workspace: Workspace) -> None:
+    wards = pl.Enum(["Hospice", "Psychiatry"])
+    frame = pl.DataFrame({"id": [1, 2], "ward": pl.Series(["Hospice", None], dtype=wards)})
+    nested = frame.with_columns(wards=pl.concat_list("ward"))
+    read_table(nested, name="stays")
+    tagged(workspace, "stays", ward="sensitive", wards="sensitive")
+    with acting_as("analyst"):
+        seen = table("stays")
+        ways = [seen.to_polars(), seen.scan().collect(), seen[:0].to_polars(), seen.scan().head(0)]
+        said = [
+            repr(seen),
+            seen.schema,
+            seen.to_arrow().schema,
+            *[w.collect_schema() for w in ways],
+        ]
+        said += [ways, datasets(), catalog(), sql("select * from stays").rows.schema]
+        assert "Hospice" not in repr(said)
+        assert seen.to_polars()["ward"].to_list() == ["***", None]
+    assert table("stays").to_polars()["ward"].dtype == wards
+    assert "Hospice" in repr(catalog())
+
+
+def test_answers_of_masked_values_are_refused_not_made_up(workspace: Workspace) -> None:
+    read_table(PEOPLE, name="people")
+    set_budget(workspace, "people", 1.0)
+    tagged(workspace, "people", name="personal", age="sensitive")
+    with acting_as("analyst"):
+        opened = table("people")
+    asked = {
+        "mean": lambda: PrivateTable(opened).mean("age", (0, 120), epsilon=0.1),
+        "histogram": lambda: PrivateTable(opened).histogram("name", ["Ada"], epsilon=0.1),
+        "people": lambda: PrivateTable(opened, "name").count(epsilon=0.1),
+        "measured": lambda: measure_anonymity(opened, ["age"]),
+        "made": lambda: anonymise(opened, ["id"], sensitive=["name"], k=2),
+        "checked": lambda: check_table(opened, [NotNull(column="name")]),
+    }
+    for door in asked.values():
+        with pytest.raises(AccessDenied, match="analyst may not"):
+            door()
+    budget = budget_of(workspace, "people")
+    assert budget is not None
+    assert budget.spent == 0
+    assert PrivateTable(opened).count(epsilon=0.1).epsilon == 0.1
 
 
 def test_changes_tell_nothing_of_masked_values(workspace: Workspace) -> None:

@@ -76,9 +76,9 @@ def measure_anonymity(data: Any, quasi: Sequence[str], sensitive: Sequence[str] 
 
     Raises:
         InvalidInput: a column is missing, or in both lists.
+        AccessDenied: whoever opened the table sees one of them masked.
     """
-    frame = data.to_polars() if isinstance(data, Table) else frame_of(data)
-    _check(frame, quasi, sensitive)
+    frame = _frame(data, quasi, sensitive)
     groups = frame.group_by(list(quasi)).agg(
         pl.len().alias("_size"),
         *(pl.col(name).n_unique().alias(f"_l {name}") for name in sensitive),
@@ -118,9 +118,9 @@ def anonymise(
     Raises:
         InvalidInput: a column is missing, or k or l cannot be reached on these rows; the message
             says what can.
+        AccessDenied: whoever opened the table sees one of the columns masked.
     """
-    frame = data.to_polars() if isinstance(data, Table) else frame_of(data)
-    _check(frame, quasi, sensitive)
+    frame = _frame(data, quasi, sensitive)
     if k < 1 or l < 1 or not 0 <= suppress <= 1:
         raise InvalidInput(f"k and l begin at 1, suppress lies in 0 to 1; got {k}, {l}, {suppress}")
     if l > 1 and not sensitive:
@@ -240,10 +240,17 @@ def _least(column: pl.Series) -> int:
     return int(str(column.min())) if len(column) else 0
 
 
-def _check(frame: pl.DataFrame, quasi: Sequence[str], sensitive: Sequence[str]) -> None:
+def _frame(data: Any, quasi: Sequence[str], sensitive: Sequence[str]) -> pl.DataFrame:
+    if isinstance(data, Table):
+        # Masked values are all alike, so everybody would seem hidden.
+        data.require([*quasi, *sensitive], "measure anonymity")
+        frame = data.to_polars()
+    else:
+        frame = frame_of(data)
     unknown = [name for name in (*quasi, *sensitive) if name not in frame.columns]
     if unknown or not quasi:
         raise InvalidInput(f"name quasi-identifiers among {frame.columns}; unknown: {unknown}")
     both = set(quasi) & set(sensitive)
     if both:
         raise InvalidInput(f"{sorted(both)} cannot be quasi-identifier and sensitive at once")
+    return frame

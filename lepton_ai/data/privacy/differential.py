@@ -54,6 +54,7 @@ class PrivateTable:
 
     Raises:
         InvalidInput: rows were picked out, there is no such column, or less than one row a person.
+        AccessDenied: whoever opened the table sees that column masked; so do answers about such.
     """
 
     def __init__(
@@ -66,6 +67,8 @@ class PrivateTable:
             raise InvalidInput(f"there is no column {subject!r}; there are {table.columns}")
         if rows_per_subject < 1:
             raise InvalidInput(f"rows_per_subject begins at 1; got {rows_per_subject}")
+        if subject is not None:
+            table.require([subject], "tell people apart")
         self.table = table
         self.subject = subject
         # Without a column of people each row is one, whatever was asked for.
@@ -217,6 +220,9 @@ class PrivateTable:
         """Return the values to use: of each person no more rows than were agreed."""
         if column is not None and column not in self.table.columns:
             raise InvalidInput(f"there is no column {column!r}; there are {self.table.columns}")
+        if column is not None:
+            # Of what is masked nothing could be told, and the budget would be spent on it.
+            self.table.require([column], "ask for answers")
         wanted = [name for name in (self.subject, column) if name is not None]
         frame = self.table.to_polars(wanted or self.table.columns[:1])
         if self.subject is not None:

@@ -7,12 +7,10 @@ from collections.abc import Sequence
 
 import msgspec
 
-from lepton_ai.data.access import sight
 from lepton_ai.data.quality.check import QualityReport, check, refuse_missing
 from lepton_ai.data.quality.context import version_context
 from lepton_ai.data.quality.rules import AnyRule
 from lepton_ai.data.table import Table
-from lepton_ai.security.principal import current_principal
 from lepton_ai.storage import Transaction, Workspace
 
 __all__ = ["check_history", "check_table", "keep"]
@@ -29,8 +27,7 @@ def check_table(table: Table, rules: Sequence[AnyRule]) -> QualityReport:
     """
     refuse_missing(rules, table.columns)
     names = list(dict.fromkeys(name for rule in rules for name in rule.columns()))
-    view = sight(table.workspace, table.dataset, current_principal())
-    view.require(names, "check rules")
+    table.require(names, "check rules")
     # A table of which rules read nothing still has rows to count.
     frame = table.to_polars(names or table.columns[:1])
     report = check(frame, rules, subject=table.ref, context=version_context(table, rules))
