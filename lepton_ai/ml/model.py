@@ -1,7 +1,7 @@
 """Model: one registered version, and what can be asked of it."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lepton_ai.core.errors import InvalidInput
+from lepton_ai.core.errors import InvalidInput, NotFound
 from lepton_ai.data.catalog import open_dataset
 from lepton_ai.data.images.imageset import Image, ImageSet
 from lepton_ai.data.table import Table
@@ -26,6 +26,8 @@ from lepton_ai.ml.predictor import Predictor
 from lepton_ai.ml.preparing import features_of
 from lepton_ai.ml.selection.leaderboard import Leaderboard
 from lepton_ai.ml.task import TASKS
+from lepton_ai.security.policy import Permission, allows
+from lepton_ai.security.principal import current_principal
 from lepton_ai.storage import Node, Workspace
 
 __all__ = ["Model"]
@@ -68,19 +70,28 @@ class Model:
         known = self.workspace.lineage.aliases("model", self.name)
         return [alias for alias, version in known.items() if version == self.version]
 
-    @cached_property
+    @property
     def bundle(self) -> Bundle:
-        """The stored files; the signature is checked first."""
+        """The stored files; the signature is checked first.
+
+        Raises:
+            AccessDenied: the model learned from a column that whoever acts sees masked.
+        """
+        self.require()
+        return self._files
+
+    @cached_property
+    def _files(self) -> Bundle:
         return Bundle(self.workspace, self.node)
 
     @cached_property
     def description(self) -> Description:
         """The facts of the model."""
-        return self.bundle.description()
+        return self._files.description()
 
-    @cached_property
+    @property
     def baseline(self) -> Baseline:
-        """Reference statistics of the training, for drift."""
+        """Reference statistics of the training, for drift; for whom `bundle` is."""
         return Baseline.from_json(self.bundle.read("baseline.json"))
 
     @cached_property
@@ -239,13 +250,38 @@ class Model:
         Raises:
             NotFound: they are no longer stored.
         """
-        lineage = self.workspace.lineage
-        run = next(node for role, node in lineage.parents(self.node.id) if role == "run")
-        node = next(node for role, node in lineage.parents(run.id) if role == "training")
+        node = self._training()
+        if node is None:
+            raise NotFound(f"{self.ref} was not trained here, so its rows are not stored")
         data = open_dataset(node.id, self.workspace)
         if isinstance(data, Table):
             return data
         return data.with_transforms(self.predictor.preparation.transforms)
+
+    def _training(self) -> Node | None:
+        parents = self.workspace.lineage.parents
+        runs = [node for role, node in parents(self.node.id) if role == "run"]
+        rows = [node for run in runs for role, node in parents(run.id) if role == "training"]
+        return next(iter(rows), None)
+
+    def require(self, columns: Sequence[str] | None = None) -> None:
+        """Make sure that what the model learned of columns is for whoever acts to see.
+
+        Its files hold categories, quantiles and rows of its training; answers do not.
+
+        Args:
+            columns: of the training data; None for all that it learned from.
+
+        Raises:
+            AccessDenied: they see one of them masked, or not at all.
+        """
+        node = self._training()
+        if allows(current_principal(), Permission.ADMIN) or node is None:
+            return
+        data = open_dataset(node.id, self.workspace)
+        if isinstance(data, Table):
+            wanted = data.columns if columns is None else columns
+            data.require(wanted, f"see what {self.ref} learned")
 
     def evaluations(self) -> list[Node]:
         """Return the nodes of the model's evaluations, oldest first."""
@@ -267,7 +303,9 @@ class Model:
 
         Raises:
             Conflict: the directory holds something already.
+            AccessDenied: the model learned from a column that whoever acts sees masked.
         """
+        self.require()
         return write(self.workspace, self.node, directory)
 
     def __repr__(self) -> str:

@@ -8,16 +8,24 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import polars as pl
 import pytest
 import sqlalchemy as sa
 from sklearn.datasets import load_wine
 
-from lepton_ai.core.errors import Conflict, Corrupt, InvalidInput, NotFound
+from lepton_ai.core.errors import AccessDenied, Conflict, Corrupt, InvalidInput, NotFound
+from lepton_ai.data.entry import ColumnEntry, Entry, change_entry
+from lepton_ai.data.read_table import read_table
 from lepton_ai.ml.bundle.bundle import FILES, Bundle
+from lepton_ai.ml.explanation.counterfactual import counterfactuals
+from lepton_ai.ml.explanation.dependences import dependence
+from lepton_ai.ml.explanation.importances import importance
 from lepton_ai.ml.model import Model
 from lepton_ai.ml.predictor import Predictor
 from lepton_ai.ml.registry import check_name, get, models, set_alias
 from lepton_ai.ml.training import train_classifier
+from lepton_ai.security.grants import grant
+from lepton_ai.security.principal import acting_as
 from lepton_ai.security.signing import sign, statement
 from lepton_ai.storage import Node, Transaction, Workspace
 from lepton_ai.storage.schema import aliases
@@ -222,3 +230,36 @@ def test_a_predictor_answers_as_its_model(workspace: Workspace) -> None:
         predictor.features_from_tensors({"X": np.zeros((1, 12))})
     with pytest.raises(InvalidInput, match="one input 'X'"):
         predictor.features_from_tensors({"Y": matrix})
+
+
+def test_what_a_model_learned_of_a_masked_column_is_not_told(
+    loans: pl.DataFrame, workspace: Workspace, tmp_path: Path
+) -> None:
+    table = read_table(loans, name="loans")
+    data = table[["age", "job", "risk"]]
+    model = train_classifier(data, model_type="decision tree", target="risk", name="tagged")
+    change_entry(
+        workspace, "loans", lambda _: Entry(columns={"job": ColumnEntry(tags=("personal",))})
+    )
+    row = {"age": 30.0, "job": "nurse"}
+    doors = {
+        "baseline": lambda: model.baseline,
+        "bundle": lambda: model.bundle,
+        "export": lambda: model.export(tmp_path / "out"),
+        "dependence": lambda: dependence(model, "job"),
+        "changes": lambda: counterfactuals(model, row),
+        "rules": lambda: importance(model),
+    }
+    with acting_as("analyst"):
+        for door in doors.values():
+            with pytest.raises(AccessDenied, match="analyst may not see what tagged:1 learned"):
+                door()
+        assert list(model.predict([row])) == ["bad"]
+        assert model.explain(row).contributions
+        assert dependence(model, "age").values
+        for found in counterfactuals(model, row, immutable=["job"]):
+            assert set(found.changes) == {"age"}
+    grant(workspace, "analyst", "personal", "loans")
+    with acting_as("analyst"):
+        for door in doors.values():
+            door()

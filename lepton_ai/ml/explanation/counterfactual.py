@@ -103,6 +103,7 @@ def counterfactuals(
 
     Raises:
         InvalidInput: a column, the label or what is wanted does not fit the model.
+        AccessDenied: whoever acts sees a column masked that may change; hold it ``immutable``.
     """
     explainer = model.explainer
     space = explainer.space
@@ -127,6 +128,7 @@ def counterfactuals(
         for name in space.names
         if name not in immutable and (allowed is None or name in allowed)
     ]
+    model.require(free)
     options = {
         name: _options(space.columns[name], row.get(name), (ranges or {}).get(name, (None, None)))
         for name in free

@@ -103,6 +103,7 @@ def dependence(
 
     Raises:
         InvalidInput: there is no such column, or it has no order for ``ale``.
+        AccessDenied: whoever acts sees the column masked.
     """
     if kind not in _TITLES:
         raise InvalidInput(f"kind must be partial or ale; got {kind!r}")
@@ -112,6 +113,7 @@ def dependence(
     if isinstance(space, ArraySpace) and (space.shape is None or len(space.shape) > 1):
         raise InvalidInput("dependence is about a column; images and series have none")
     check_columns([column], space.names)
+    model.require([column])
     chosen, shares = _rows(model, data, rows)
     outcome = model.description.outcome
     if about is None and isinstance(outcome, Classes) and len(outcome.names) == 2:

@@ -131,6 +131,8 @@ def importance(
 
     Raises:
         InvalidInput: the data does not fit.
+        AccessDenied: it is a decision tree, which tells its rules, and whoever acts sees a column
+            of its training masked.
     """
     if rows < 1 or shuffles < 2:
         raise InvalidInput(f"rows must be 1 or more and shuffles 2; got {rows} and {shuffles}")
@@ -163,6 +165,8 @@ def importance(
     spaces = list(dict.fromkeys(each.space for each in found))
     forest = explainer.forest
     alone = forest is not None and len(forest.roots) == 1
+    if alone:
+        model.require()  # the rules name categories and limits of the training
     rules = tree_rules(forest, model.predictor.preparation, model.classes) if alone else []  # type: ignore[arg-type]
     return Importance(
         model=model.ref,
