@@ -214,12 +214,16 @@ class Database:
             connection.cursor().execute("PRAGMA journal_mode = WAL")
 
     def shrink(self) -> None:
-        """Write the database anew, so that nothing of removed rows is left in its files."""
+        """Write the database anew, so that nothing of removed rows is left in its files.
+
+        Raises:
+            Conflict: another process went on reading for a minute, so SQLite's log still has them.
+        """
         with _translated(self.url), closing(self.engine.raw_connection()) as connection:
             if self.dialect == "sqlite":
-                for command in ("PRAGMA wal_checkpoint(TRUNCATE)", "VACUUM"):
-                    connection.cursor().execute(command)
-                connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                self._empty_log(connection)
+                connection.cursor().execute("VACUUM")
+                self._empty_log(connection)
                 return
             # Each in a transaction of its own, which VACUUM asks for.
             connection.dbapi_connection.autocommit = True  # type: ignore[union-attr]
@@ -228,6 +232,16 @@ class Database:
                     connection.cursor().execute(f"VACUUM (FULL) {table.name}")
             finally:
                 connection.dbapi_connection.autocommit = False  # type: ignore[union-attr]
+
+    def _empty_log(self, connection: Any) -> None:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        busy, _, _ = cursor.fetchone()
+        if busy:
+            raise Conflict(
+                "another process is reading the metadata database, so what was removed is still in "
+                "its log; end that process, then run the same command again"
+            )
 
     def close(self) -> None:
         """Close the connections of this process; using the database again opens new ones."""

@@ -1,5 +1,6 @@
 import multiprocessing
 import os
+import sqlite3
 import threading
 import time
 from contextlib import suppress
@@ -207,3 +208,23 @@ def test_a_forked_child_uses_connections_of_its_own(workspace: Workspace) -> Non
         assert os.waitpid(child, 0)[1] == 0
         connection.execute(sa.insert(state).values(key="after", value=""))
     assert {"before", "after"} <= keys(workspace.database)
+
+
+def test_a_log_that_somebody_reads_is_not_said_to_be_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lepton_ai.storage.database._WAIT_SECONDS", 0.1)
+    workspace = Workspace.open(tmp_path / "home")
+    insert(workspace.database, "canary")
+    reader = sqlite3.connect(workspace.home / "metadata.db", isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM state").fetchall()
+    with workspace.database.write() as connection:
+        connection.execute(sa.delete(state).where(state.c.key == "canary"))
+    with pytest.raises(Conflict, match="another process is reading"):
+        workspace.database.shrink()
+    reader.close()
+    workspace.database.shrink()
+    files = [path for path in workspace.home.rglob("*") if path.is_file()]
+    assert not any(b"canary" in path.read_bytes() for path in files)
+    workspace.close()
