@@ -33,10 +33,11 @@ class Answer:
         self._query = query
         try:
             made = sa.make_url(url)
-        except sa.exc.ArgumentError as error:
+        except (sa.exc.ArgumentError, ValueError) as error:
             raise InvalidInput(f"the URL of a database cannot be read: {error}") from error
         self._url = made.set(drivername=_DRIVERS.get(made.drivername, made.drivername))
-        self._shown = made.render_as_string(hide_password=True)
+        # A driver takes passwords in the query too.
+        self._shown = made.set(query={}).render_as_string(hide_password=True)
         # SQLite would make the file.
         file = made.database or ""
         plain = made.drivername.startswith("sqlite") and not file.startswith(("file:", ":memory:"))
@@ -55,6 +56,9 @@ class Answer:
         try:
             engine = sa.create_engine(self._url, poolclass=sa.NullPool)
             with engine.connect() as connection:
+                if engine.dialect.name == "sqlite":
+                    # It would keep a DROP at once; others take back what is not committed.
+                    connection.exec_driver_sql("PRAGMA query_only = ON")
                 # Without parameters a % or a colon is what it is.
                 asked = connection.execution_options(stream_results=True, no_parameters=True)
                 result = asked.exec_driver_sql(self._query)

@@ -126,3 +126,26 @@ def test_rows_come_back(
                 continue
             break
     assert found.rows() == rows
+
+
+@pytest.mark.parametrize(
+    "query", ["drop table t", "delete from t", "insert into t values (1, 2, 3)"]
+)
+def test_a_query_changes_nothing(query: str, sqlite: str) -> None:
+    fill(sqlite, "insert into t values (1, 2, 'x')")
+    with pytest.raises(InvalidInput, match="readonly"):
+        list(Answer(sqlite, query))
+    assert [frame.height for frame in Answer(sqlite, "select * from t")] == [1]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u:hidden@127.0.0.1:port/clinic",
+        "postgresql://u:hidden@127.0.0.1:1/clinic?password=hidden",
+    ],
+)
+def test_a_password_is_in_no_message(url: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        list(Answer(url, "select 1"))
+    assert "hidden" not in str(caught.value)
