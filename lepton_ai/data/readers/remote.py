@@ -63,7 +63,9 @@ def opened(url: str) -> Iterator[BinaryIO]:
             raise AccessDenied(f"{told} refuses: it answers {status}") from error
         if status == 404 or isinstance(cause, FileNotFoundError | IsADirectoryError):
             raise NotFound(f"there is no file at {told}") from error
-        raise Unavailable(f"{told} does not answer: {type(cause).__name__}: {cause}") from error
+        # An answer's error quotes the whole address, with what is secret in it.
+        said = f"with status {status}" if status is not None else str(cause)
+        raise Unavailable(f"{told} does not answer: {type(cause).__name__}: {said}") from error
 
 
 def plain(url: str) -> str:

@@ -68,3 +68,22 @@ def test_from_s3(workspace: Workspace, monkeypatch: pytest.MonkeyPatch, tmp_path
             read_table("s3://data/in/none.csv")
     finally:
         server.stop()
+
+
+class Broken(SimpleHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_error(500)
+
+
+def test_a_token_is_in_no_message(workspace: Workspace) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Broken)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        with pytest.raises(Unavailable, match="500") as caught:
+            read_table(f"http://127.0.0.1:{server.server_port}/rows.csv?token=hidden", name="a")
+        assert "hidden" not in str(caught.value)
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
