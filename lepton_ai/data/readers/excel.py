@@ -45,7 +45,8 @@ def read_excel(
         twice = sorted({name for name in names if names.count(name) > 1 and name != "None"})
         if twice:
             raise ValueError(f"the columns {twice} occur more than once; rename them")
-        yield pl.DataFrame(book.load_sheet(sheet or 0).to_polars())
+        # All values decide a column's type: what does not fit one would come out as missing.
+        yield pl.DataFrame(book.load_sheet(sheet or 0, schema_sample_rows=None).to_polars())
     except fastexcel.FastExcelError as error:
         raise ValueError(f"it is no spreadsheet: {error}") from error
 

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from polars.testing import assert_frame_equal
 
 from lepton_ai.core.errors import InvalidInput
-from lepton_ai.data.read_table import read_table
+from lepton_ai.data.read_table import read_frame, read_table
 from lepton_ai.data.readers.xml import read_xml
 from lepton_ai.storage import Workspace
 from tests.data.readers.reading import read
@@ -91,3 +91,9 @@ def test_a_database(tmp_path: Path, workspace: Workspace) -> None:
             read_table(wrong, query=query, name="x")
     with pytest.raises(InvalidInput, match="twice"):
         read_table(url, query="select id, id from people", name="x")
+
+
+def test_the_last_rows_of_a_sheet_decide_its_types_too(tmp_path: Path) -> None:
+    values = [*range(2000), "unknown"]
+    pd.DataFrame({"dose": values}).to_excel(tmp_path / "a.xlsx", index=False)
+    assert read_frame(tmp_path / "a.xlsx")["dose"].to_list() == [str(value) for value in values]
