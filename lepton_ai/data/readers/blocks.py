@@ -83,6 +83,10 @@ def utf8(file: BinaryIO, encoding: str) -> Iterator[bytes]:
         LookupError: there is no such encoding.
     """
     name = codecs.lookup(encoding).name
+    try:
+        " ".encode(name)
+    except (LookupError, UnicodeError) as error:  # hex, zlib and the like
+        raise LookupError(f"{encoding!r} is no encoding of text") from error
     file.seek(0)
     head = file.read(4)
     if name in ("utf-8", "utf-8-sig"):

@@ -6,6 +6,7 @@ a bad row is rejected and the others are kept.
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import BinaryIO
@@ -150,7 +151,7 @@ def _header(
         raise ValueError(f"its header is {bad}")
     if not all(name.strip() for name in names):
         raise ValueError(f"every column needs a name; its first line gives {names}")
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         raise ValueError(f"the columns {twice} occur more than once; rename them")
     used = lines[: len(lines_of(text.encode()))]

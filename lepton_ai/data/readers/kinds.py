@@ -21,7 +21,9 @@ _NEARLY = 0.98
 # A column of more other values than of text is not given up before so many were seen.
 _ENOUGH = 10_000
 
-_OFFSET = r"(?:Z|[+-]\d{2}:?\d{2})$"
+# Years of four digits: 1-2-3 is no date, and Python has none before the year 1.
+_DAY = r"^(?:[1-9]\d{3}|0\d{2}[1-9]|0\d[1-9]\d|0[1-9]\d{2})-\d{1,2}-\d{1,2}"
+_OFFSET = rf"(?:{_DAY}|^\d{{2}}/).*(?:Z|[+-]\d{{2}}:?\d{{2}})$"
 _Parse = Callable[[pl.Expr], pl.Expr]
 
 
@@ -55,11 +57,12 @@ def _time(text: pl.Expr) -> pl.Expr:
 
 
 def _date(text: pl.Expr) -> pl.Expr:
-    return text.str.to_date("%Y-%m-%d", strict=False)
+    whole = pl.when(text.str.contains(_DAY + "$")).then(text)
+    return whole.str.to_date("%Y-%m-%d", strict=False)
 
 
 def _moment(text: pl.Expr) -> pl.Expr:
-    plain = text.str.replace("T", " ", literal=True)
+    plain = pl.when(text.str.contains(_DAY)).then(text.str.replace("T", " ", literal=True))
     forms = ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d")
     return pl.coalesce(plain.str.to_datetime(form, time_unit="us", strict=False) for form in forms)
 

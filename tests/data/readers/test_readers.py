@@ -8,6 +8,7 @@ from polars.testing import assert_frame_equal
 
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.read_table import read_frame, read_table
+from lepton_ai.data.readers.delimited import read_delimited
 from lepton_ai.data.readers.xml import read_xml
 from lepton_ai.storage import Workspace
 from tests.data.readers.reading import read
@@ -97,3 +98,16 @@ def test_the_last_rows_of_a_sheet_decide_its_types_too(tmp_path: Path) -> None:
     values = [*range(2000), "unknown"]
     pd.DataFrame({"dose": values}).to_excel(tmp_path / "a.xlsx", index=False)
     assert read_frame(tmp_path / "a.xlsx")["dose"].to_list() == [str(value) for value in values]
+
+
+@pytest.mark.parametrize("day", ["1-2-3", "12-01-05", "0000-01-01", "-2024-01-01", "99999-01-01"])
+@pytest.mark.parametrize("clock", ["", " 10:00:00", "T10:00:00Z"])
+def test_a_day_has_a_year_of_four_digits(day: str, clock: str) -> None:
+    frame, _ = read(read_delimited, f"day\n{day}{clock}\n".encode())
+    assert frame["day"].to_list() == [day + clock]
+
+
+@pytest.mark.parametrize("encoding", ["hex", "zlib", "rot13", "base64", "nowhere"])
+def test_what_is_no_encoding_of_text_is_refused(encoding: str) -> None:
+    with pytest.raises(LookupError, match=encoding):
+        read(read_delimited, b"a,b\n1,2\n", encoding=encoding)
