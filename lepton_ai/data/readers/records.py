@@ -36,8 +36,9 @@ def record_frames(
 ) -> Iterator[pl.DataFrame]:
     """Yield records as rows. A column is of the type that most of its values have.
 
-    Integers may stand among floats. What is nested becomes lists and structures; where those of
-    a column have no type in common, it is kept as JSON.
+    Integers may stand among floats; where one of them would lose digits, the column is text. What
+    is nested becomes lists and structures; where those of a column have no type in common, it is
+    kept as JSON.
 
     Args:
         batches: gives the records, twice, and rejects what is none.
@@ -47,11 +48,13 @@ def record_frames(
         ValueError: there are no records.
     """
     columns: dict[str, _Column] = {}
-    for batch in batches(Rejects()):
+    none = Rejects()
+    for batch in batches(none):
         for name in dict.fromkeys(name for record in batch.records for name in record):
             columns.setdefault(name, _Column(name)).add(batch)
     if not columns:
-        raise ValueError("it holds no record with values")
+        why = f": {none}" if none else ""
+        raise ValueError(f"it holds no record with values{why}")
     said = known(types or {}, list(columns))
     for name in said:
         columns[name].settle(text=True)
@@ -66,16 +69,17 @@ def flat(record: Record, prefix: str = "", depth: int = 0) -> Record:
     """Return a record whose nested objects are columns ``a.b``.
 
     Raises:
-        ValueError: it is nested too deep.
+        ValueError: it is nested too deep, or two of its columns would have one name.
     """
     if depth > _DEEPEST:
         raise ValueError(f"its records are nested more than {_DEEPEST} deep")
     whole: Record = {}
     for name, value in record.items():
-        if isinstance(value, dict):
-            whole |= flat(value, f"{prefix}{name}.", depth + 1)
-        else:
-            whole[f"{prefix}{name}"] = value
+        nested = isinstance(value, dict)
+        found = flat(value, f"{prefix}{name}.", depth + 1) if nested else {f"{prefix}{name}": value}
+        if twice := sorted(found.keys() & whole.keys()):
+            raise ValueError(f"its records have the columns {twice} twice once they are flat")
+        whole |= found
     return whole
 
 
@@ -90,6 +94,7 @@ class _Column:
         self._shapes: dict[type, Any] = {}
         self._unlike: set[type] = set()
         self._large = False
+        self._long = False
 
     @property
     def kind_name(self) -> str:
@@ -102,9 +107,12 @@ class _Column:
         found = Counter(map(type, values))
         del found[type(None)]
         self._counts += found
-        if int in found and not self._large:
+        if int in found and not (self._large and self._long):
             whole = [value for value in values if type(value) is int]
-            self._large = not _whole(min(whole), 63) or not _whole(max(whole), 63)
+            ends = min(whole), max(whole)
+            self._large = self._large or not all(_whole(end, 63) for end in ends)
+            if not all(_whole(end, 53) for end in ends):
+                self._long = self._long or not all(map(_exact, whole))
         for kind in (dict, list):
             if kind in found and kind not in self._unlike:
                 try:
@@ -124,7 +132,8 @@ class _Column:
         most = max(counts.values())
         self.kind = max(counts, key=lambda kind: counts[kind])
         if float in counts and counts[int] + counts[float] >= most:
-            self.kind = float
+            self.kind, self.type = (object, pl.String()) if self._long else (float, pl.Float64())
+            return
         if self.kind in (dict, list):
             self.type = self._nested(self.kind)
         else:
@@ -198,6 +207,11 @@ def _fitting(batch: Batch, columns: list[_Column], rejects: Rejects) -> Rows:
 
 def _whole(value: int, bits: int) -> bool:
     return bool(-(2**bits) <= value < 2**bits)
+
+
+def _exact(value: int) -> bool:
+    """Whether a float holds an integer as it is."""
+    return _whole(value, 1000) and int(float(value)) == value
 
 
 def _text(value: Any) -> str:

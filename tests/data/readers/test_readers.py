@@ -9,6 +9,7 @@ from polars.testing import assert_frame_equal
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.read_table import read_frame, read_table
 from lepton_ai.data.readers.delimited import read_delimited
+from lepton_ai.data.readers.json import read_json, read_ndjson
 from lepton_ai.data.readers.xml import read_xml
 from lepton_ai.storage import Workspace
 from tests.data.readers.reading import read
@@ -111,3 +112,26 @@ def test_a_day_has_a_year_of_four_digits(day: str, clock: str) -> None:
 def test_what_is_no_encoding_of_text_is_refused(encoding: str) -> None:
     with pytest.raises(LookupError, match=encoding):
         read(read_delimited, b"a,b\n1,2\n", encoding=encoding)
+
+
+@pytest.mark.parametrize("whole", [2**53 + 1, 10**400])
+def test_integers_among_floats_keep_their_digits(whole: int) -> None:
+    frame, rejects = read(read_ndjson, f'{{"a":{whole}}}\n{{"a":0.5}}\n'.encode())
+    assert frame["a"].to_list() == [str(whole), "0.5"]
+    assert not len(rejects)
+    frame, _ = read(read_ndjson, f'{{"a":{2**60}}}\n{{"a":0.5}}\n'.encode())
+    assert frame["a"].to_list() == [2.0**60, 0.5]
+
+
+def test_flat_columns_of_one_name_are_rejected() -> None:
+    lines = b'{"a.b":1}\n{"a.b":1,"a":{"b":2}}\n'
+    frame, rejects = read(read_ndjson, lines, flatten=True)
+    assert frame["a.b"].to_list() == [1]
+    assert [line for line, _, _ in rejects.rows] == [2]
+    with pytest.raises(ValueError, match="twice once they are flat"):
+        read(read_json, b'[{"a.b":1,"a":{"b":2}}]', flatten=True)
+
+
+def test_a_file_without_records_says_what_its_lines_are() -> None:
+    with pytest.raises(ValueError, match="line 1: no JSON"):
+        read(read_ndjson, b'{"a":NaN}\n')
