@@ -230,7 +230,9 @@ class Expression(Rule, frozen=True, kw_only=True, tag="expression"):
 
     def failing(self, frame: pl.DataFrame, context: Context) -> pl.Expr:
         """Return what is true where a row fails."""
-        holds = nw.from_native(frame).select(_holds=expression(self.formula))["_holds"].to_native()
+        rows = nw.from_native(frame)
+        formula = expression(self.formula, rows.collect_schema())
+        holds = rows.select(_holds=formula)["_holds"].to_native()
         return ~pl.lit(holds.fill_null(value=True))
 
     def sentence(self) -> str:

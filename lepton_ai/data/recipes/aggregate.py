@@ -3,13 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
+import narwhals as nw
+
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.expression import AGGREGATES, aggregates, columns_in, expression
 from lepton_ai.data.recipes.calendars import begun
 from lepton_ai.data.recipes.engines import on_spark, without_nan
 from lepton_ai.data.recipes.figures import taken_apart
 from lepton_ai.data.recipes.rolled import Over, Window, rolled
-from lepton_ai.data.recipes.step import Frame, Step, grouped, present
+from lepton_ai.data.recipes.step import Frame, Step, grouped, present, with_columns
 
 __all__ = ["Aggregate", "Calendar"]
 
@@ -45,10 +47,10 @@ class Aggregate(Step, frozen=True, kw_only=True, tag="aggregate"):
         values = self.values
         if on_spark(frame):
             frame, values = _ordered(frame, self.by, values)
-        wanted = [expression(text).alias(name) for name, text in values.items()]
-        if not self.by:
-            return without_nan(frame.select(*wanted), list(self.values))
-        return without_nan(grouped(frame, self.by, wanted), list(self.values))
+        schema = frame.collect_schema()
+        wanted = [expression(text, schema).alias(name) for name, text in values.items()]
+        done = grouped(frame, self.by, wanted) if self.by else frame.select(*wanted)
+        return without_nan(_in_64_bits(done, list(self.values)), list(self.values))
 
     def reads(self) -> set[str]:
         """Return the columns that the step looks at."""
@@ -64,6 +66,13 @@ class Aggregate(Step, frozen=True, kw_only=True, tag="aggregate"):
         return f"by {', '.join(self.by) or 'all rows'}: {values}"
 
 
+def _in_64_bits(frame: Frame, names: Sequence[str]) -> Frame:
+    """Return the frame with sums of whole numbers as other engines have them than DuckDB."""
+    schema = frame.collect_schema()
+    large = [name for name in names if schema[name] == nw.Int128]
+    return with_columns(frame, *(nw.col(name).cast(nw.Int64) for name in large))
+
+
 def _ordered(
     frame: Frame, by: Sequence[str], values: Mapping[str, str]
 ) -> tuple[Frame, dict[str, str]]:
@@ -77,7 +86,8 @@ def _ordered(
         for place, one in figures.items():
             call = one.call()
             if one.order is not None:
-                frame = frame.with_columns(expression(one.formula).alias(place))
+                value = expression(one.formula, frame.collect_schema())
+                frame = frame.with_columns(value.alias(place))
                 window = Window(by, [one.order])
                 frame = rolled(frame, {f"{place}_found": Over(one.function, place)}, window)
                 call = f"max(col('{place}_found'))"

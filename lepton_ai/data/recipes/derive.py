@@ -28,8 +28,9 @@ class Derive(Step, frozen=True, kw_only=True, tag="derive"):
         """Return the frame with the columns."""
         for text in self.columns.values():
             present(frame, sorted(columns_in(text)), f"Derive({text!r})")
+        schema = frame.collect_schema()
         derived = with_columns(
-            frame, *(expression(text).alias(name) for name, text in self.columns.items())
+            frame, *(expression(text, schema).alias(name) for name, text in self.columns.items())
         )
         return without_nan(derived, list(self.columns))
 
@@ -55,7 +56,7 @@ class Filter(Step, frozen=True, kw_only=True, tag="filter"):
     def apply(self, frame: Frame) -> Frame:
         """Return those rows."""
         present(frame, sorted(columns_in(self.where)), f"Filter({self.where!r})")
-        return frame.filter(expression(self.where))
+        return frame.filter(expression(self.where, frame.collect_schema()))
 
     def reads(self) -> set[str]:
         """Return the columns that the formula names."""

@@ -7,7 +7,7 @@ import narwhals as nw
 from msgspec import field
 
 from lepton_ai.core.errors import InvalidInput
-from lepton_ai.data.expression import columns_in, expression
+from lepton_ai.data.expression import columns_in, expression, wide
 from lepton_ai.data.recipes.engines import without_nan
 from lepton_ai.data.recipes.figures import taken_apart
 from lepton_ai.data.recipes.rolled import Over, Window, refuse_unknown, rolled
@@ -43,11 +43,13 @@ class Lag(Step, frozen=True, kw_only=True, tag="lag"):
         present(frame, [*self.columns, *self.order, *self.by], "Lag")
         if self.change:
             numeric(frame, self.columns, "Lag(change=True)")
+        schema = frame.collect_schema()
         added = []
         for name in self.columns:
+            now = nw.col(name).cast(wide(schema[name])) if self.change else nw.col(name)
             for lag in self.lags:
-                before = nw.col(name).shift(lag).over(*self.by, order_by=list(self.order))
-                value = nw.col(name) - before if self.change else before
+                before = now.shift(lag).over(*self.by, order_by=list(self.order))
+                value = now - before if self.change else before
                 added.append(value.alias(f"{name}_{'change' if self.change else 'lag'}{lag}"))
         return with_columns(frame, *added)
 
@@ -182,12 +184,14 @@ def _with_figures(
                 one.function, f"{place}_of" if one.formula else window.order[0], one.share
             )
     if sources:
-        of = (expression(formula).alias(name) for name, formula in sources.items())
+        schema = frame.collect_schema()
+        of = (expression(formula, schema).alias(name) for name, formula in sources.items())
         frame = without_nan(with_columns(frame, *of), list(sources))
     frame = rolled(frame, wanted, window)
     frame = without_nan(frame, [name for name, one in wanted.items() if one.function != "rows"])
     if formulas:
-        made = (expression(formula).alias(name) for name, formula in formulas.items())
+        schema = frame.collect_schema()
+        made = (expression(formula, schema).alias(name) for name, formula in formulas.items())
         frame = without_nan(with_columns(frame, *made), list(formulas))
     gone = [name for name in (*sources, *wanted) if name.startswith(_MADE)]
     return frame.drop(gone) if gone else frame

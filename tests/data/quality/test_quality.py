@@ -431,3 +431,10 @@ def test_a_row_enters_once(workspace: Workspace) -> None:
     row = quarantine("t").to_polars().with_columns(n=pl.lit(1))
     with pytest.raises(InvalidInput, match="twice"):
         readmit("t", pl.concat([row, row]))
+
+
+def test_a_formula_of_narrow_numbers_may_be_negative() -> None:
+    frame = pl.DataFrame({"end": [1, 3], "begin": [3, 1]}, schema_overrides={"end": pl.UInt8})
+    frame = frame.cast({"begin": pl.UInt8}).with_columns(code=pl.Series(["abc", "abcdef"]))
+    for formula in ("end - begin >= 0", "length(code) - 5 >= 0"):
+        assert check(frame, [Expression(formula=formula)]).findings[0].places == (0,)

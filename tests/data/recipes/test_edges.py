@@ -3,6 +3,7 @@
 Whatever happens, Polars and DuckDB give the same rows or refuse in the same words.
 """
 
+import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,12 +14,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from polars.testing import assert_frame_equal
 
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.recipes import (
     Aggregate,
     AsOf,
     Deduplicate,
+    Derive,
     DropColumns,
     Impute,
     Join,
@@ -242,3 +245,66 @@ def test_every_step_is_refused_where_its_columns_are_not() -> None:
             continue
         with pytest.raises(InvalidInput, match=r"not there|needs columns"):
             Recipe([step]).fit_apply(empty)
+
+
+def on_both(recipe: Recipe, frame: pl.DataFrame, zone: str = "UTC") -> pl.DataFrame:
+    """The rows after a recipe by Polars, once it is sure that DuckDB has the same."""
+    done = recipe.fit_apply(frame)[1]
+    with duckdb.connect() as connection:
+        connection.execute(f"SET TimeZone = '{zone}'")
+        other = recipe.fit_apply(connection.from_arrow(frame.to_arrow()))[1].pl()
+    by = done.columns[0]
+    assert_frame_equal(done.sort(by), other.sort(by), check_dtypes=False, abs_tol=1e-12)
+    return done.sort(by)
+
+
+@pytest.mark.parametrize(
+    ("formula", "expected"),
+    [
+        ("year(t) * 10000 + month(t) * 100 + day(t)", 20261231),
+        ("hour(t) * 60", 1380),
+        ("length(s) - 10", -7),
+        ("small + 100", 200),
+        ("small ** 2", 10000.0),
+        ("few - many", -2),
+        ("-few", -1),
+        ("(300 if x > 0 else 0) * 10000000", 3_000_000_000),
+        ("(x > 0) + (x > 9)", 1),
+        ("round(x)", 2.0),
+        ("round(x, 1)", 2.5),
+        ("round(x / 10, 1)", 0.2),
+        ("round(x * 100, -2)", 200.0),
+        ("x ** -1", 0.4),
+        ("upper(s)", "SSX\u00a0"),
+        ("length(strip(s))", 2),
+    ],
+)
+def test_formulas_are_computed_in_64_bits(formula: str, expected: object) -> None:
+    frame = pl.DataFrame(
+        {
+            "t": [dt.datetime(2026, 12, 31, 23)], "s": ["ßx\u00a0"], "x": [2.5],
+            "small": pl.Series([100], dtype=pl.Int8), "few": pl.Series([1], dtype=pl.UInt32),
+            "many": pl.Series([3], dtype=pl.UInt32),
+        }
+    )  # fmt: skip
+    done = on_both(Recipe([Derive(columns={"found": formula})]), frame)
+    assert done["found"].to_list() == [expected]
+
+
+def test_figures_can_be_subtracted_from_and_truths_are_counted() -> None:
+    frame = pl.DataFrame({"x": [1.0, None, 3.0], "u": pl.Series([200] * 3, dtype=pl.UInt8)})
+    values = {
+        "a": "count(x) - rows()", "b": "n_unique(x) - 5", "c": "mean(x > 1)", "d": "sum(x > 1) - 5",
+        "e": "sum(u)",
+    }  # fmt: skip
+    done = on_both(Recipe([Aggregate(values=values)]), frame)
+    assert done.rows() == [(-1, -2, 0.5, -4, 600)]
+    for wrong in ("quantile(x, 2)", "quantile(x, -0.5)"):
+        with pytest.raises(InvalidInput, match="between 0 and 1"):
+            Recipe([Aggregate(values={"q": wrong})]).fit_apply(frame)
+
+
+def test_a_difference_of_narrow_numbers_has_a_sign() -> None:
+    frame = pl.DataFrame({"n": [0, 1], "u": pl.Series([5, 3], dtype=pl.UInt8)})
+    done = on_both(Recipe([Lag(columns=("u",), order=("n",), change=True)]), frame)
+    assert done["u_change1"].to_list() == [None, -2]
