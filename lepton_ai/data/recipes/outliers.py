@@ -46,6 +46,7 @@ class Outliers(Step, frozen=True, kw_only=True, tag="outliers"):
             column = nw.col(name).cast(nw.Float64)
             if self.method == "z":
                 low, high = column.mean(), column.std()
+                wanted |= {f"least {name}": column.min(), f"most {name}": column.max()}
             else:
                 tail = 0.25 if self.method == "iqr" else self.tail
                 low, high = column.quantile(tail, "linear"), column.quantile(1 - tail, "linear")
@@ -63,7 +64,10 @@ class Outliers(Step, frozen=True, kw_only=True, tag="outliers"):
             if name == word or low is None or high is None:
                 continue
             reach = self.width * (high - low if self.method == "iqr" else high)
-            if self.method == "iqr":
+            if self.method == "z" and found[f"least {name}"] == found[f"most {name}"]:
+                # The mean of equal numbers may be none of them, by rounding.
+                bounds[name] = (found[f"least {name}"], found[f"most {name}"])
+            elif self.method == "iqr":
                 bounds[name] = (low - reach, high + reach)
             elif self.method == "z":
                 bounds[name] = (low - reach, low + reach)

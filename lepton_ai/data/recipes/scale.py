@@ -53,19 +53,20 @@ class Scale(Step, frozen=True, kw_only=True, tag="scale"):
                 centre, width = column.count() * 0.0, column.count() * 0.0
             else:
                 centre, width = column.mean(), column.std(ddof=0)
+                # Of equal numbers, rounding leaves a spread; divided by, it is astronomical.
+                wanted[f"range {name}"] = column.max() - column.min()
             wanted |= {f"centre {name}": centre, f"width {name}": width}
         return wanted
 
     def told(self, found: Mapping[str, Any]) -> Self:
         """Learn centres and widths; a constant column has width 1."""
-        scales = {
-            word.removeprefix("centre "): (
-                float(value or 0.0),
-                float(found[f"width {word.removeprefix('centre ')}"] or 1.0),
-            )
-            for word, value in found.items()
-            if word.startswith("centre ")
-        }
+        scales = {}
+        for word, value in found.items():
+            name = word.removeprefix("centre ")
+            if name == word:
+                continue
+            width = found[f"width {name}"] if found.get(f"range {name}", 1.0) != 0 else None
+            scales[name] = (float(value or 0.0), float(width or 1.0))
         return msgspec.structs.replace(self, scales=scales)
 
     def fit(self, frame: Frame) -> Self:

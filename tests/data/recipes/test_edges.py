@@ -308,3 +308,14 @@ def test_a_difference_of_narrow_numbers_has_a_sign() -> None:
     frame = pl.DataFrame({"n": [0, 1], "u": pl.Series([5, 3], dtype=pl.UInt8)})
     done = on_both(Recipe([Lag(columns=("u",), order=("n",), change=True)]), frame)
     assert done["u_change1"].to_list() == [None, -2]
+
+
+@pytest.mark.parametrize("value", [0.1, 123456.789])
+def test_equal_numbers_have_no_spread(value: float) -> None:
+    # Summed up, a thousand of them are not a thousand times the first.
+    frame = pl.DataFrame({"n": range(1000), "x": [value] * 1000})
+    scaled = Recipe([Scale(columns=("x",))]).fit(frame)
+    assert scaled.apply({"n": [0], "x": [value + 1]})["x"][0] == pytest.approx(1)
+    for action in ("clip", "null", "drop"):
+        step = Outliers(columns=("x",), method="z", action=action)
+        assert on_both(Recipe([step]), frame)["x"].to_list() == [value] * 1000
