@@ -44,6 +44,8 @@ def begun(frame: Frame, time: str, every: str, name: str) -> Frame:
     clock = f"CAST({quoted(time, spark=spark)} AS {plain})"
     count = number * (_MONTHS.get(unit) or _SECONDS[unit])
     start = (_spark_sql if spark else _duckdb_sql)(clock, count, unit)
+    if zoned and not spark:
+        start = _of_that_hour(quoted(time), clock, start)
     value = f"CAST({start} AS {'DATE' if kind == nw.Date else back}) AS {quoted(name, spark=spark)}"
     native: Any = frame.to_native()
     # Names are quoted, the rest is ours.
@@ -80,6 +82,13 @@ def _duckdb_sql(clock: str, count: int, unit: str) -> str:
         return f"time_bucket(INTERVAL {count} MONTHS, {clock}, TIMESTAMP '2000-01-01')"
     origin = "1970-01-05" if unit == "w" else "1970-01-01"
     return f"time_bucket(INTERVAL {count} SECONDS, {clock}, TIMESTAMP '{origin}')"
+
+
+def _of_that_hour(moment: str, clock: str, start: str) -> str:
+    """Return a beginning as a moment: of an hour that a clock shows twice, the one before it."""
+    elapsed = f"to_microseconds(epoch_us({clock}) - epoch_us({start}))"
+    same = f"CAST({moment} - {elapsed} AS TIMESTAMP) = {start}"
+    return f"CASE WHEN {same} THEN {moment} - {elapsed} ELSE CAST({start} AS TIMESTAMPTZ) END"
 
 
 def _spark_sql(clock: str, count: int, unit: str) -> str:

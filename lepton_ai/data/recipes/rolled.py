@@ -134,7 +134,9 @@ def _by_sql(frame: Frame, wanted: Mapping[str, Over], window: Window) -> Frame:
     """Have DuckDB or Spark compute the figures; names are quoted, the rest is ours."""
     native: Any = frame.to_native()
     spark = on_spark(frame)
-    spelled = _window(window, spark=spark)
+    kind: Any = frame.collect_schema()[window.order[0]]
+    zoned = kind == nw.Datetime and kind.time_zone is not None
+    spelled = _window(window, spark=spark, zoned=zoned)
     added = []
     for name, one in wanted.items():
         value = f"{_call(one, spark=spark)} OVER {spelled}"
@@ -157,12 +159,14 @@ def _call(one: Over, *, spark: bool) -> str:
     return _FUNCTIONS[one.function].format(column)
 
 
-def _window(window: Window, *, spark: bool) -> str:
+def _window(window: Window, *, spark: bool, zoned: bool) -> str:
     names = [quoted(name, spark=spark) for name in window.by]
     parts = [f"PARTITION BY {', '.join(names)}"] if names else []
     order = [quoted(name, spark=spark) for name in window.order]
     if window.span:
-        order = [f"CAST({order[0]} AS {'TIMESTAMP_NTZ' if spark else 'TIMESTAMP'})"]
+        # Where clocks are put back, an hour is one hour still: moments, not clocks, are compared.
+        clock = "TIMESTAMP_NTZ" if spark else "TIMESTAMP"
+        order = order if zoned else [f"CAST({order[0]} AS {clock})"]
     parts.append(f"ORDER BY {', '.join(f'{name} ASC NULLS FIRST' for name in order)}")
     if window.span:
         parts.append(f"RANGE BETWEEN INTERVAL {window.span} SECONDS PRECEDING AND CURRENT ROW")

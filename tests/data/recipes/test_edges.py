@@ -20,6 +20,7 @@ from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.recipes import (
     Aggregate,
     AsOf,
+    Calendar,
     Deduplicate,
     Derive,
     DropColumns,
@@ -31,6 +32,7 @@ from lepton_ai.data.recipes import (
     Rare,
     Recipe,
     Rolling,
+    RollingTime,
     Scale,
     Sort,
     TargetEncode,
@@ -319,3 +321,22 @@ def test_equal_numbers_have_no_spread(value: float) -> None:
     for action in ("clip", "null", "drop"):
         step = Outliers(columns=("x",), method="z", action=action)
         assert on_both(Recipe([step]), frame)["x"].to_list() == [value] * 1000
+
+
+@pytest.mark.parametrize("every", ["15m", "1h", "3h", "6h", "1d", "1w", "1mo"])
+@pytest.mark.parametrize("day", [dt.datetime(2026, 10, 24, 20), dt.datetime(2026, 3, 28, 20)])
+def test_an_hour_that_comes_twice_is_two(every: str, day: dt.datetime) -> None:
+    times = pl.Series([day + dt.timedelta(minutes=30 * step) for step in range(24)])
+    zone = "Europe/Kyiv"
+    t = times.dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
+    frame = pl.DataFrame({"t": t, "x": range(24)})
+    spans = on_both(
+        Recipe([Calendar(time="t", every=every, values={"s": "sum(x)", "r": "rows()"})]),
+        frame,
+        zone,
+    )
+    assert spans["r"].sum() == 24
+    if every == "1h":
+        assert spans["r"].to_list() == [2] * 12
+    windows = on_both(Recipe([RollingTime(columns=("x",), time="t", window="1h")]), frame, zone)
+    assert windows["x_mean_1h"].to_list() == [0, 0.5, *range(1, 23)]
