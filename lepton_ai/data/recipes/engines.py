@@ -4,7 +4,8 @@ Not a number (NaN) and the infinities are gaps from here on: engines order them,
 average them differently. Categories of Polars and pandas are text, as other engines have them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import narwhals as nw
@@ -12,7 +13,29 @@ import narwhals as nw
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.recipes.step import Frame
 
-__all__ = ["like", "on_spark", "opened", "quoted", "settled", "without_nan"]
+__all__ = ["computing", "like", "on_spark", "opened", "quoted", "settled", "without_nan"]
+
+
+@contextmanager
+def computing() -> Iterator[None]:
+    """Say in one line what values a plan could not be computed with.
+
+    Raises:
+        InvalidInput: there were some.
+    """
+    from narwhals.exceptions import NarwhalsError
+    from polars.exceptions import PolarsError
+
+    try:
+        yield
+    except (NarwhalsError, PolarsError) as error:
+        said = str(error).strip().splitlines() or [type(error).__name__]
+        raise InvalidInput(f"the recipe cannot be computed on these rows: {said[0]}") from error
+
+
+def _collected(frame: Frame) -> Any:
+    with computing():
+        return frame.collect("polars")
 
 
 def opened(data: Any) -> tuple[Frame, Callable[[Frame], Any], bool]:
@@ -29,7 +52,7 @@ def opened(data: Any) -> tuple[Frame, Callable[[Frame], Any], bool]:
     if isinstance(data, Table):
         return (
             _plain(nw.from_native(data.scan())),
-            lambda frame: frame.to_native().collect(),
+            lambda frame: _collected(frame).to_native(),
             False,
         )
     if isinstance(data, Sequence | dict):
@@ -48,10 +71,10 @@ def opened(data: Any) -> tuple[Frame, Callable[[Frame], Any], bool]:
         return _plain(frame), nw.to_native, False
     kind = frame.implementation
     if kind.is_polars():
-        return _plain(frame.lazy()), lambda r: r.collect("polars").to_native(), True
+        return _plain(frame.lazy()), lambda r: _collected(r).to_native(), True
 
     def back(result: Frame) -> Any:
-        whole = result.collect("polars")
+        whole = _collected(result)
         return whole.to_pandas() if kind.is_pandas() else whole.to_arrow()
 
     # Other frames of memory are computed by Polars: it has every step, they do not.
@@ -87,7 +110,7 @@ def settled(frame: Frame) -> tuple[Frame, int | None]:
     """Compute what a Polars frame stands for so far, and count it; others keep their own plan."""
     if not frame.implementation.is_polars():
         return frame, None
-    whole = frame.collect("polars")
+    whole = _collected(frame)
     return whole.lazy(), len(whole)
 
 

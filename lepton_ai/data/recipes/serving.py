@@ -16,6 +16,7 @@ from polars.io.plugins import register_io_source
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.columns import Columns, booleans, columns_of, dates, numbers, texts
 from lepton_ai.data.recipes.clean import DropColumns
+from lepton_ai.data.recipes.engines import computing
 from lepton_ai.data.recipes.join import Looked
 from lepton_ai.data.recipes.normalise import Tidy
 from lepton_ai.data.recipes.recipe import Recipe
@@ -201,7 +202,8 @@ class _Plan:
         with self._lock:
             self._rows = rows
             # Not in portions, one of which might be a single row.
-            return self._lazy.collect(engine="in-memory")
+            with computing():
+                return self._lazy.collect(engine="in-memory")
 
 
 def _arrays(frame: pl.DataFrame) -> dict[str, NDArray[Any]]:

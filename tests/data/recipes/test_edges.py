@@ -24,6 +24,7 @@ from lepton_ai.data.recipes import (
     Deduplicate,
     Derive,
     DropColumns,
+    Filter,
     Impute,
     Join,
     Lag,
@@ -340,3 +341,13 @@ def test_an_hour_that_comes_twice_is_two(every: str, day: dt.datetime) -> None:
         assert spans["r"].to_list() == [2] * 12
     windows = on_both(Recipe([RollingTime(columns=("x",), time="t", window="1h")]), frame, zone)
     assert windows["x_mean_1h"].to_list() == [0, 0.5, *range(1, 23)]
+
+
+def test_values_that_cannot_be_computed_are_said_in_one_line() -> None:
+    frame = pl.DataFrame({"x": [1.0], "s": ["a"]})
+    for where in ("x == 'a'", "s == 1"):
+        with pytest.raises(InvalidInput, match=r"cannot be computed.*compare") as caught:
+            Recipe([Filter(where=where)]).fit_apply(frame)
+        assert "\n" not in str(caught.value)
+        with pytest.raises(InvalidInput, match=r"cannot be computed.*compare"):
+            Recipe([Filter(where=where)]).apply(frame)
