@@ -9,6 +9,7 @@ from typing import Any, Literal
 import narwhals as nw
 
 from lepton_ai.core.errors import InvalidInput
+from lepton_ai.data.blanks import stripped
 from lepton_ai.data.recipes.engines import like, on_spark
 from lepton_ai.data.recipes.step import Frame, Step, present, textual, with_columns
 
@@ -51,7 +52,7 @@ class ParseDates(Step, frozen=True, kw_only=True, tag="parse_dates"):
         times = any(code in form for form in self.formats for code in (*_TIMES, "%-H"))
         columns = []
         for name in names:
-            text = nw.col(name).str.strip_chars()
+            text = stripped(nw.col(name))
             found = [_read(text, form, times=times) for form in self.formats]
             columns.append(nw.coalesce(*found).alias(name))
         frame = with_columns(frame, *columns)

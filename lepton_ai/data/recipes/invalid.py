@@ -6,6 +6,7 @@ import msgspec
 import narwhals as nw
 
 from lepton_ai.core.errors import InvalidInput
+from lepton_ai.data.blanks import stripped
 from lepton_ai.data.recipes.join import reference
 from lepton_ai.data.recipes.step import Frame, Step, present, textual, with_columns
 
@@ -49,8 +50,12 @@ class Convert(Step, frozen=True, kw_only=True, tag="convert"):
             ]
             if not (kind.is_numeric() or kind == nw.Boolean):
                 raise InvalidInput(f"Convert reads text and numbers; {name!r} is {kind}")
+            if self.to == "integer" and kind.is_float():
+                # Fractions are no whole numbers, and what 64 bits cannot hold is none either.
+                whole = (column == column.floor()) & (column.abs() < 2.0**63)
+                column = nw.when(whole).then(column)
             return column.cast(target)
-        text = column.str.strip_chars()
+        text = stripped(column)
         if self.to == "boolean":
             text = text.str.to_lowercase()
             known = text.is_in([*_TRUE, *_FALSE])

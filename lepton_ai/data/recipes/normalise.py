@@ -7,6 +7,7 @@ import msgspec
 import narwhals as nw
 from msgspec import field
 
+from lepton_ai.data.blanks import single
 from lepton_ai.data.recipes.step import Frame, Step, grouped, present, textual, with_columns
 
 __all__ = ["Rare", "Tidy"]
@@ -38,7 +39,7 @@ class Tidy(Step, frozen=True, kw_only=True, tag="tidy"):
         return with_columns(frame, *(self._tidied(name) for name in names))
 
     def _tidied(self, name: str) -> nw.Expr:
-        column = nw.col(name).str.replace_all(r"\s+", " ").str.strip_chars()
+        column = single(nw.col(name))
         if self.case is not None:
             lower = self.case == "lower"
             column = column.str.to_lowercase() if lower else column.str.to_uppercase()

@@ -6,6 +6,7 @@ import narwhals as nw
 from msgspec import field
 
 from lepton_ai.core.errors import InvalidInput
+from lepton_ai.data.blanks import stripped
 from lepton_ai.data.recipes.step import Frame, Step, present, textual, with_columns
 
 __all__ = ["FACTORS", "Units"]
@@ -70,7 +71,7 @@ class Units(Step, frozen=True, kw_only=True, tag="units"):
             changed = column.cast(nw.Float64) * factor
             return with_columns(frame, (changed + offset if offset else changed).alias(self.column))
         textual(frame, [self.column], "Units")
-        text = column.str.strip_chars()
+        text = stripped(column)
         if self.comma:
             text = text.str.replace_all(".", "", literal=True).str.replace_all(
                 ",", ".", literal=True

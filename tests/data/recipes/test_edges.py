@@ -21,6 +21,7 @@ from lepton_ai.data.recipes import (
     Aggregate,
     AsOf,
     Calendar,
+    Convert,
     Deduplicate,
     Derive,
     DropColumns,
@@ -37,6 +38,8 @@ from lepton_ai.data.recipes import (
     Scale,
     Sort,
     TargetEncode,
+    Tidy,
+    Units,
     propose_recipe,
     read_recipe,
     write_recipe,
@@ -351,3 +354,19 @@ def test_values_that_cannot_be_computed_are_said_in_one_line() -> None:
         assert "\n" not in str(caught.value)
         with pytest.raises(InvalidInput, match=r"cannot be computed.*compare"):
             Recipe([Filter(where=where)]).apply(frame)
+
+
+def test_blanks_are_those_of_unicode() -> None:
+    marks = ["\u00a0", "\u2028", "\x0b", "\u3000", "\x85", "\t"]
+    frame = pl.DataFrame({"n": range(6), "s": [f"{mark}1{mark}" for mark in marks]})
+    for step, expected in (
+        (Tidy(columns=("s",)), "1"), (Convert(columns=("s",)), 1.0),
+        (Convert(columns=("s",), to="integer"), 1), (Units(column="s", to="kg", assume="kg"), 1.0),
+    ):  # fmt: skip
+        assert on_both(Recipe([step]), frame)["s"].to_list() == [expected] * 6
+
+
+def test_what_is_no_whole_number_becomes_empty() -> None:
+    frame = pl.DataFrame({"n": range(5), "x": [1.0, 1.5, -2.0, 1e30, None]})
+    done = on_both(Recipe([Convert(columns=("x",), to="integer")]), frame)
+    assert done["x"].to_list() == [1, None, -2, None, None]
