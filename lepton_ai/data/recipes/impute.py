@@ -1,5 +1,6 @@
 """Imputation: gaps are filled."""
 
+import datetime as dt
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, Self
@@ -148,6 +149,9 @@ class Impute(Step, frozen=True, kw_only=True, tag="impute"):
             return nw.coalesce(column.cast(nw.Float64), self._guess(name, float(value)))
         if value is None:
             return column
+        if kind.is_temporal() and isinstance(value, str):
+            value = _moment(name, kind, value)
+            return nw.coalesce(column, nw.lit(value).cast(kind))
         _check(name, kind, value)
         if kind.is_integer() and not isinstance(value, bool) and not _holds(kind, value):
             column = column.cast(nw.Float64)
@@ -186,6 +190,21 @@ class Impute(Step, frozen=True, kw_only=True, tag="impute"):
         return f"fill gaps ({self.method}): {learned}{more}"
 
 
+def _moment(name: str, kind: Any, text: str) -> Any:
+    """Return a date or time as a recipe has it: as text, which is all that is kept of it."""
+    of: dict[Any, Any] = {nw.Date: dt.date, nw.Datetime: dt.datetime, nw.Time: dt.time}
+    read = next((read for known, read in of.items() if kind == known), None)
+    try:
+        if read is not None:
+            return read.fromisoformat(text)
+    except ValueError:
+        pass
+    raise InvalidInput(
+        f"column {name!r} is {kind}; its gaps cannot be filled with {text!r}, write such as "
+        "2026-01-31 or 2026-01-31T12:00"
+    )
+
+
 def _check(name: str, kind: Any, value: Any) -> None:
     text = isinstance(value, str)
     if text != (kind == nw.String) and (text or kind.is_numeric() or kind == nw.String):
@@ -210,7 +229,8 @@ def _mode(frame: Frame, name: str) -> Any:
         .head(1)
         .collect("polars")
     )
-    return counts[name][0] if len(counts) else None
+    value = counts[name][0] if len(counts) else None
+    return value.isoformat() if isinstance(value, dt.date | dt.time) else value
 
 
 def _short(value: Any) -> str:

@@ -370,3 +370,23 @@ def test_what_is_no_whole_number_becomes_empty() -> None:
     frame = pl.DataFrame({"n": range(5), "x": [1.0, 1.5, -2.0, 1e30, None]})
     done = on_both(Recipe([Convert(columns=("x",), to="integer")]), frame)
     assert done["x"].to_list() == [1, None, -2, None, None]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [dt.date(2026, 1, 31), None],
+        [dt.datetime(2026, 1, 31, 12), None],
+        [dt.datetime(2026, 1, 31, 12, tzinfo=dt.UTC), None],
+    ],
+)
+def test_dates_that_fill_gaps_are_kept_as_text(values: list[object]) -> None:
+    frame = pl.DataFrame({"n": [0, 1], "d": values})
+    recipe = Recipe([Impute(columns=("d",), method="mode")])
+    on_both(recipe, frame)
+    fitted = recipe.fit(frame)
+    again = Recipe.from_json(fitted.to_json())
+    assert again == fitted
+    assert again.apply(frame)["d"].to_list() == [values[0]] * 2
+    with pytest.raises(InvalidInput, match="cannot be filled with 'soon'"):
+        Recipe([Impute(columns=("d",), method="constant", value="soon")]).fit_apply(frame)
