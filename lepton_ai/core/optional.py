@@ -26,7 +26,7 @@ def load(path: str, *, extra: str) -> Any:
         if error.name is None or error.name.split(".")[0] == "lepton_ai":
             raise
         raise MissingExtra(
-            f"{path} needs the library {error.name!r}, which is not installed; "
+            f"the library {error.name!r} is needed here and not installed; "
             f"run: pip install 'lepton-ai[{extra}]'"
         ) from error
     return getattr(module, attribute) if attribute else module

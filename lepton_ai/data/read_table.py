@@ -226,7 +226,7 @@ class _Rows:
         if rejects and not rejects.keep:
             raise InvalidInput(
                 f"{self._name} cannot be read as a table: {rejects}; mend the file, or store what "
-                "fits: rejects='keep'"
+                "fits: rejects='keep' (--rejects keep)"
             )
 
 

@@ -199,7 +199,8 @@ class Lineage:
         what = "anything" if allowed is None else " or ".join(allowed)
         raise NotFound(
             f"{text!r} does not name {what} in this workspace: tried it as an id, as a name "
-            "(name, name:3, name@alias), as a source file's path and as a SHA-256"
+            "(name, name:3, name@alias), as a source file's path and as a SHA-256; "
+            "`lepton data ls` and `lepton models ls` show what there is"
         )
 
     def _meanings(self, text: str) -> Iterator[sa.ColumnElement[bool]]:

@@ -130,6 +130,6 @@ def _url(destination: str | None) -> str:
     url = destination or Settings.load().backup_url
     if not url:
         raise InvalidInput(
-            "say where: lepton backup create /mnt/backups, or set LEPTON_BACKUP_URL once"
+            "say where the backups are: a directory or an address, or set LEPTON_BACKUP_URL once"
         )
     return url

@@ -157,8 +157,10 @@ def _show_plan(workspace: Workspace, found: Found) -> None:
     plan = _plan(workspace, found)
     if not any(plan.values()):
         click.echo(
-            "nothing here names this person. A short id is looked for in columns tagged subject "
-            "only: lepton data describe TABLE --column-tag COLUMN=subject, or --column COLUMN"
+            "nothing here names this person. A short id, and one that a column of numbers holds, "
+            "is looked for in columns tagged subject only: "
+            "lepton data describe TABLE --column COLUMN --column-tag subject; "
+            "or name them here: --column COLUMN"
         )
     for key, value in plan.items():
         if value:

@@ -27,7 +27,7 @@ COMMANDS = {
     "privacy": Row(f"{_HERE}.privacy:privacy", "Find, protect, anonymise personal data.", _FLOW),
     "erase": Row(f"{_HERE}.erase:erase", "Remove a person, everywhere.", _FLOW),
     "recipe": Row(f"{_HERE}.recipe:recipe", "Propose, keep and run recipes.", _FLOW),
-    "train": Row(f"{_HERE}.train:train", "Train a classifier on a dataset.", _FLOW),
+    "train": Row(f"{_HERE}.train:train", "Train a model on a dataset.", _FLOW),
     "evaluate": Row(f"{_HERE}.evaluate:evaluate", "Measure a model on a dataset.", _FLOW),
     "compare": Row(f"{_HERE}.compare:compare", "Tell two models apart on a dataset.", _FLOW),
     "explain": Row(f"{_HERE}.explain:explain", "Say why a model answers as it does.", _FLOW),

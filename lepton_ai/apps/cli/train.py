@@ -189,4 +189,4 @@ def train(
         print_table(model.leaderboard())
         output.print()
     print_table(evaluation)
-    click.echo(f"\nNext: lepton deploy {model.name}")
+    click.echo(f"\nNext: lepton deploy {model.ref}")

@@ -186,5 +186,5 @@ def _strange(text: str, encoding: str) -> str:
     if "\0" in text:
         return "not text: it holds NUL bytes"
     if any("\udc80" <= letter <= "\udcff" for letter in text):
-        return f"not text: bytes that are no {encoding}; try encoding='cp1252'"
+        return f"not text: bytes that are no {encoding}; try encoding='cp1252' (--encoding cp1252)"
     return ""
