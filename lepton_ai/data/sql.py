@@ -15,7 +15,8 @@ from lepton_ai.data.catalog import datasets, open_dataset
 from lepton_ai.data.images.image import ImageEntry
 from lepton_ai.data.images.imageset import ImageSet
 from lepton_ai.data.origins import origins
-from lepton_ai.data.query import Name, Query, names_of
+from lepton_ai.data.query import Query
+from lepton_ai.data.statement import Name, names_of
 from lepton_ai.data.table import Table
 from lepton_ai.storage import Workspace
 

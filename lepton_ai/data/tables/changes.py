@@ -21,17 +21,11 @@ from pyiceberg.manifest import DataFile
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.tables.columns import change_columns
 from lepton_ai.data.tables.commit import Change, TableCommit
+from lepton_ai.data.tables.conditions import check_condition, condition, row_filter, unfit
 from lepton_ai.data.tables.entering import admitted, ruled
 from lepton_ai.data.tables.fitting import fitted
 from lepton_ai.data.tables.heads import Parents, after, head_of, repeated
-from lepton_ai.data.tables.scan import (
-    check_condition,
-    condition,
-    data_files,
-    read_file,
-    row_filter,
-    unfit,
-)
+from lepton_ai.data.tables.scan import data_files, read_file
 from lepton_ai.storage import Node, Workspace
 
 __all__ = ["append", "delete", "evolve", "overwrite", "upsert"]
