@@ -136,7 +136,7 @@ def test_what_spark_cannot_do_is_said_once(spark: Any) -> None:
         with pytest.raises(InvalidInput, match="Spark takes dots and backticks"):
             Recipe([Scale()]).fit(rows.withColumnRenamed("x", name))
     with pytest.raises(InvalidInput, match=r"step 1, Derive: .*DATATYPE_MISMATCH"):
-        Recipe([Derive(columns={"z": "y + d"})]).fit_apply(rows)
+        Recipe([Derive(columns={"z": "t + x"})]).fit_apply(rows)
     spark.conf.set("spark.sql.session.timeZone", "Europe/Kyiv")
     try:
         with pytest.raises(InvalidInput, match=r"set its TimeZone .* to UTC"):
