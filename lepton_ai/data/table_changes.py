@@ -61,7 +61,8 @@ class ChangedTable(Dataset):
             InvalidInput: as `append`, and when a key is empty or comes twice.
         """
         keys = [on] if isinstance(on, str) else list(on)
-        self._sight().require(keys, "find rows")
+        # Whoever sees a column masked would put *** in the place of what is there.
+        self._sight().require(self.columns, "replace rows")
         parents = [(source, "source") for source in sources]
         return self._changed(tables.upsert(*self._whole(), self._frames(data), keys, parents))
 
@@ -72,6 +73,7 @@ class ChangedTable(Dataset):
             data: as in `append`; without ``where`` it may have other columns.
             where: as in `scan`.
         """
+        self._sight().require(self.columns, "replace rows")
         frames = self._frames(data)
         if where is not None:
             self._sight().require(tables.condition(where).meta.root_names(), "choose rows")

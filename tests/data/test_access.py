@@ -203,6 +203,25 @@ def test_changes_tell_nothing_of_masked_values(workspace: Workspace) -> None:
         assert people.delete("id = 3").version == 2
 
 
+def test_what_is_masked_is_not_written_over(workspace: Workspace) -> None:
+    read_table(PEOPLE, name="people", workspace=workspace)
+    tagged(workspace, "people", name="personal")
+    with acting_as("analyst"):
+        seen = table("people")
+        copy = seen.to_polars()
+        for change in (
+            lambda: seen.overwrite(copy),
+            lambda: seen.overwrite(copy[:1], "age > 40"),
+            lambda: seen.upsert(copy, on="id"),
+        ):
+            with pytest.raises(AccessDenied, match="replace rows"):
+                change()
+        grown = seen.append({"id": [4], "name": ["Cy"], "age": [20]})
+        assert grown.to_polars()["name"].to_list() == ["***", "***", None, "***"]
+    names = table("people").to_polars()["name"]
+    assert names.to_list() == ["Ada", "Bo", None, "Cy"]
+
+
 def test_tags_follow_a_column_that_is_renamed(workspace: Workspace) -> None:
     people = read_table(PEOPLE, name="people")
     tagged(workspace, "people", name="personal")
