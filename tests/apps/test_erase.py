@@ -1,6 +1,7 @@
 """`lepton erase`."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +10,14 @@ import pytest
 from click.testing import CliRunner
 
 from lepton_ai.apps.cli.main import lepton
-from lepton_ai.core.errors import Corrupt, InvalidInput, NotFound
+from lepton_ai.core.errors import Corrupt, InvalidInput, NotFound, Unavailable
 from lepton_ai.data.catalog import open_dataset
 from lepton_ai.data.read_table import read_table
 from lepton_ai.data.split import split_data
 from lepton_ai.ml.registry import get
 from lepton_ai.ml.training import train_classifier
 from lepton_ai.storage import Workspace
-from lepton_ai.storage.backup import create_backup
+from lepton_ai.storage.backup import create_backup, prune_backups
 
 WHO = "CANARY-7731"
 
@@ -89,6 +90,73 @@ def test_a_backup_that_cannot_be_reached_is_named(workspace: Workspace, tmp_path
     said = run("erase", "--subject", WHO, "--yes")
     assert "complete: nothing here or in a backup" in said
     assert "stale models: forest:1" in said
+
+
+def test_backups_on_a_disk_that_is_elsewhere_are_not_taken_for_removed(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    usb, other, away = (tmp_path / name for name in ("usb", "other disk", "away"))
+    create_backup(workspace, str(usb))
+    usb.rename(other)
+    second = create_backup(workspace, str(usb))
+    usb.rename(away)
+    usb.mkdir()
+    said = run("erase", "--subject", WHO, "--yes", code=1)
+    assert f"backups at {usb}" in said
+    assert second.id in said
+    assert f"say so: --gone {usb}" in said
+    assert "NOT complete" in said
+    usb.rmdir()
+    # One of two disks that take turns: what is on the other is still missing.
+    away.rename(usb)
+    said = run("erase", "--subject", WHO, "--yes", code=1)
+    assert second.id not in said
+    usb.rename(away)
+    other.rename(usb)
+    assert "complete: nothing here or in a backup" in run("erase", "--subject", WHO, "--yes")
+
+
+def test_backups_that_are_gone_are_stated_so(workspace: Workspace, tmp_path: Path) -> None:
+    usb = tmp_path / "usb"
+    lost = create_backup(workspace, str(usb))
+    shutil.rmtree(usb)
+    with pytest.raises(InvalidInput, match=f"places of backups are: {usb}"):
+        run("erase", "--subject", WHO, "--yes", "--gone", tmp_path / "usv")
+    report = tmp_path / "report.json"
+    said = run("erase", "--subject", WHO, "--yes", "--gone", usb, "--report", report)
+    assert f"owner said that {lost.id} exist no more" in said
+    shown = json.loads(run("erase", "--check", report, "--json"))
+    assert shown["complete"]
+    assert shown["backups"][0]["gone"] == [lost.id]
+    assert not usb.exists()
+    assert "complete: nothing here or in a backup" in run("erase", "--subject", "P-0001", "--yes")
+
+
+def test_backups_that_never_were_or_were_pruned_are_not_missed(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("no directory")
+    with pytest.raises(Unavailable):
+        create_backup(workspace, str(tmp_path / "file" / "backups"))
+    for _ in range(2):
+        create_backup(workspace, str(tmp_path / "backups"))
+    prune_backups(workspace, str(tmp_path / "backups"))
+    said = run("erase", "--subject", WHO, "--yes")
+    assert "complete: nothing here or in a backup" in said
+
+
+def test_a_backup_that_cannot_be_renewed_is_told(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create_backup(workspace, str(tmp_path / "backups"))
+
+    def fails(*_: object, **__: object) -> None:
+        raise NotFound("the pack is not there")
+
+    monkeypatch.setattr("lepton_ai.data.erase.backups.prune_backups", fails)
+    said = run("erase", "--subject", WHO, "--yes", code=1)
+    assert "the pack is not there" in said
+    assert "NOT complete" in said
 
 
 def test_nobody_and_nothing() -> None:

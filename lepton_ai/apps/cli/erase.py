@@ -39,6 +39,12 @@ __all__ = ["erase"]
 @click.option("--dry-run", is_flag=True, help="Say what would go, and change nothing.")
 @click.option("--retrain", is_flag=True, help="Train the models concerned again on what is left.")
 @click.option("--no-backups", is_flag=True, help="Leave the backups alone, for now.")
+@click.option(
+    "--gone",
+    multiple=True,
+    help="A place whose backups, as far as they are not found there, exist no more: your "
+    "statement, kept in the report; may be repeated.",
+)
 @click.option("--report", type=click.Path(path_type=Path), help="Write the signed report here.")
 @click.option("--check", type=click.Path(exists=True, path_type=Path), help="Check such a report.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -50,6 +56,7 @@ def erase(
     dry_run: bool,
     retrain: bool,
     no_backups: bool,
+    gone: tuple[str, ...],
     report: Path | None,
     check: Path | None,
     yes: bool,
@@ -80,7 +87,7 @@ def erase(
         console().print(f"stopping endpoint {endpoint}: {node.ref} holds rows of the person")
         undeploy_model(endpoint, workspace=workspace)
     done, envelope = erase_subject(
-        workspace, subjects, columns=columns, keep=keep, renew_backups=not no_backups
+        workspace, subjects, columns=columns, keep=keep, renew_backups=not no_backups, gone=gone
     )
     if report is not None:
         report.write_bytes(envelope)
@@ -176,8 +183,12 @@ def _show(report: ErasureReport, *, as_json: bool) -> None:
         if value and key not in ("left", "backups", "complete"):
             click.echo(f"{key.replace('_', ' ')}: {_text(value)}")
     for backup in report.backups:
-        what = backup.error or f"renewed as {backup.backup}, {len(backup.removed)} older removed"
-        click.echo(f"backups at {backup.url}: {what}")
+        what = [backup.error]
+        if backup.backup:
+            what.append(f"renewed as {backup.backup}, {len(backup.removed)} older removed")
+        if backup.gone:
+            what.append(f"{backup.said_by} said that {', '.join(backup.gone)} exist no more")
+        click.echo(f"backups at {backup.url}: {'; '.join(filter(None, what))}")
     for left in report.left:
         click.echo(f"LEFT: {left}")
     if report.complete:

@@ -11,12 +11,12 @@ import msgspec
 import sqlalchemy as sa
 from msgspec import structs
 
-from lepton_ai.core.errors import LeptonError, NotFound
+from lepton_ai.data.erase.backups import forget_backups, recorded_backups, renew_all
 from lepton_ai.data.erase.find import Found, find, key_columns, look_at_rows
 from lepton_ai.data.erase.named import remake
 from lepton_ai.data.erase.pictures import remove_images
 from lepton_ai.data.erase.records import blacken
-from lepton_ai.data.erase.report import BackupRenewed, ErasureReport, sign_report
+from lepton_ai.data.erase.report import ErasureReport, sign_report
 from lepton_ai.data.erase.rows import (
     delete_rows,
     empty_version,
@@ -27,9 +27,8 @@ from lepton_ai.data.erase.subject import Subject
 from lepton_ai.security.grants import require
 from lepton_ai.security.policy import Permission
 from lepton_ai.storage import Node, Workspace
-from lepton_ai.storage.backup import create_backup, list_backups, prune_backups
 from lepton_ai.storage.forget import forget_objects, sweep
-from lepton_ai.storage.schema import aliases, backups
+from lepton_ai.storage.schema import aliases
 
 __all__ = ["erase_subject"]
 
@@ -41,6 +40,7 @@ def erase_subject(
     columns: Collection[str] = (),
     keep: Collection[str] = (),
     renew_backups: bool = True,
+    gone: Collection[str] = (),
 ) -> tuple[ErasureReport, bytes]:
     """Erase a person from a workspace and from every backup that was made of it.
 
@@ -55,15 +55,19 @@ def erase_subject(
         keep: datasets that hold no person's rows, though they were made from such.
         renew_backups: whether to reach the backups; without, the report says that it is not
             complete.
+        gone: places of backups of which whoever acts states that what cannot be found there
+            exists no more; the report says so.
 
     Returns:
         The report, and the same signed, as JSON.
 
     Raises:
         AccessDenied: whoever acts may not administer the workspace.
-        InvalidInput: there is no identifier.
+        InvalidInput: there is no identifier, or no backup was ever made to a place said to be
+            gone.
     """
     require(Permission.ADMIN, "erase a person")
+    recorded_backups(workspace, gone)  # what is wrong is said before anything goes
     subject = Subject(identifiers)
     token = subject.token(workspace.keys)
     started = datetime.now(UTC)
@@ -111,9 +115,12 @@ def erase_subject(
         backups=(),
         left=tuple(subject.without(line) for line in _told(left)),
     )
-    report = structs.replace(report, backups=tuple(_renew(workspace, renew=renew_backups)))
+    places = recorded_backups(workspace, gone)
+    renewed = renew_all(workspace, places, _clean(earlier), renew=renew_backups)
+    report = structs.replace(report, backups=tuple(renewed))
     envelope = sign_report(workspace, report)
     _finish(workspace, begun, earlier, token, report, envelope)
+    forget_backups(workspace, [backup for place in renewed for backup in place.gone])
     return report, envelope
 
 
@@ -202,23 +209,12 @@ def _told(left: Found) -> Iterator[str]:
     yield from (f"file {path.name} in the workspace's directory" for path in left.files)
 
 
-def _renew(workspace: Workspace, *, renew: bool) -> Iterator[BackupRenewed]:
-    """Make the newest backup of each destination anew, and remove those that hold the person."""
-    with workspace.database.read() as connection:
-        urls = [*connection.scalars(sa.select(backups.c.url).distinct().order_by(backups.c.url))]
-    for url in urls:
-        try:
-            old = [info.id for info in list_backups(url, workspace.id)]
-            if not renew:
-                yield BackupRenewed(url, error="left alone; ask again without --no-backups")
-                continue
-            new = create_backup(workspace, url)
-            prune_backups(workspace, url, keep=1)
-            yield BackupRenewed(url, new.id, tuple(old))
-        except NotFound:
-            continue  # its backups were removed by other means
-        except LeptonError as error:
-            yield BackupRenewed(url, error=str(error))
+def _clean(earlier: Iterable[Node]) -> set[str]:
+    """Return the backups that earlier attempts made when nothing was left of the person."""
+    reports = [node.facts["report"] for node in earlier if "report" in node.facts]
+    return {
+        backup["backup"] for report in reports if not report["left"] for backup in report["backups"]
+    }
 
 
 def _finish(

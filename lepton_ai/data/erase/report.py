@@ -21,12 +21,16 @@ class BackupRenewed(Struct, frozen=True):
         backup: the new one, made after the erasure; empty where there was none to renew.
         removed: older ones, which held the person.
         error: why it could not be done, where it could not.
+        gone: ids of those that were not found there, and are said to exist no more.
+        said_by: who said so.
     """
 
     url: str
     backup: str = ""
     removed: tuple[str, ...] = ()
     error: str = ""
+    gone: tuple[str, ...] = ()
+    said_by: str = ""
 
 
 class ErasureReport(Struct, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ writes one *snapshot*: a dump of the whole metadata database, sealed under a key
 the master key wraps. Key files are never part of a backup.
 """
 
-from lepton_ai.storage.backup.create import BackupInfo, create_backup
+from lepton_ai.storage.backup.create import BackupInfo, create_backup, place_of
 from lepton_ai.storage.backup.keep import list_backups, prune_backups
 from lepton_ai.storage.backup.restore import restore_backup, verify_backup
 
@@ -13,6 +13,7 @@ __all__ = [
     "BackupInfo",
     "create_backup",
     "list_backups",
+    "place_of",
     "prune_backups",
     "restore_backup",
     "verify_backup",

@@ -24,7 +24,7 @@ from lepton_ai.storage.cipher import CHUNK, KEY_BYTES, seal_chunks, sealed_size
 from lepton_ai.storage.schema import backups, packs
 from lepton_ai.storage.workspace import Workspace
 
-__all__ = ["BackupInfo", "create_backup"]
+__all__ = ["BackupInfo", "create_backup", "place_of"]
 
 _ATTEMPTS = 5
 _SECRET = "backup files"  # noqa: S105 (the name of the secret, not the secret)
@@ -65,7 +65,7 @@ def create_backup(workspace: Workspace, url: str) -> BackupInfo:
         Conflict: a writer, or another backup, held on for a minute.
         InvalidInput: the destination lies inside the workspace.
     """
-    where = url if "://" in url else str(Path(url).expanduser().absolute())
+    where = place_of(url)
     if where != where.encode(errors="replace").decode():
         raise InvalidInput(f"{url!r} cannot be a destination: its name holds what is not text")
     destination = Destination(where, workspace.id)
@@ -77,6 +77,11 @@ def create_backup(workspace: Workspace, url: str) -> BackupInfo:
     # Two at once would take each other's half-written files for leftovers.
     with workspace.database.alone("backup"):
         return _create(workspace, destination, url)
+
+
+def place_of(url: str) -> str:
+    """Return a destination as it is recorded: an absolute path, or the URL as it is."""
+    return url if "://" in url else str(Path(url).expanduser().absolute())
 
 
 def _create(workspace: Workspace, destination: Destination, url: str) -> BackupInfo:
@@ -94,6 +99,16 @@ def _create(workspace: Workspace, destination: Destination, url: str) -> BackupI
                 id=backup_id, url=destination.url, body=body, created_at=datetime.now(UTC)
             )
         )
+    try:
+        return _attempts(workspace, destination, backup_id)
+    except BaseException:
+        if not destination.touched:
+            with workspace.database.write() as connection:
+                connection.execute(sa.delete(backups).where(backups.c.id == backup_id))
+        raise
+
+
+def _attempts(workspace: Workspace, destination: Destination, backup_id: str) -> BackupInfo:
     for _ in range(_ATTEMPTS):
         try:
             return _attempt(workspace, destination, backup_id)

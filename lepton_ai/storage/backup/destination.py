@@ -26,6 +26,9 @@ _OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oss"}
 class Destination:
     """One workspace's place at an fsspec URL, such as ``/mnt/backups`` or ``s3://bucket/prefix``.
 
+    Attributes:
+        touched: whether anything may have been written there that the master key alone opens.
+
     Raises:
         Unavailable: from any method, when the storage does not answer as it should.
     """
@@ -37,6 +40,7 @@ class Destination:
             self._filesystem, root = fsspec.url_to_fs(url)
         self._root = f"{root.rstrip('/')}/{workspace_id}"
         self._local = "file" in _protocols(self._filesystem)
+        self.touched = False
         self._is_bucket = not _OBJECT_STORES.isdisjoint(_protocols(self._filesystem))
 
     @classmethod
@@ -95,6 +99,8 @@ class Destination:
         path = self._path(name)
         with _errors(self.url), disk_errors(self.url):
             self._prepare(path)
+            # A pack without a snapshot is opened by keys that only the workspace's database has.
+            self.touched |= not name.startswith("packs/")
             return self._upload(path, chunks) if self._is_bucket else self._draft(path, chunks)
 
     def _upload(self, path: str, chunks: Iterable[bytes]) -> int:

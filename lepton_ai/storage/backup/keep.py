@@ -3,11 +3,14 @@
 from collections.abc import Iterator
 from datetime import datetime
 
+import sqlalchemy as sa
+
 from lepton_ai.core.errors import Corrupt, InvalidInput, NotFound
 from lepton_ai.core.ids import time_of
 from lepton_ai.storage.backup.create import BackupInfo
 from lepton_ai.storage.backup.destination import Destination
 from lepton_ai.storage.backup.snapshot import open_snapshot, read_head
+from lepton_ai.storage.schema import backups
 from lepton_ai.storage.workspace import Workspace
 
 __all__ = ["list_backups", "prune_backups"]
@@ -80,14 +83,15 @@ def _prune(
             _, manifest, _ = open_snapshot(destination, workspace.keys, info.id)
             needed |= {f"packs/{name}" for name in manifest.packs}
             needed |= {f"files/{file.name}" for file in manifest.files}
-    freed = 0
     # Snapshots first: a pack without one is removed next time, one without a pack is broken.
     for info in goes:
         destination.delete(f"snapshots/{info.id}")
-        freed += info.bytes
+    freed = sum(info.bytes for info in goes)
     for folder in ("packs", "files"):
         for name, size in destination.sizes(folder).items():
             if f"{folder}/{name}" not in needed:
                 destination.delete(f"{folder}/{name}")
                 freed += size
+    with workspace.database.write() as connection:
+        connection.execute(sa.delete(backups).where(backups.c.id.in_(gone)))
     return sorted(gone), freed

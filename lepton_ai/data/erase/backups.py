@@ -1,0 +1,95 @@
+"""Backups: each place that holds some gets a new one, and those that held the person go."""
+
+from collections.abc import Collection, Iterable
+
+import sqlalchemy as sa
+from msgspec import Struct
+
+from lepton_ai.core.errors import InvalidInput, LeptonError, NotFound, Unavailable
+from lepton_ai.data.erase.report import BackupRenewed
+from lepton_ai.security.principal import current_principal
+from lepton_ai.storage import Workspace
+from lepton_ai.storage.backup import create_backup, list_backups, place_of, prune_backups
+from lepton_ai.storage.schema import backups
+
+__all__ = ["Place", "forget_backups", "recorded_backups", "renew_all"]
+
+
+class Place(Struct, frozen=True):
+    """A destination, the ids of the backups that were made there and whether it is said gone."""
+
+    url: str
+    ids: frozenset[str]
+    gone: bool
+
+
+def recorded_backups(workspace: Workspace, gone: Collection[str] = ()) -> list[Place]:
+    """Return every place that backups were made to and that nobody removed since.
+
+    Raises:
+        InvalidInput: one that is said to be gone was never one.
+    """
+    ids: dict[str, set[str]] = {}
+    with workspace.database.read() as connection:
+        for row in connection.execute(sa.select(backups.c.id, backups.c.url)):
+            ids.setdefault(row.url, set()).add(row.id)
+    said = {place_of(url): url for url in gone}
+    for url in said.keys() - ids:
+        known = ", ".join(sorted(ids)) or "none"
+        raise InvalidInput(f"no backup was made to {said[url]}; the places of backups are: {known}")
+    return [Place(url, frozenset(ids[url]), url in said) for url in sorted(ids)]
+
+
+def renew_all(
+    workspace: Workspace, places: Iterable[Place], clean: Collection[str], *, renew: bool = True
+) -> list[BackupRenewed]:
+    """Make the newest backup of each place anew, and remove those that hold the person.
+
+    Args:
+        clean: ids of backups that were made after the person was erased.
+        renew: whether to reach the backups at all.
+    """
+    return [_renewed(workspace, place, clean, renew=renew) for place in places]
+
+
+def _renewed(
+    workspace: Workspace, place: Place, clean: Collection[str], *, renew: bool
+) -> BackupRenewed:
+    url = place.url
+    if not renew:
+        return BackupRenewed(url, error="left alone; ask again without --no-backups")
+    try:
+        old = [info.id for info in list_backups(url, workspace.id)]
+    except (NotFound, Unavailable) as error:
+        return _missing(place, BackupRenewed(url), place.ids - {*clean}, f"{error}. ")
+    try:
+        new = create_backup(workspace, url).id
+        removed, _ = prune_backups(workspace, url, keep=1)
+    except LeptonError as error:
+        return BackupRenewed(url, error=str(error))
+    done = BackupRenewed(url, new, tuple(old))
+    return _missing(place, done, place.ids - {*clean, *old, *removed, new})
+
+
+def _missing(
+    place: Place, done: BackupRenewed, missing: Collection[str], why: str = ""
+) -> BackupRenewed:
+    """Say of recorded backups that were not found that they are gone, or what to do."""
+    ids = tuple(sorted(missing))
+    if not ids:
+        return done
+    if place.gone:
+        return BackupRenewed(done.url, done.backup, done.removed, "", ids, current_principal().name)
+    return BackupRenewed(
+        done.url,
+        done.backup,
+        done.removed,
+        f"{why}Not found there: {', '.join(ids)}. Plug in the disk that has them and ask again; "
+        f"if they exist no more, say so: --gone {done.url}",
+    )
+
+
+def forget_backups(workspace: Workspace, ids: Collection[str]) -> None:
+    """Forget backups that are said to be gone; the signed report remembers who said so."""
+    with workspace.database.write() as connection:
+        connection.execute(sa.delete(backups).where(backups.c.id.in_(ids)))
