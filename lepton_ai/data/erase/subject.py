@@ -21,6 +21,9 @@ _LETTERS, _DIGITS = 4, 6
 # No column of numbers holds longer ones.
 _LONGEST = 38
 _WORD = re.compile(r"[^\W_]+")
+_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
+# What whole numbers get when a column of them is read as one of fractions.
+_POINT = re.compile(r"(?<=[0-9])\.0+$")
 
 
 class Subject:
@@ -29,7 +32,7 @@ class Subject:
     An identifier is found as a whole word in any text, whatever its case. One that is too
     short to tell a person (less than four characters, or six digits) is looked for only in
     columns that are known to hold identifiers. A number is also found among numbers, in tables of
-    which nobody said where identifiers are.
+    which nobody said where identifiers are. ``2019.0`` is the number 2019, in any column.
 
     Args:
         identifiers: such as a patient's id, and what else names the same person.
@@ -39,7 +42,8 @@ class Subject:
     """
 
     def __init__(self, identifiers: Iterable[str]) -> None:
-        self.identifiers = tuple(dict.fromkeys(word.strip() for word in identifiers))
+        words = [word.strip() for word in identifiers]
+        self.identifiers = tuple(dict.fromkeys([*words, *map(_plain, words)]))
         if not self.identifiers or not all(self.identifiers):
             raise InvalidInput("say who: a subject needs an identifier that is not empty")
         self.distinct = tuple(word for word in self.identifiers if _is_distinct(word))
@@ -82,13 +86,15 @@ class Subject:
                 there is none, a row is theirs that names them.
         """
         folded = {word.casefold() for word in self.identifiers}
+        numbers = {Decimal(word) for word in self.identifiers if _NUMBER.fullmatch(word)}
         found = _none(frame)
         for name in keys:
-            column = frame[name]
-            whole = column.cast(pl.Int64) if column.dtype.is_float() and _whole(column) else column
-            values = whole.cast(pl.String, strict=False).str.strip_chars()
-            # Python folds more than Polars lowers.
-            found |= _tested(values, lambda value: value.casefold() in folded)
+            values = frame[name].cast(pl.String, strict=False).str.strip_chars()
+            if frame[name].dtype.is_numeric():
+                found |= _tested(values, lambda value: Decimal(value) in numbers)
+            else:
+                # Python folds more than Polars lowers.
+                found |= _tested(values, lambda value: _plain(value).casefold() in folded)
         return found if keys else self.mentions(frame) | self._numbered(frame)
 
     def mentions(self, frame: pl.DataFrame) -> pl.Series:
@@ -176,17 +182,17 @@ def _emptied(value: Any) -> Any:
     return ERASED if isinstance(value, str) else None
 
 
+def _plain(word: str) -> str:
+    """Return a whole number without the point and the zeros behind it; anything else as it is."""
+    return _POINT.sub("", word) if _NUMBER.fullmatch(word) else word
+
+
 def _is_distinct(word: str) -> bool:
     return len(word) >= (_DIGITS if word.isdigit() else _LETTERS)
 
 
 def _none(frame: pl.DataFrame) -> pl.Series:
     return pl.Series([False]).new_from_index(0, frame.height)
-
-
-def _whole(column: pl.Series) -> bool:
-    values = column.drop_nulls()
-    return bool((values.is_finite() & (values == values.floor())).all())
 
 
 def _holds(kind: Any, test: Callable[[Any], bool]) -> bool:

@@ -340,6 +340,16 @@ def test_a_number_goes_from_untagged_tables_of_numbers(
     assert b"7731004201" not in everything(workspace)
 
 
+def test_a_number_goes_however_it_is_spelled(workspace: Workspace, tmp_path: Path) -> None:
+    path = tmp_path / "numbers.csv"
+    path.write_text("id,size\n2019,1.5\n7,2019.25\n")
+    read_table(path)
+    report, _ = erase_subject(workspace, ["2019.0"], columns=["id"])
+    assert report.rows == {"numbers": 1}
+    assert report.sources == 1
+    assert report.complete
+
+
 def test_escapes_and_older_encodings_are_seen_through(workspace: Workspace, tmp_path: Path) -> None:
     name, other = "Zdeněk Wrześniewski", "Тарасенко"
     rows = [json.dumps({"who": who, "v": 1}) for who in (name, "Bob", "Eve")]

@@ -64,6 +64,39 @@ def test_numbers_are_found_among_numbers_unless_it_is_known_where_identifiers_ar
     assert Subject(["9" * 60, "12345"]).about(frame, []).sum() == 0
 
 
+_IDS = [1234567, 2019, 5]
+_SPELLED = ("1234567", "1234567.0", "1234567.00", "2019", "2019.0")
+
+
+@pytest.mark.parametrize("word", _SPELLED)
+@pytest.mark.parametrize(
+    "column",
+    [
+        pl.Series(_IDS),
+        pl.Series(_IDS, dtype=pl.UInt32),
+        pl.Series(_IDS, dtype=pl.Float64),
+        pl.Series([1234567, 2019, 5.5], dtype=pl.Float32),
+        pl.Series([1234567.0, 2019, 5.5]),
+        pl.Series([1234567.0, 2019, float("nan")]),
+        pl.Series([1234567.0, 2019, 1e300]),
+        pl.Series([1234567, 2019, None], dtype=pl.Float64),
+        pl.Series(_IDS).cast(pl.Decimal(20, 0)),
+        pl.Series(["1234567", "2019", "5.25"]).cast(pl.Decimal(20, 2)),
+        pl.Series(["1234567", "2019", "x"]),
+        pl.Series(["1234567.0", " 2019.00", "x"]),
+    ],
+    ids=lambda column: str(column.dtype),
+)
+def test_a_number_is_found_however_it_is_spelled(word: str, column: pl.Series) -> None:
+    frame, subject = column.alias("id").to_frame(), Subject([word])
+    for keys in (["id"], []):
+        # A short number is looked for only where identifiers are known to be.
+        rows = [word[0] == "1", word[0] == "2" and bool(keys), False]
+        assert subject.about(frame, keys).to_list() == rows
+        apart = [subject.about(frame[row : row + 1], keys).item() for row in range(3)]
+        assert apart == rows
+
+
 def test_short_identifiers_are_only_compared_with_key_columns() -> None:
     seven = Subject(["7"])
     frame = pl.DataFrame({"id": [7, 17, 70], "x": [7.0, 7.0, 7.0], "t": ["7", "a 7", ""]})
