@@ -22,8 +22,8 @@ from lepton_ai.storage.backup import create_backup, prune_backups
 WHO = "CANARY-7731"
 
 
-def run(*words: object, code: int = 0) -> str:
-    done = CliRunner().invoke(lepton, [*map(str, words)])
+def run(*words: object, code: int = 0, typed: str = "") -> str:
+    done = CliRunner().invoke(lepton, [*map(str, words)], input=typed)
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
     assert done.exit_code == code
@@ -164,3 +164,11 @@ def test_nobody_and_nothing() -> None:
         run("erase")
     assert "nothing here names this person" in run("erase", "--subject", "NOBODY-1", "--dry-run")
     assert "nothing here" in run("erase", "--subject", "7", "--dry-run")
+    with pytest.raises(InvalidInput, match=r"no table has columns .'pidd'.*age, ill, pid, pressu"):
+        run("erase", "--subject", WHO, "--column", "pidd", "--dry-run")
+
+
+def test_who_is_asked_and_declines_is_told_that_nothing_went() -> None:
+    said = run("erase", "--subject", WHO, typed="n\n", code=1)
+    assert said.endswith("nothing was erased\n")
+    assert len(open_dataset("visits")) == 200

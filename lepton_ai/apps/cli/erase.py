@@ -81,7 +81,9 @@ def erase(
         return
     if not yes:
         _show_plan(workspace, found)
-        click.confirm("\nThis cannot be undone. Erase?", abort=True)
+        if not click.confirm("\nThis cannot be undone. Erase?"):
+            click.echo("nothing was erased")
+            raise click.exceptions.Exit(1)
     again, unable = _trainings(workspace, found.models) if retrain else ([], [])
     for endpoint, node in _served(workspace, found):
         console().print(f"stopping endpoint {endpoint}: {node.ref} holds rows of the person")

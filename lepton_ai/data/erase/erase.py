@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from msgspec import structs
 
 from lepton_ai.data.erase.backups import forget_backups, recorded_backups, renew_all
-from lepton_ai.data.erase.find import Found, find, key_columns, look_at_rows
+from lepton_ai.data.erase.find import Found, find, key_columns, known_columns, look_at_rows
 from lepton_ai.data.erase.named import remake
 from lepton_ai.data.erase.pictures import remove_images
 from lepton_ai.data.erase.records import blacken
@@ -63,8 +63,8 @@ def erase_subject(
 
     Raises:
         AccessDenied: whoever acts may not administer the workspace.
-        InvalidInput: there is no identifier, or no backup was ever made to a place said to be
-            gone.
+        InvalidInput: there is no identifier, no table ever had one of the columns, or no backup
+            was made to a place that is said to be gone.
     """
     require(Permission.ADMIN, "erase a person")
     recorded_backups(workspace, gone)  # what is wrong is said before anything goes
@@ -89,7 +89,8 @@ def erase_subject(
     held = {address for node in withdrawn for address in workspace.lineage.holds(node.id)}
     objects = forget_objects(workspace, found.objects | held)
     sweep(workspace)
-    left = find(workspace, subject, columns=columns, keep=keep)
+    # A column that was called after the person is no more.
+    left = find(workspace, subject, columns={*columns} & known_columns(workspace), keep=keep)
     report = ErasureReport(
         id=begun.id,
         workspace=workspace.id,

@@ -7,6 +7,7 @@ import msgspec
 import sqlalchemy as sa
 from msgspec import Struct, field
 
+from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.entry import get_entry
 from lepton_ai.data.erase.content import holds, opaque
 from lepton_ai.data.erase.named import categories_name, named_tables
@@ -19,7 +20,7 @@ from lepton_ai.storage.forget import held_objects
 from lepton_ai.storage.nodes import read_node
 from lepton_ai.storage.schema import entries, holdings, nodes, predictions
 
-__all__ = ["SUBJECT", "Found", "find", "look_at_rows"]
+__all__ = ["SUBJECT", "Found", "find", "known_columns", "look_at_rows"]
 
 # The tag of columns that hold identifiers of people.
 SUBJECT = "subject"
@@ -85,7 +86,12 @@ def find(
 
     Raises:
         Corrupt: stored bytes were altered.
+        InvalidInput: no table ever had one of these columns.
     """
+    known = known_columns(workspace)
+    if odd := sorted({*columns} - known):
+        there = ", ".join(sorted(known)) or "none"
+        raise InvalidInput(f"no table has columns {odd}; the columns of all tables are: {there}")
     found = Found()
     judged: set[str] = set()
     _look_at_objects(workspace, subject, found)
@@ -105,6 +111,12 @@ def find(
     learned = _follow(workspace, found, judged | set(keep))
     _look_at_vocabularies(workspace, subject, found, learned)
     return found
+
+
+def known_columns(workspace: Workspace) -> set[str]:
+    """Return the names of all columns that any version of any table has."""
+    versions = workspace.lineage.list("dataset")
+    return {column for node in versions for column in node.facts.get("columns", ())}
 
 
 def key_columns(workspace: Workspace, name: str, columns: Collection[str] = ()) -> set[str]:
