@@ -84,6 +84,7 @@ def erase_subject(
         versions += remake(workspace, subject, name)
     look_at_rows(workspace, subject, found)  # the versions that were just made as well
     records = blacken(workspace, subject, found)
+    generated = _remove_generated(workspace, found)
     withdrawn = [node for node in found.models if node.id in found.withdrawn]
     _withdraw(workspace, withdrawn)
     held = {address for node in withdrawn for address in workspace.lineage.holds(node.id)}
@@ -107,7 +108,7 @@ def erase_subject(
         emptied=tuple(sorted({subject.without(node.name) for node in found.derived})),
         remade=tuple(sorted(subject.without(name) for name in found.named)),
         images=images,
-        sources=len({node.id for node in found.holders if node.kind == "source"}),
+        sources=len({n.id for n in found.holders if n.kind == "source"}) + generated,
         records=records,
         objects=objects,
         stale_models=tuple(n.ref for n in found.models if n.id not in found.withdrawn),
@@ -191,6 +192,15 @@ def _remove_rows(
     return rows, sorted(set(gone))
 
 
+def _remove_generated(workspace: Workspace, found: Found) -> int:
+    """Remove the files that the demo wrote for itself; others there are not ours to delete."""
+    demo = workspace.home / "demo"
+    theirs = [path for path in found.files if path.is_relative_to(demo)]
+    for path in theirs:
+        path.unlink(missing_ok=True)
+    return len(theirs)
+
+
 def _withdraw(workspace: Workspace, models: Iterable[Node]) -> None:
     """Let no alias mean a model that is about to go."""
     with workspace.database.write() as connection:
@@ -207,7 +217,7 @@ def _told(left: Found) -> Iterator[str]:
     yield from (f"facts of {node.kind} {node.ref}" for node in left.naming)
     yield from (f"receipt {prediction}" for prediction in left.predictions)
     yield from (f"catalog entry of {name}" for name in left.described)
-    yield from (f"file {path.name} in the workspace's directory" for path in left.files)
+    yield from (f"file {path}: delete it, then ask again" for path in left.files)
 
 
 def _clean(earlier: Iterable[Node]) -> set[str]:

@@ -15,6 +15,7 @@ import pytest
 import sqlalchemy as sa
 from pydicom.data import get_testdata_file
 
+from lepton_ai.apps.cli.phantoms import write_phantoms
 from lepton_ai.core.errors import AccessDenied, Corrupt, InvalidInput, NotFound
 from lepton_ai.data.catalog import open_dataset
 from lepton_ai.data.documents.read import import_documents
@@ -371,6 +372,21 @@ def test_escapes_and_older_encodings_are_seen_through(workspace: Workspace, tmp_
     left = everything(workspace)
     for what in (name.encode(), json.dumps(name)[1:-1].encode(), other.encode("iso8859_5")):
         assert what not in left
+
+
+def test_files_in_the_workspace_are_deleted_or_named(workspace: Workspace) -> None:
+    ours = workspace.home / "demo" / "phantoms" / "clear" / "phantom-0000.dcm"
+    write_phantoms(ours.parents[1], count=4)
+    own = workspace.home / "notes.txt"
+    own.write_text("of GENERATED-0000")
+    report, _ = erase_subject(workspace, ["GENERATED-0000"])
+    assert report.left == (f"file {own}: delete it, then ask again",)
+    assert report.sources == 2
+    assert not ours.exists()
+    assert len([*ours.parents[1].rglob("*.dcm")]) == 2
+    own.unlink()
+    report, _ = erase_subject(workspace, ["GENERATED-0000"])
+    assert report.complete
 
 
 def test_only_who_administers_may_erase(workspace: Workspace) -> None:
