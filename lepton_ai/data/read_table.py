@@ -17,6 +17,7 @@ from lepton_ai.data import tables
 from lepton_ai.data.frames import checked, frame_of
 from lepton_ai.data.readers import Format, Rejects, formats, suffixes
 from lepton_ai.data.readers.formats import LOG
+from lepton_ai.data.returning import warn_of_erased
 from lepton_ai.data.spool import Spool
 from lepton_ai.data.table import Table
 from lepton_ai.storage import NodeSpec, Stored, Workspace, source_spec
@@ -262,6 +263,7 @@ class _Then:
 
 def _keep(workspace: Workspace, spec: NodeSpec) -> None:
     """Note the source of rows that could all be read; no other has one."""
+    warn_of_erased(workspace, [spec.digest])
     with workspace.transaction() as transaction:
         transaction.nodes([spec])
 

@@ -21,6 +21,7 @@ from lepton_ai.data.images.imageset import ImageSet
 from lepton_ai.data.images.labels import dicom_tag
 from lepton_ai.data.images.load import Loaded, load
 from lepton_ai.data.images.manifest import Manifest
+from lepton_ai.data.returning import warn_of_erased
 from lepton_ai.storage import Node, NodeSpec, Transaction, Workspace, source_spec
 
 __all__ = ["read_images"]
@@ -92,6 +93,7 @@ def read_images(
         manifest = Manifest(str(found.root), tuple(made.entries), rejected)
         facts = {"labels": made.labels, "rejected": _reasons(rejected), "ignored": ignored}
         node = _store(transaction, name or name_of(start, "images"), manifest, sources, facts)
+    warn_of_erased(workspace, [spec.digest for spec in sources])
     return ImageSet.open(workspace, node)
 
 

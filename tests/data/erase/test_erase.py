@@ -35,6 +35,7 @@ from lepton_ai.data.recipes import (
     run_recipe,
     save_recipe,
 )
+from lepton_ai.data.returning import ErasedFile
 from lepton_ai.data.sql import sql
 from lepton_ai.data.table import Table
 from lepton_ai.data.tables.create import store_table
@@ -317,7 +318,8 @@ def test_short_ids_plain_tables_and_the_quarantine(workspace: Workspace, tmp_pat
     for file in (workspace.home / "tables").rglob("*.parquet"):
         assert 7 not in pl.read_parquet(file)["id"].to_list()
     # The same file may come again, and is kept again.
-    again = read_table(path, name="short")
+    with pytest.warns(ErasedFile, match="1 of these files were erased with a person"):
+        again = read_table(path, name="short")
     assert len(again) == 3
     workspace.objects.collect(timedelta(0))
     (file,) = (n for role, n in workspace.lineage.parents(again.dataset.id) if role == "source")
@@ -369,6 +371,12 @@ def test_escapes_and_older_encodings_are_seen_through(workspace: Workspace, tmp_
     report, _ = erase_subject(workspace, [name, other])
     assert report.complete
     assert report.images == {"scans": 1}
+    (folder / "0.dcm").rename(tmp_path / "0.dcm")
+    assert len(read_images(folder, name="scans", workspace=workspace)) == 1
+    (tmp_path / "0.dcm").rename(folder / "renamed.dcm")
+    with pytest.warns(ErasedFile, match="1 of these files"):
+        read_images(folder, name="scans", workspace=workspace)
+    assert erase_subject(workspace, [name, other])[0].complete
     left = everything(workspace)
     for what in (name.encode(), json.dumps(name)[1:-1].encode(), other.encode("iso8859_5")):
         assert what not in left
