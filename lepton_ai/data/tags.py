@@ -20,7 +20,8 @@ OPEN = frozenset({"subject", "target", "id"})
 # A table that keeps rows of another aside holds the same columns, or whole lines of its file.
 _ASIDE = ".quarantine"
 _REJECTED = ".rejected"
-_LINES = ("reason", "text")
+# What may hold values of any column: a line that was rejected, what rules said of a row.
+_MIXED = {_REJECTED: ("reason", "text"), _ASIDE: ("_reasons",)}
 
 Tags = dict[str, set[str]]
 
@@ -122,9 +123,9 @@ class _Said:
         if main not in self._tags:
             entry = get_entry(self._workspace, main).columns
             self._tags[main] = {column: set(one.tags) for column, one in entry.items()}
-        if name.partition("#")[0].endswith(_REJECTED):
-            # A line that was rejected may hold any of the columns.
-            return self._tags[main] | dict.fromkeys(_LINES, set().union(*self._tags[main].values()))
+        end = "".join(name.partition("#")[0].rpartition(".")[1:])
+        if mixed := _MIXED.get(end):
+            return self._tags[main] | dict.fromkeys(mixed, set().union(*self._tags[main].values()))
         return self._tags[main]
 
     def renamed(self, name: str) -> list[tuple[str, str]]:

@@ -5,8 +5,8 @@ passes and what is kept aside; `quarantine` is where that lies, until it is repa
 """
 
 from lepton_ai.data.quality.check import Finding, QualityReport, check
-from lepton_ai.data.quality.gate import Gated, clear_rules, gate, rules_of, set_rules
-from lepton_ai.data.quality.kept import check_history, check_table
+from lepton_ai.data.quality.gate import Gated, clear_rules, gate, set_rules
+from lepton_ai.data.quality.kept import check_table
 from lepton_ai.data.quality.quarantine import quarantine, readmit
 from lepton_ai.data.quality.rules import (
     Complete,
@@ -26,6 +26,7 @@ from lepton_ai.data.quality.rules import (
     Type,
     Unique,
 )
+from lepton_ai.data.quality.shown import check_history, rules_of
 from lepton_ai.data.quality.written import read_rules, write_rules
 
 __all__ = [

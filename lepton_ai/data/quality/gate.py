@@ -16,7 +16,7 @@ from lepton_ai.security.policy import OWNER
 from lepton_ai.security.principal import acting_as
 from lepton_ai.storage import Workspace
 
-__all__ = ["Gated", "Refused", "clear_rules", "gate", "rules_of", "set_rules"]
+__all__ = ["Gated", "Refused", "clear_rules", "gate", "kept_rules", "set_rules"]
 
 REASONS = "_reasons"
 
@@ -77,8 +77,8 @@ def clear_rules(workspace: Workspace, name: str) -> None:
     set_rules(workspace, name, [])
 
 
-def rules_of(workspace: Workspace, name: str) -> list[AnyRule]:
-    """Return the rules of a table."""
+def kept_rules(workspace: Workspace, name: str) -> list[AnyRule]:
+    """Return the rules of a table, whoever acts: for the gate itself."""
     return msgspec.convert(list(get_entry(workspace, name).rules), list[AnyRule])
 
 

@@ -1,6 +1,6 @@
 """Checks that are kept: the quality of a table, version by version, and of what came.
 
-No value is kept with them: a check outlives the rows, and others may see it.
+No value of a row is kept with them: a check outlives the rows, and others may see it.
 """
 
 from collections.abc import Sequence
@@ -11,9 +11,9 @@ from lepton_ai.data.quality.check import QualityReport, check, refuse_missing
 from lepton_ai.data.quality.context import version_context
 from lepton_ai.data.quality.rules import AnyRule
 from lepton_ai.data.table import Table
-from lepton_ai.storage import Transaction, Workspace
+from lepton_ai.storage import Transaction
 
-__all__ = ["check_history", "check_table", "keep"]
+__all__ = ["check_table", "keep"]
 
 
 def check_table(table: Table, rules: Sequence[AnyRule]) -> QualityReport:
@@ -45,9 +45,3 @@ def keep(
     """Write a check into the lineage, without the values that it shows."""
     facts = msgspec.to_builtins(report.without_values())
     transaction.node("check", name, facts=facts, parents=parents)
-
-
-def check_history(name: str, workspace: Workspace | None = None) -> list[QualityReport]:
-    """Return the checks of a table that were kept, oldest first: of versions, and of what came."""
-    nodes = (workspace or Workspace.open()).lineage.list("check", name)
-    return [msgspec.convert(node.facts, QualityReport) for node in nodes]

@@ -34,13 +34,13 @@ def admitted(
     name = commit.name.partition("#")[0]
     if not ruled(commit):
         return frames
-    from lepton_ai.data.quality.gate import gate, rules_of
+    from lepton_ai.data.quality.gate import gate, kept_rules
     from lepton_ai.data.quality.kept import keep
 
     # The rows are measured before the first of them is written.
     coming = Spool(frames, commit.workspace.home)
     gated = gate(
-        commit.workspace, name, coming, rules_of(commit.workspace, name), replaced=replaced
+        commit.workspace, name, coming, kept_rules(commit.workspace, name), replaced=replaced
     )
     keep(commit.transaction, name, gated.report)
     if gated.kept_out:

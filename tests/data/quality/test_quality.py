@@ -359,6 +359,29 @@ def test_wrong_rules_are_refused(text: str, words: str) -> None:
         read_rules(text)
 
 
+def test_rules_of_masked_columns_tell_no_values(workspace: Workspace) -> None:
+    rules = [OneOf(column="city", values=("Kyiv",)), Range(column="age", low=7)]
+    set_rules(workspace, "people", rules)
+    table = read_table({"city": ["Kyiv", "Lviv"], "age": [36, 41]}, name="people")
+    check_table(table, rules)
+    hide(workspace, "people", "city")
+    assert rules_of(workspace, "people") == rules
+    assert "Kyiv" in str(check_history("people"))
+    with acting_as("visitor"):
+        with pytest.raises(AccessDenied, match="read the rules"):
+            rules_of(workspace, "people")
+        said = str(check_history("people"))
+        kept = quarantine("people")
+        assert kept is not None
+        assert kept.to_polars()["_reasons"].to_list() == ["***"]
+        # Rows still pass, or not, by the rules that are not shown.
+        open_dataset("people").append({"city": ["Kyiv", "Odesa"], "age": [1, 50]})
+    assert "Kyiv" not in said
+    assert "one_of of city, which you see masked" in said
+    assert "age is at least 7" in said
+    assert len(open_dataset("people")) == 1
+
+
 def test_wrong_columns_are_told() -> None:
     for rule in (NotNull(column="nothing"), Range(column="code", low=1), Length(column="age")):
         with pytest.raises(InvalidInput, match=r"not there|cannot be measured"):
