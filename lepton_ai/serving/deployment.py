@@ -1,6 +1,8 @@
 """Deployments: which model shall answer at which endpoint."""
 
 import time
+import warnings
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
@@ -8,6 +10,7 @@ from urllib.parse import quote
 import sqlalchemy as sa
 
 from lepton_ai.core.errors import Conflict, InvalidInput, LeptonError, NotFound
+from lepton_ai.ml.bundle.bundle import Bundle
 from lepton_ai.ml.bundle.signature import Signature
 from lepton_ai.ml.explanation.explanation import Explanation
 from lepton_ai.security.tokens import workspace_token
@@ -18,7 +21,14 @@ from lepton_ai.serving.supervisor import pid_file
 from lepton_ai.storage import Node, Workspace
 from lepton_ai.storage.schema import deployments
 
-__all__ = ["DeployFailed", "Deployment", "deploy_model", "deployment", "undeploy_model"]
+__all__ = [
+    "DeployFailed",
+    "Deployment",
+    "NewestDiffers",
+    "deploy_model",
+    "deployment",
+    "undeploy_model",
+]
 
 _WAIT_SECONDS = 60.0
 _LOG_LINES = 15
@@ -26,6 +36,10 @@ _LOG_LINES = 15
 
 class DeployFailed(LeptonError):
     """The server could not serve the model; what was served before still is."""
+
+
+class NewestDiffers(UserWarning):
+    """The newest version of a name predicts something else than the one live, or the champion."""
 
 
 class Deployment:
@@ -88,7 +102,9 @@ def deploy_model(
     Requests that arrive meanwhile are answered by the model that was there before; none fails.
 
     Args:
-        model: a model, its lineage node, or a reference such as ``lung:3`` or ``lung@champion``.
+        model: a model, its lineage node, or a reference such as ``lung:3`` or ``lung@champion``;
+            a name alone means its newest version. `NewestDiffers` warns where that has another
+            task or target than the version that is live, or than the champion.
         name: the endpoint's name; else the model's.
         workspace: where the model is registered; else the model's, else ``Workspace.open()``.
         timeout: seconds to wait for the replicas.
@@ -105,6 +121,8 @@ def deploy_model(
     endpoint = name or node.name
     if endpoint in (".", "..") or "/" in endpoint or not endpoint.isprintable():
         raise InvalidInput(f"{endpoint!r} cannot be an endpoint's name; use one such as lung-ct")
+    if model == node.name:
+        _compare(workspace, endpoint, node)
     server = up(workspace, timeout)
     assert server.url is not None
     before, ours = _write(workspace, endpoint, node)
@@ -164,6 +182,34 @@ def _model_node(workspace: Workspace, model: Any) -> Node:
             f"cannot deploy {model!r}; give a model that train_classifier returned, or its name"
         )
     return node
+
+
+def _compare(workspace: Workspace, endpoint: str, newest: Node) -> None:
+    """Warn where the newest version has another task or target than the version before it."""
+    with workspace.database.read() as connection:
+        live = connection.scalar(
+            sa.select(deployments.c.model_id).where(
+                deployments.c.name == endpoint, deployments.c.state == "live"
+            )
+        )
+    for reference, place in ((live, "live now"), (f"{newest.name}@champion", "the champion")):
+        # What cannot be read, such as the files of a withdrawn model, cannot be compared.
+        with suppress(LeptonError):
+            other = reference and workspace.lineage.resolve(reference, kinds=["model"])
+            if other and _aim(workspace, other) != _aim(workspace, newest):
+                warnings.warn(
+                    f"{newest.ref}, the newest version, is for {_aim(workspace, newest)}; "
+                    f"{other.ref}, {place}, is for {_aim(workspace, other)}. Choose one by "
+                    f"`lepton deploy {other.ref}`, or serve both by giving one another --name",
+                    NewestDiffers,
+                    stacklevel=3,
+                )
+                return
+
+
+def _aim(workspace: Workspace, model: Node) -> str:
+    description = Bundle(workspace, model).description()
+    return f"{description.task} of {description.target}" if description.target else description.task
 
 
 def _write(workspace: Workspace, endpoint: str, model: Node) -> tuple[sa.Row[Any] | None, Node]:

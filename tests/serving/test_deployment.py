@@ -5,6 +5,7 @@ import json
 import shutil
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,11 +22,12 @@ from sklearn.datasets import load_digits
 from lepton_ai.core.errors import AccessDenied, Conflict, InvalidInput, NotFound
 from lepton_ai.data.images.read import read_images
 from lepton_ai.ml.predictor import Predictor
-from lepton_ai.ml.training import train_classifier
+from lepton_ai.ml.training import train_classifier, train_regressor
 from lepton_ai.security.tokens import workspace_token
 from lepton_ai.serving.client import Client, Prediction
 from lepton_ai.serving.deployment import (
     DeployFailed,
+    NewestDiffers,
     deploy_model,
     deployment,
     undeploy_model,
@@ -96,6 +98,24 @@ def test_models_swap_under_load_without_a_failed_request(live):
     for row, version, got in answers:
         # Every answer is that of the version it names: no batch mixed two models.
         assert got == expected[version][row].tolist()
+
+
+def test_a_newest_version_for_another_target_is_warned_of(live):
+    workspace = live
+    frame = pl.DataFrame({"a": [1.0, 2, 3, 4] * 10, "b": [2.0, 1, 4, 4] * 10, "c": [*"xxyy"] * 10})
+    train_classifier(frame, target="c", name="both", model_type="dt", workspace=workspace)
+    train_regressor(frame, target="b", name="both", model_type="dt", workspace=workspace)
+    said = (
+        r"both:2.* regression of b; both:1, the champion, .* classification of c.* both:1`.*--name"
+    )
+    with pytest.warns(NewestDiffers, match=said):
+        assert deploy_model("both", workspace=workspace).model == "both:2"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert deploy_model("both:1", workspace=workspace).model == "both:1"
+    with pytest.warns(NewestDiffers, match="both:1, live now"):
+        deploy_model("both", workspace=workspace)
+    undeploy_model("both", workspace=workspace)
 
 
 def damage(workspace, model: str) -> None:

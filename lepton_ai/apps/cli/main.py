@@ -2,7 +2,9 @@
 
 import os
 import sys
+import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
@@ -83,8 +85,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and leave with its exit code.
 
     0: done. 1: it failed, and the message says why. 2: the command line is wrong.
-    130: interrupted. A user's mistake never prints a traceback.
+    130: interrupted. A user's mistake never prints a traceback, nor a warning a line of code.
     """
+    warnings.showwarning = _warn
     try:
         code = lepton.main(
             args=None if arguments is None else list(arguments),
@@ -111,3 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         click.echo(f"Error: {error}", err=True)
         code = 1
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _warn(message: Warning | str, *place: Any, **more: Any) -> None:
+    click.echo(f"Warning: {message}", err=True)
