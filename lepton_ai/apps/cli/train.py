@@ -182,11 +182,14 @@ def train(
         return
     output = console()
     output.print(str(model), markup=False, soft_wrap=True)
-    for note in (*training.split.notes, *model.description.notes):
-        output.print(f"Note: {note}", markup=False, soft_wrap=True)
     output.print()
     if model.description.leaderboard is not None:
         print_table(model.leaderboard())
+        output.print()
+    notes = (*training.split.notes, *model.description.notes)
+    for note in notes:
+        output.print(f"Note: {note}", markup=False, soft_wrap=True)
+    if notes:
         output.print()
     print_table(evaluation)
     click.echo(f"\nNext: lepton deploy {model.ref}")

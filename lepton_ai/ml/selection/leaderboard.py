@@ -103,7 +103,8 @@ class Leaderboard(Struct, frozen=True, kw_only=True):
 
     def tables(self) -> list[Columns]:
         """Return the contenders and the honest figures as tables."""
-        best = self.contenders[:_SHOWN]
+        tried = [each for each in self.contenders if each.folds or each.state != "late"]
+        best = tried[:_SHOWN]
         every = best[0].figures if best else {}
         # What models are chosen by has a column of its own.
         names = [name for name in every if name.replace("_", " ") != self.measure]
@@ -124,8 +125,10 @@ class Leaderboard(Struct, frozen=True, kw_only=True):
         heads = [name.replace("_", " ") for name in names]
         head = ["model", "parameters", self.measure, "spread", *heads, "weight"]
         head += ["seconds"] if timed else []
-        more = len(self.contenders) - len(best)
-        title = "Leaderboard" + (f" (the first {len(best)}; {more} more)" if more else "")
+        more, late = len(tried) - len(best), len(self.contenders) - len(tried)
+        left = [f"the first {len(best)}; {more} more"] * bool(more)
+        left += [f"no time for {late} more"] * bool(late)
+        title = "Leaderboard" + (f" ({'; '.join(left)})" if left else "")
         honest = [
             [name.replace("_", " "), written(value), between(self.intervals.get(name))]
             for name, value in self.figures.items()

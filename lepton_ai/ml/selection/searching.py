@@ -5,15 +5,16 @@ drawn from their spaces until the trials or the time are used up; the best are a
 drawn anew; and of those a weighted ensemble is selected. A named model is tuned likewise, alone.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
 from lepton_ai.core.errors import InvalidInput, MissingExtra
+from lepton_ai.core.progress import track
 from lepton_ai.ml import zoo
 from lepton_ai.ml.selection.blending import LOSSES, bagged, losses, parts_of
 from lepton_ai.ml.selection.candidates import plausible
@@ -22,9 +23,6 @@ from lepton_ai.ml.selection.judging import CONFIDENCE, figures_of, judged
 from lepton_ai.ml.selection.leaderboard import Contender, Leaderboard
 from lepton_ai.ml.selection.sampling import Sampler, sampler
 from lepton_ai.ml.selection.trying import Course, Trial
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["BUDGET", "Found", "out_of_fold", "search"]
 
@@ -135,7 +133,7 @@ def _tried(
     else:
         every = [Trial(baseline, {}), Trial(entry, fixed)]
     slow: set[str] = set()
-    for trial in every:
+    for trial in track(every, "comparing models", status=partial(_best, every, given)):
         if trial.entry.name in slow:
             trial.stop("late", "another setting of it took a tenth of the time")
             continue
@@ -143,6 +141,8 @@ def _tried(
         clock.reserve(every)
         if clock.slow(trial):
             slow.add(trial.entry.name)
+    notes += _missing(every)
+    every = [trial for trial in every if trial.state != "missing"]
     done = [trial for trial in every if trial.answers]
     if len(done) == 1:
         notes.append("no model but the baseline could be tried in time")
@@ -160,8 +160,29 @@ def _tried(
         return every, notes
     for trial in done:
         drawn.enter(trial)
-    _draw(course, drawn, every, clock, fixed, trials)
+    drawing = _draw(course, drawn, every, clock, fixed, trials)
+    for _ in track(drawing, "drawing settings", trials, status=partial(_best, every, given)):
+        pass
     return every, notes
+
+
+def _best(every: list[Trial], given: Given) -> str:
+    """Say which trial is the best so far."""
+    best = min((t for t in every if t.answers), key=lambda trial: trial.loss, default=None)
+    measure = LOSSES[given.task.name]
+    return "" if best is None else f"best: {best.entry.name}, {measure} {best.loss:.4g}"
+
+
+def _missing(every: list[Trial]) -> list[str]:
+    """Say which models were not tried because their library is not installed."""
+    extras: dict[str, dict[str, None]] = {}
+    for trial in every:
+        if trial.state == "missing":
+            extras.setdefault(trial.entry.extra, {})[trial.entry.name] = None
+    return [
+        f"not tried: {', '.join(names)}; pip install 'lepton-ai[{extra}]'"
+        for extra, names in extras.items()
+    ]
 
 
 def _draw(
@@ -171,7 +192,8 @@ def _draw(
     clock: Clock,
     fixed: dict[str, Any],
     trials: int | None,
-) -> None:
+) -> Iterator[Trial]:
+    """Try settings that are drawn, each of which joins ``every``, until trials or time are over."""
     seen = {_key(trial) for trial in every}
     asked = 0
     idle = 0
@@ -190,6 +212,7 @@ def _draw(
         drawn.tell(trial)
         every.append(trial)
         clock.reserve(every)
+        yield trial
 
 
 def _again(
@@ -202,7 +225,8 @@ def _again(
     first = ranked[:_FINALISTS]
     finalists = first + [t for t in ranked if t is heads[t.entry.name] and t not in first]
     for repeat in range(1, len(course.plan.repeats)):
-        for trial in finalists:
+        status = partial(_best, every, given)
+        for trial in track(finalists, "asking the best again", status=status):
             if clock.left() > 0:
                 course.run(trial, repeat)
         through = [trial for trial in finalists if len(trial.answers) > repeat]

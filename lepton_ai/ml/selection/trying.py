@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
 from lepton_ai.compute.engine import Engine, Reference
+from lepton_ai.core.errors import MissingExtra
 from lepton_ai.ml.fitting import fit
 from lepton_ai.ml.selection.blending import losses, parts_of
 from lepton_ai.ml.selection.folds import Plan
@@ -36,7 +37,8 @@ class Trial:
         parameters: the setting, over the zoo's own.
         answers: of each finished repeat, to the rows that were asked about (rows, width).
         fold_losses: mean loss in each fold.
-        state: see `lepton_ai.ml.selection.leaderboard.Contender`.
+        state: see `lepton_ai.ml.selection.leaderboard.Contender`; ``missing`` where its library is
+            not installed.
         note: why it is not complete.
         seconds: that fits and answers took, of all folds together.
         token: whatever drew the setting wants to know it by.
@@ -175,6 +177,9 @@ class Course:
                 function, *arguments = ask(number)
                 given = [a.get() if isinstance(a, Reference) else a for a in arguments]
                 yield number, function(*given)
+        except MissingExtra as error:
+            trial.stop("missing", str(error))
+            yield 0, None
         except Exception as error:
             # The others go on, whatever the library of one model raises; the leaderboard tells.
             trial.stop("failed", str(error) or type(error).__name__)

@@ -1,3 +1,4 @@
+import sys
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from lepton_ai.data.read_table import read_table
 from lepton_ai.data.recipes import Outliers, Recipe, TargetEncode
 from lepton_ai.ml import zoo
 from lepton_ai.ml.examples import Examples, gather
-from lepton_ai.ml.selection import candidates, ground
+from lepton_ai.ml.selection import candidates, ground, searching
 from lepton_ai.ml.selection.candidates import Candidate
 from lepton_ai.ml.selection.folds import Fold, plan
 from lepton_ai.ml.selection.ground import Given
@@ -107,6 +108,9 @@ def test_too_little_time_gives_the_baseline_with_a_note(workspace: Workspace) ->
     assert found.leaderboard.notes == ("no model but the baseline could be tried in time",)
     late = [each for each in found.leaderboard.contenders if each.model != "baseline"]
     assert {each.state for each in late} == {"late"}
+    board = found.leaderboard.tables()[0]
+    assert [row[0] for row in board.rows] == ["baseline"]
+    assert board.title == "Leaderboard (no time for 4 more)"
 
 
 def test_a_budget_ends_the_search(workspace: Workspace) -> None:
@@ -125,6 +129,34 @@ def test_a_model_that_fails_is_told_of_and_the_others_go_on(
     assert (failed.model, failed.state) == ("k-nearest", "failed")
     assert "n_neighbors" in failed.note
     assert found.entry.name == "logistic regression"
+
+
+def test_a_model_without_its_library_is_a_note(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(candidates, "CANDIDATES", (*QUICK[:2], Candidate(model="lightgbm")))
+    monkeypatch.setitem(sys.modules, "lightgbm", None)
+    board = search(given(workspace), trials=0).leaderboard
+    assert {each.model for each in board.contenders} == {"baseline", "logistic regression"}
+    assert board.notes == ("not tried: lightgbm; pip install 'lepton-ai[boost]'",)
+
+
+def test_a_search_shows_how_far_it_is(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[str] = []
+
+    def listening(items: Any, description: str, total: Any = None, *, status: Any) -> Any:
+        for item in items:
+            yield item
+            shown.append(f"{description}: {status()}")
+
+    monkeypatch.setattr(searching, "track", listening)
+    search(given(workspace), trials=2)
+    assert len([line for line in shown if line.startswith("comparing models: best: ")]) == 5
+    assert len([line for line in shown if line.startswith("drawing settings: best: ")]) == 2
+    assert shown[0].startswith("comparing models: best: baseline, log loss 1.0")
+    assert shown[-1].startswith("asking the best again: ")
 
 
 def test_values_are_learned_too(workspace: Workspace) -> None:
