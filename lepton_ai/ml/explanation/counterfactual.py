@@ -34,6 +34,8 @@ _STEPS = 16
 _BEAM = 24
 _HALVINGS = 12
 _DAY = 86_400_000_000
+# Shares that are as near as this are equal to the one who decides, and to float32.
+_MARGIN = 2e-6
 
 
 class Counterfactual(Struct, frozen=True, kw_only=True):
@@ -208,16 +210,25 @@ def _goal(
         if place is not None and at_least is not None:
             short: Matrix = answers[:, place] - at_least
             return short
-        given = np.array(outcome.labels(answers))
+        # The label has to hold by more than the rounding of shares.
         if place is None:
-            there, near = given != label, -answers[:, own]
+            there = np.array(outcome.labels(_shifted(answers, own, _MARGIN))) != label
+            near = -answers[:, own]
         else:
-            there, near = given == names[place], answers[:, place]
+            there = np.array(outcome.labels(_shifted(answers, place, -_MARGIN))) == names[place]
+            near = answers[:, place]
         # On this side of the label the share says how near it is, from -2 to just below 0.
         away: Matrix = np.where(there, np.abs(near), near - (1.0 + 1e-9))
         return away
 
     return pull
+
+
+def _shifted(answers: Matrix, place: int, by: float) -> Matrix:
+    """Return shares (rows, names) of which one is moved by a margin, and the others against it."""
+    moved = answers - by
+    moved[:, place] += 2 * by
+    return moved
 
 
 def _options(

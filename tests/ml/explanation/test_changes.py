@@ -62,6 +62,20 @@ def test_counterfactuals_are_answered_otherwise_within_what_training_had(
     assert [each.distance for each in found] == sorted(each.distance for each in found)
 
 
+def test_a_tie_is_not_across_the_decision(workspace: Workspace) -> None:
+    frame = people().drop("cost")
+    model = train_classifier(frame, target="risk", n_estimators=2, workspace=workspace)
+    record = RECORD | {"age": 60, "job": "nurse"}
+    assert model.predict([record])[0] == "good"
+    for wanted in ("bad", None):
+        found = counterfactuals(model, record, wanted)
+        assert found
+        for each in found:
+            shares = each.after["probabilities"]
+            assert each.after["label"] == "bad"
+            assert shares["bad"] > shares["good"] + 1e-6
+
+
 def test_the_nearest_change_of_a_number_is_where_the_answer_turns(regressor: Trained) -> None:
     model = regressor("linear regression")
     # cost is about 3 age + 50 + 15: 140 at 25.
