@@ -247,7 +247,7 @@ def conclude(
         threshold=None if choice.decision is None else choice.decision.threshold,
         aim=plain("threshold", wish.effort.threshold),
         calibrate=wish.effort.calibrate,
-        notes=fitted.notes + learned.notes + _noted(choice) + doubts_of(examples),
+        notes=fitted.notes + learned.notes + _noted(choice) + doubts_of(examples, _used(learned)),
         environment=environment(*_libraries(entry, parameters, task)) | entry.fingerprint,
     )
     files = {
@@ -270,6 +270,12 @@ def _noted(choice: Choice) -> tuple[str, ...]:
     """Return what a reader of the card should know of the choice."""
     found = choice.leaderboard
     return () if found is None else tuple(f"the comparison: {note}" for note in found.notes)
+
+
+def _used(learned: Learned) -> list[str]:
+    """Return the columns of the table that the model reads."""
+    front, encoding = learned.preparation.front, learned.preparation.encoding
+    return [step.column for step in encoding.columns] if front is None else [*front.kinds]
 
 
 def _libraries(entry: zoo.Entry, parameters: dict[str, Any], task: Task) -> tuple[str, ...]:

@@ -81,6 +81,20 @@ def test_a_copy_of_a_value_is_warned_of(people: pl.DataFrame, workspace: Workspa
         train_regressor(frame, target="age", model_type="dt", workspace=workspace)
 
 
+def test_columns_that_tell_the_target_are_one_doubt(
+    people: pl.DataFrame, workspace: Workspace
+) -> None:
+    mostly = (pl.col("risk") == "high") & (pl.int_range(pl.len()) % 9 > 0)
+    frame = people.with_columns(told=mostly.cast(pl.Int64), also=mostly.cast(pl.Float64) * 2)
+    (note,) = trained(frame, workspace).description.notes
+    assert note.startswith("may give the target away: 'also', 'told'; `lepton analyse m:1 ")
+    assert """--set kinds='{"also": "skip", "told": "skip"}'""" in note
+    # What is left out is not told of.
+    left = trained(frame, workspace, kinds={"told": "skip", "also": "skip"})
+    assert left.description.notes == ()
+    assert trained(people, workspace).description.notes == ()
+
+
 def test_an_identifier_of_text_teaches_nothing(people: pl.DataFrame, workspace: Workspace) -> None:
     model = trained(people.with_columns(id=pl.Series([f"p{n}" for n in range(ROWS)])), workspace)
     skipped = model.predictor.preparation.encoding.skipped
