@@ -1,6 +1,7 @@
 """Fitting of one zoo estimator to a feature matrix, the same bits for the same seed."""
 
 import inspect
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 from sklearn.calibration import CalibratedClassifierCV
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from threadpoolctl import threadpool_limits
 
@@ -111,7 +113,8 @@ def fit(
     if engine is not None and not entry.distributed:
         raise InvalidInput(f"a {entry.name} is fitted in one process; engine= is for networks")
     try:
-        with threadpool_limits(1):
+        with threadpool_limits(1), warnings.catch_warnings(record=True) as heard:
+            warnings.simplefilter("always", ConvergenceWarning)
             if engine is None:
                 estimator.fit(matrix, target, **beside)
             else:
@@ -121,12 +124,28 @@ def fit(
             task.answers(estimator, matrix[:1])
     except ValueError as error:
         raise InvalidInput(f"the {entry.name} cannot be fitted to this data: {error}") from error
+    notes += _unsettled(entry, heard)
     # What the fit used and the model doesn't need would only make its bytes differ.
     if calibrated:
         estimator.set_params(cv=None)
     else:
         estimator.set_params(**{name: known[name] for name in own if name in _OF_THE_RUN})
     return Fitted(estimator, settings, notes)
+
+
+def _unsettled(entry: Entry, heard: Sequence[warnings.WarningMessage] | None) -> tuple[str, ...]:
+    """Return and warn of a fit that did not settle, once; what else was heard is passed on."""
+    said: list[str] = []
+    for each in heard or ():
+        if issubclass(each.category, ConvergenceWarning):
+            said.append(str(each.message).split("\n")[0])
+        else:
+            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+    if not said:
+        return ()
+    note = f"the {entry.name} did not settle: {said[0]}"
+    warnings.warn(note, ConvergenceWarning, stacklevel=3)
+    return (note,)
 
 
 def _splits(

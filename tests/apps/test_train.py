@@ -1,6 +1,7 @@
 """`lepton train` for every task, on files as a person has them."""
 
 import json
+import warnings
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,11 @@ import numpy as np
 import polars as pl
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 from sklearn.datasets import load_diabetes
 
 from lepton_ai.apps.cli.main import lepton
+from lepton_ai.data.images.read import read_images
 from lepton_ai.data.read_table import read_table
 from lepton_ai.storage import Workspace
 
@@ -58,6 +61,30 @@ def test_a_table_without_a_target_is_asked_what_for() -> None:
     outcome = run("train", "flow")
     assert outcome.exit_code == 2
     assert "--task clustering" in outcome.output
+
+
+def test_images_without_labels_are_asked_what_for(workspace: Workspace, tmp_path: Path) -> None:
+    for number in range(12):
+        pixels = np.full((8, 8), 20 * number, dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+    read_images(tmp_path, name="bare")
+    outcome = run("train", "bare")
+    assert outcome.exit_code == 2
+    assert "--label TABLE.csv" in outcome.output
+    assert "--task clustering" in outcome.output
+    words = ("--task", "clustering", "--set", "n_clusters=2", "--raw")
+    assert run("train", "bare", *words).exit_code == 0
+
+
+@pytest.mark.usefixtures("workspace")
+def test_a_fit_that_does_not_settle_is_one_note() -> None:
+    read_table(pl.DataFrame({"a": [1.0, 2.0] * 40}), name="pairs")
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        outcome = run("train", "pairs", "--task", "clustering")
+    assert outcome.exit_code == 0
+    assert outcome.output.count("Note: the k-means did not settle: Number of distinct") == 1
+    assert not heard
 
 
 def test_the_zoo_says_what_each_model_is_for(tmp_path: Path) -> None:

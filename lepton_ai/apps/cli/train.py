@@ -1,9 +1,11 @@
 """`lepton train`: split, train, register and measure in one command."""
 
+import warnings
 from typing import Any
 
 import click
 import msgspec
+from sklearn.exceptions import ConvergenceWarning
 
 from lepton_ai.apps.cli.output import as_json, console, print_json, print_table
 from lepton_ai.data.catalog import open_dataset
@@ -11,6 +13,7 @@ from lepton_ai.data.images.imageset import ImageSet
 from lepton_ai.data.preprocess import preprocess_images
 from lepton_ai.data.split import split_data
 from lepton_ai.ml import zoo
+from lepton_ai.ml.doubts import DoubtfulData
 from lepton_ai.ml.evaluation.evaluating import evaluate
 from lepton_ai.ml.guess import guess_task
 from lepton_ai.ml.selection.choosing import is_auto
@@ -142,6 +145,12 @@ def train(
             f"a table needs --target; its columns are: {', '.join(data.columns)}. Without one, say "
             "--task clustering or --task detection, or --horizon for a forecast"
         )
+    if images and data.labels is None and task == "auto":
+        raise click.UsageError(
+            f"the images of {data.ref} have no labels; import them with labels: lepton data import "
+            "FOLDER --label TABLE.csv, or from a folder for each class. Without labels, say --task "
+            "clustering or --task detection"
+        )
     options: dict[str, Any] = {
         name: value
         for name, value in given.items()
@@ -175,7 +184,12 @@ def train(
         time=time if group is None else None,
         seed=seed,
     )
-    model = train_task(training, task=task, **options)
+    with warnings.catch_warnings():
+        if not as_json:
+            # They are among the notes.
+            warnings.simplefilter("ignore", DoubtfulData)
+            warnings.simplefilter("ignore", ConvergenceWarning)
+        model = train_task(training, task=task, **options)
     evaluation = evaluate(model, held_out)
     if as_json:
         print_json({"model": model.ref, "node": model.node, "evaluation": evaluation.to_dict()})

@@ -1,11 +1,13 @@
 """Measuring: for each task, how a model's answers become its evaluation."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
 
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.columns import numbers
@@ -118,14 +120,17 @@ def _clustering(model: Model, tried: Tried, asked: Asked) -> Evaluation:
     entry = find(description.model_type, CLUSTERING.name)
 
     def anew(rows: Floats) -> Callable[[Floats], Any]:
-        fitted = fit(
-            entry,
-            rows,
-            None,
-            seed=description.seed,
-            parameters=description.parameters,
-            task=CLUSTERING,
-        )
+        with warnings.catch_warnings():
+            # That it does not settle was heard at the training.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            fitted = fit(
+                entry,
+                rows,
+                None,
+                seed=description.seed,
+                parameters=description.parameters,
+                task=CLUSTERING,
+            )
         return lambda matrix: winners(CLUSTERING.answers(fitted.estimator, matrix))
 
     answers = model.predictor.run(tried.matrix)
