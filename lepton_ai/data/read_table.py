@@ -71,8 +71,9 @@ def read_table(
         rejects: what to do with rows that do not fit: ragged, not text, of another type than
             nearly all values of a column. ``keep`` stores the good rows, and the others as the
             dataset ``NAME.rejected`` with line, reason and text.
-        options: of the format: ``flatten=True`` for nested JSON, ``sheet="May"`` of a
-            spreadsheet, ``record="visit"`` for the element of XML that is a row.
+        options: of the format: ``flatten=True`` for nested JSON, ``sheet="May"`` and
+            ``header_row=3`` of a spreadsheet, ``record="visit"`` for the element of XML that is a
+            row.
 
     Raises:
         NotFound: there is no such file.

@@ -48,6 +48,11 @@ __all__ = ["import_"]
 @click.option("--separator", help="Tables: between fields; found unless given.")
 @click.option("--decimal-comma", is_flag=True, help="Tables: 1,5 is one and a half.")
 @click.option("--sheet", help="Tables: of a spreadsheet.")
+@click.option(
+    "--header-row",
+    type=int,
+    help="Tables: the row of a spreadsheet that names the columns, from 1.",
+)
 @click.option("--record", help="Tables: the element of XML that is a row; found unless given.")
 @click.option("--flatten", is_flag=True, help="Tables: make columns a.b of nested JSON.")
 @click.option(
@@ -71,6 +76,7 @@ def import_(
     separator: str | None,
     decimal_comma: bool,
     sheet: str | None,
+    header_row: int | None,
     record: str | None,
     flatten: bool,
     rejects: Literal["refuse", "keep"],
@@ -91,6 +97,7 @@ def import_(
         "separator": separator,
         "decimal_comma": decimal_comma or None,
         "sheet": sheet,
+        "header_row": header_row,
         "record": record,
         "flatten": flatten or None,
     }
