@@ -16,9 +16,15 @@ __all__ = ["deidentify"]
 @click.argument("destination", type=click.Path(path_type=Path))
 @click.option("--allow-burned-in", is_flag=True, help="Publish images that may show text.")
 @click.option("--keep-going", is_flag=True, help="Publish the others when files are refused.")
+@click.option("--keep-folders", is_flag=True, help="Keep the folders, which may be classes.")
 @as_json
 def deidentify(
-    source: Path, destination: Path, allow_burned_in: bool, keep_going: bool, as_json: bool
+    source: Path,
+    destination: Path,
+    allow_burned_in: bool,
+    keep_going: bool,
+    keep_folders: bool,
+    as_json: bool,
 ) -> None:
     """Copy DICOM files of SOURCE into a new folder DESTINATION, without what names a person.
 
@@ -30,6 +36,7 @@ def deidentify(
         destination,
         burned_in="allow" if allow_burned_in else "reject",
         keep_going=keep_going,
+        keep_folders=keep_folders,
     )
     if as_json:
         print_json(to_builtins(report))

@@ -1,6 +1,7 @@
 """deidentify_images: a folder of DICOM files becomes one that names nobody, proved file by file."""
 
 import os
+import re
 import shutil
 import warnings
 from collections import Counter
@@ -18,7 +19,13 @@ from lepton_ai.core.progress import track
 from lepton_ai.data.privacy.dicom.burned import suspicion
 from lepton_ai.data.privacy.dicom.clean import clean
 from lepton_ai.data.privacy.dicom.identifiers import Identifiers, identifiers_in
-from lepton_ai.data.privacy.dicom.profile import EDITION, METHOD, METHODS, action_of
+from lepton_ai.data.privacy.dicom.profile import (
+    EDITION,
+    METHOD,
+    METHODS,
+    action_of,
+    check_installed,
+)
 from lepton_ai.data.privacy.dicom.pseudonyms import Pseudonyms
 from lepton_ai.storage import Workspace
 
@@ -29,6 +36,8 @@ _DIRECTORY = "1.2.840.10008.1.3.10"  # DICOMDIR
 _VOICES = {"1.2.840.10008.5.1.4.1.1.9.4.1", "1.2.840.10008.5.1.4.1.1.9.4.2"}
 _PIXELS = {0x7FE00010, 0x7FE00008, 0x7FE00009}
 _SHORTEST_IN_PIXELS = 6
+# In the name of a folder: as long as the number of a person.
+_NUMBER = re.compile(r"\d{5}")
 # Digits of these may spell anything by chance.
 _NUMBERS = {
     "AT", "DS", "FD", "FL", "IS", "OD", "OF", "OL", "OV", "SL", "SS", "SV", "TM", "UI", "UL", "US",
@@ -93,6 +102,7 @@ def deidentify_images(
     workspace: Workspace | None = None,
     burned_in: Literal["reject", "allow"] = "reject",
     keep_going: bool = False,
+    keep_folders: bool = False,
 ) -> DeidentificationReport:
     """Write copies of DICOM files that name nobody.
 
@@ -107,17 +117,27 @@ def deidentify_images(
         workspace: whose key the pseudonyms follow from.
         burned_in: ``reject`` images that may have text in their pixels, or ``allow`` them.
         keep_going: publish the other files when some are refused.
+        keep_folders: keep the folders of the source, which may be classes, above the new ones. A
+            name that holds an identifier of any patient, or a number of five digits, refuses the
+            files in it.
 
     Raises:
         NotFound: there is no DICOM file.
         InvalidInput: the destination is there, or lies inside the source; or a file was refused
-            and ``keep_going`` was not asked for.
+            and ``keep_going`` was not asked for; or all were.
+        MissingExtra: the tables of the standard are not installed.
     """
+    check_installed()
     with warnings.catch_warnings():
         # Odd files are told of by what comes of them, not by pydicom's warnings.
         warnings.simplefilter("ignore")
         return _deidentify(
-            workspace or Workspace.open(), source, destination, burned_in, keep_going=keep_going
+            workspace or Workspace.open(),
+            source,
+            destination,
+            burned_in,
+            keep_going=keep_going,
+            keep_folders=keep_folders,
         )
 
 
@@ -128,6 +148,7 @@ def _deidentify(
     burned_in: Literal["reject", "allow"],
     *,
     keep_going: bool,
+    keep_folders: bool,
 ) -> DeidentificationReport:
     start, target = Path(source).expanduser().resolve(), Path(destination).expanduser().resolve()
     if target.exists() or target.is_relative_to(start):
@@ -136,7 +157,7 @@ def _deidentify(
         )
     paths = [start] if start.is_file() else sorted(p for p in start.rglob("*") if p.is_file())
     names = Pseudonyms(place.keys.secret("deidentification"))
-    known, directories, refused = _survey(start, paths)
+    known, directories, refused = _survey(start, paths, keep_folders=keep_folders)
     if not known and not refused:
         raise NotFound(f"there is no DICOM file in {source}")
     draft = target.with_name(f".{target.name}.partial")
@@ -146,20 +167,23 @@ def _deidentify(
     checked = 0
     try:
         identifiers = {patient: Identifiers(values) for patient, values in known.items()}
+        whole = Identifiers(set().union(*known.values())) if keep_folders else None
         for number, path in enumerate(track(paths, "de-identifying")):
             try:
-                done = _one(path, draft, names, identifiers, burned_in)
+                folder = _kept(path, start, whole) if whole is not None else Path()
+                done = _one(path, draft / folder, names, identifiers, burned_in)
             except Exception as error:  # hostile files break a parser in many ways
                 refused[number] = _reason(error)
                 continue
             if done is not None:
                 published.append(done[0])
                 checked += done[1]
-        if refused and not keep_going:
+        if refused and not (keep_going and published):
+            others = ", or publish the others with keep_going=True (--keep-going)"
             raise InvalidInput(
                 f"{len(refused)} of {len(paths)} files were refused, so nothing was published; the "
-                f"first: {next(iter(refused.values()))}. Leave such files out, or publish the "
-                "others with keep_going=True (--keep-going)"
+                f"first: {next(iter(refused.values()))}. Leave such files out"
+                f"{others if published else ''}"
             )
         draft.rename(target)
     except BaseException:
@@ -179,7 +203,9 @@ def _deidentify(
     )
 
 
-def _survey(start: Path, paths: list[Path]) -> tuple[dict[str, set[str]], int, dict[int, str]]:
+def _survey(
+    start: Path, paths: list[Path], *, keep_folders: bool
+) -> tuple[dict[str, set[str]], int, dict[int, str]]:
     """Gather each patient's identifiers from all files, before any is written."""
     known: dict[str, set[str]] = {}
     refused: dict[int, str] = {}
@@ -198,12 +224,33 @@ def _survey(start: Path, paths: list[Path]) -> tuple[dict[str, set[str]], int, d
         except Exception as error:
             refused[number] = f"it cannot be read: {type(error).__name__}"
             continue
-        relative = path.relative_to(start.parent if start.is_file() else start)
-        for part in (*relative.parts[:-1], path.stem):
+        # A folder that is to be kept is no identifier, and is searched for one.
+        for part in (*(() if keep_folders else _folders(path, start).parts), path.stem):
             # A name without a number is as likely a word of the header as of the patient.
             if len(part) >= 6 and any(letter.isdigit() for letter in part):
                 values.add(part)
     return known, directories, refused
+
+
+def _folders(path: Path, start: Path) -> Path:
+    return Path() if start.is_file() else path.relative_to(start).parent
+
+
+def _kept(path: Path, start: Path, known: Identifiers) -> Path:
+    """Return the folders of a file, after a look at what their names say."""
+    folders = _folders(path, start)
+    # Folders together may say what none of them does: a family and a given name.
+    if known.in_text(" ".join(folders.parts)) or any(map(known.in_text, folders.parts)):
+        raise InvalidInput(
+            "the name of its folder holds an identifier; rename the folder, or leave out "
+            "keep_folders (--keep-folders)"
+        )
+    if any(map(_NUMBER.search, folders.parts)):
+        raise InvalidInput(
+            "the name of its folder holds a number that may be a person's; rename the folder, or "
+            "leave out keep_folders (--keep-folders)"
+        )
+    return folders
 
 
 def _read(path: Path, *, pixels: bool = True) -> Any:

@@ -11,7 +11,7 @@ from pydicom.datadict import dictionary_VR
 
 from lepton_ai.core.optional import load
 
-__all__ = ["EDITION", "METHOD", "METHODS", "Action", "action_of", "kinds_of"]
+__all__ = ["EDITION", "METHOD", "METHODS", "Action", "action_of", "check_installed", "kinds_of"]
 
 EDITION = "2026c"
 Action = Literal["remove", "empty", "dummy", "uid", "keep"]
@@ -46,6 +46,15 @@ METHODS = (
     ("113100", "Basic Application Confidentiality Profile"),
     ("113107", "Retain Longitudinal Temporal Information Modified Dates Option"),
 )
+
+
+def check_installed() -> None:
+    """Load the tables of the standard.
+
+    Raises:
+        MissingExtra: they are not installed.
+    """
+    _table()
 
 
 @cache
