@@ -21,6 +21,14 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+# How packed files begin, by what people call them; bytes that no table begins with.
+_PACKED = {
+    b"\x1f\x8b\x08": "gzip",
+    b"BZh91AY&SY": "bzip2",
+    b"\xfd7zXZ\x00": "xz",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"PK\x03\x04": "ZIP, as spreadsheets are",
+}
 
 
 class Block(Struct, frozen=True):
@@ -81,6 +89,7 @@ def utf8(file: BinaryIO, encoding: str) -> Iterator[bytes]:
 
     Raises:
         LookupError: there is no such encoding.
+        ValueError: the file is compressed.
     """
     name = codecs.lookup(encoding).name
     try:
@@ -88,16 +97,24 @@ def utf8(file: BinaryIO, encoding: str) -> Iterator[bytes]:
     except (LookupError, UnicodeError) as error:  # hex, zlib and the like
         raise LookupError(f"{encoding!r} is no encoding of text") from error
     file.seek(0)
-    head = file.read(4)
+    head = file.read(max(map(len, _PACKED)))
+    packed = next((name for start, name in _PACKED.items() if head.startswith(start)), None)
+    if packed is not None:
+        raise ValueError(f"it is compressed ({packed}); unpack it first")
     if name in ("utf-8", "utf-8-sig"):
         name = next((coding for mark, coding in _MARKS if head.startswith(mark)), "utf-8")
     file.seek(len(codecs.BOM_UTF8) if name == "utf-8" and head.startswith(codecs.BOM_UTF8) else 0)
-    decoder = codecs.getincrementaldecoder(name)("surrogateescape")
-    while piece := file.read(_PIECE):
+    if name == "utf-8":
         # What is UTF-8 already needs no second form.
-        yield piece if name == "utf-8" else _encoded(decoder.decode(piece))
-    if name != "utf-8":
-        yield _encoded(decoder.decode(b"", final=True))
+        while piece := file.read(_PIECE):
+            yield piece
+        return
+    decoder = codecs.getincrementaldecoder(name)("surrogateescape")
+    # The mark is no text, though utf-16-le and its like keep it.
+    yield _encoded(decoder.decode(file.read(_PIECE)).removeprefix("\ufeff"))
+    while piece := file.read(_PIECE):
+        yield _encoded(decoder.decode(piece))
+    yield _encoded(decoder.decode(b"", final=True))
 
 
 def _encoded(text: str) -> bytes:

@@ -2,8 +2,11 @@
 
 # ruff: noqa: RUF001 (words of several alphabets)
 
+import bz2
 import csv
+import gzip
 import io
+import lzma
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -133,3 +136,24 @@ def test_what_is_written_properly_is_read_back(rows: list[tuple[str, str]]) -> N
     frame, bad = read(read_delimited, out.getvalue().encode(), missing=(), types=types)
     assert not bad
     assert frame.rows() == rows
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_a_byte_order_mark_is_no_part_of_a_name(encoding: str) -> None:
+    frame, _ = read(read_delimited, "\ufeffa,b\n1,2\n".encode(encoding), encoding=encoding)
+    assert frame.to_dicts() == [{"a": 1, "b": 2}]
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (gzip.compress(b"a,b\n1,2\n"), "gzip"),
+        (bz2.compress(b"a,b\n1,2\n"), "bzip2"),
+        (lzma.compress(b"a,b\n1,2\n"), "xz"),
+        (b"\x28\xb5\x2f\xfd\x04\x00", "zstd"),
+        (b"PK\x03\x04\x14\x00", "ZIP"),
+    ],
+)
+def test_a_compressed_file_is_called_so(data: bytes, name: str) -> None:
+    with pytest.raises(ValueError, match=rf"compressed \({name}.*unpack it first"):
+        read(read_delimited, data)
