@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,6 @@ import polars as pl
 from msgspec import structs
 
 from lepton_ai.core.errors import NotFound
-from lepton_ai.core.optional import load
 from lepton_ai.data import tables
 from lepton_ai.data.dataset import Dataset
 from lepton_ai.data.entry import ColumnEntry, Entry, change_entry
@@ -59,14 +59,20 @@ def pull(
 def _store(place: Workspace, wanted: OpenSet, mirror: Path | None) -> Dataset:
     for kind in wanted.places:
         if isinstance(kind, Installed):
-            frame = load(kind.loader, extra="frames")(as_frame=True).frame
-            return _table(place, wanted, pl.from_pandas(frame), b"", kind.loader)
+            return _table(place, wanted, _installed(kind), b"", kind.loader)
     content, where = fetch(wanted, mirror)
     if isinstance(content, Path):
         from lepton_ai.data.images.read import read_images
 
         return read_images(content, name=wanted.name, label="folder", workspace=place)
     return _table(place, wanted, _READERS[wanted.reader](content), content, where)
+
+
+def _installed(kind: Installed) -> pl.DataFrame:
+    """Read a set of scikit-learn; its classes have names, as "1" does not say which it is."""
+    bunch = resolve_name(kind.loader)()
+    columns = dict(zip(map(str, bunch.feature_names), bunch.data.T, strict=True))
+    return pl.DataFrame({**columns, "target": bunch.target_names[bunch.target]})
 
 
 def _table(

@@ -3,14 +3,16 @@
 import gzip
 import hashlib
 import re
+import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
-from sklearn.datasets import load_breast_cancer
+from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 
 from lepton_ai.core.errors import Corrupt, LeptonError, NotFound, Unavailable
 from lepton_ai.data.entry import get_entry
@@ -128,11 +130,27 @@ def test_archives_that_lie(tmp_path: Path) -> None:
     assert unpacked(path.read_bytes()) == ROWS
 
 
-def test_what_libraries_bring(workspace: Workspace) -> None:
-    table = pull("breast-cancer")
+@pytest.mark.parametrize(
+    ("name", "load"),
+    [("breast-cancer", load_breast_cancer), ("wine", load_wine), ("digits", load_digits)],
+)
+def test_what_libraries_bring_needs_no_pandas(
+    name: str,
+    load: Callable[..., Any],
+    workspace: Workspace,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    expected = load(as_frame=True)
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "pandas", None)
+        table = pull(name)
     assert isinstance(table, Table)
-    assert table.to_polars().to_pandas().equals(load_breast_cancer(as_frame=True).frame)
-    assert pull("breast-cancer").ref == table.ref == "breast-cancer:1"
+    frame = table.to_polars()
+    assert frame.columns == [*expected.frame.columns]
+    assert frame.drop("target").to_pandas().equals(expected.data)
+    names = [expected.target_names[code] for code in expected.target]
+    assert frame["target"].to_list() == names
+    assert pull(name).ref == table.ref == f"{name}:1"
 
 
 def test_real_sets_from_the_mirror(datasets: Path, workspace: Workspace) -> None:
