@@ -10,7 +10,7 @@ from msgspec import Meta, Struct, ValidationError, convert, structs
 
 from lepton_ai.core.errors import InvalidInput
 
-__all__ = ["Settings", "describe"]
+__all__ = ["Settings", "describe", "home_of"]
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -95,7 +95,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         Raises:
             InvalidInput: a value has the wrong type or range, or a key does not exist.
         """
-        directory = Path(home or environ.get("LEPTON_HOME") or "~/.lepton").expanduser().absolute()
+        directory = home_of(home, environ)
         values: dict[str, Any] = {}
         file = directory / "lepton.toml"
         if file.is_file():
@@ -116,6 +116,13 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
                 f"a setting is wrong: {error}; look at the LEPTON_* variables and {file} "
                 "(`lepton settings` lists every setting)"
             ) from error
+
+
+def home_of(
+    home: str | os.PathLike[str] | None = None, environ: Mapping[str, str] = os.environ
+) -> Path:
+    """Return the workspace directory: the given one, else ``LEPTON_HOME``, else ``~/.lepton``."""
+    return Path(home or environ.get("LEPTON_HOME") or "~/.lepton").expanduser().absolute()
 
 
 def describe() -> dict[str, str]:

@@ -21,7 +21,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from lepton_ai.core.errors import Conflict, Corrupt, InvalidInput, LeptonError, Unavailable
 from lepton_ai.core.optional import load
-from lepton_ai.storage.files import StorageFull
+from lepton_ai.storage.files import StorageFull, denied
 from lepton_ai.storage.schema import metadata
 
 __all__ = ["BATCH", "Database"]
@@ -353,10 +353,19 @@ def _translated(url: sa.URL) -> Iterator[None]:
         text = str(cause).strip()
         # SQLite's own name of the error says more than its text.
         clues = f"{text} {getattr(cause, 'sqlite_errorname', '')}"
+        if _may_not(url, clues):
+            raise denied(Path(str(url.database)).parent) from error
         for words, kind, advice in _MEANINGS:
             if any(word in clues for word in words):
                 raise kind(f"metadata database {name}: {text}; {advice}") from error
         raise
+
+
+def _may_not(url: sa.URL, clues: str) -> bool:
+    """Say whether an SQLite file may not be opened or written; one without a folder is no such."""
+    folder = Path(str(url.database)).parent
+    known = os.access(folder, os.F_OK) and not os.access(folder, os.R_OK | os.W_OK | os.X_OK)
+    return "SQLITE_READONLY" in clues or ("SQLITE_CANTOPEN" in clues and known)
 
 
 _MEANINGS: tuple[tuple[tuple[str, ...], type[LeptonError], str], ...] = (

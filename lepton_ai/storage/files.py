@@ -2,19 +2,44 @@
 
 import errno
 import os
+import pwd
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lepton_ai.core.errors import LeptonError
+from lepton_ai.core.errors import AccessDenied, LeptonError
 
-__all__ = ["StorageFull", "disk_errors", "replace_file", "sync_directory"]
+__all__ = ["StorageFull", "denied", "disk_errors", "replace_file", "sync_directory"]
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class StorageFull(LeptonError, OSError):
     """The disk, the quota or the file size limit is reached; nothing was changed."""
+
+
+def denied(home: Path) -> AccessDenied:
+    """Return the error of a workspace whose files this user may not read or write."""
+    me = os.geteuid()
+    try:
+        owner = home.stat().st_uid
+    except OSError:
+        owner = me
+    if owner == me:
+        advice = f"run: chmod -R u+rwX {home}, or set"
+    else:
+        advice = f"it belongs to {_user(owner)}: run this as that user, or set"
+    return AccessDenied(
+        f"the workspace {home} cannot be read and written by {_user(me)}; {advice} "
+        "LEPTON_HOME, or --home, to a directory that you may write to"
+    )
+
+
+def _user(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"user {number}"
 
 
 @contextmanager

@@ -1,10 +1,12 @@
 """`lepton doctor`: every part checked by using it, with what to do where one fails."""
 
+import os
 import platform
 import shutil
 import sys
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import click
 import urllib3
@@ -16,6 +18,7 @@ from lepton_ai.core.errors import LeptonError
 from lepton_ai.security.signing import sign, verify
 from lepton_ai.serving import process
 from lepton_ai.storage import Workspace
+from lepton_ai.storage.files import denied
 from lepton_ai.storage.verify import verify_metadata
 
 __all__ = ["doctor"]
@@ -60,7 +63,14 @@ def _home(workspace: Workspace) -> Finding:
         names = " ".join(str(path) for path in exposed)
         detail = f"other users may open {names}"
         return Finding("workspace", "fail", detail, f"run: chmod go-rwx {names}")
+    _writable(workspace, workspace.home)
     return Finding("workspace", "ok", f"{workspace.home}, open to its owner only")
+
+
+def _writable(workspace: Workspace, path: Path) -> None:
+    # What is stored already is not written again, so storing it proves nothing.
+    if not os.access(path, os.W_OK):
+        raise denied(workspace.home)
 
 
 def _disk(workspace: Workspace) -> Finding:
@@ -81,11 +91,14 @@ def _database(workspace: Workspace) -> Finding:
             f"{len(faults)} faults, the first: {faults[0].detail}",
             "restore the workspace from a backup",
         )
+    if workspace.database.dialect == "sqlite":
+        _writable(workspace, Path(str(workspace.database.url.database)))
     revision = workspace.database.revision()
     return Finding("database", "ok", f"{workspace.database.dialect}, schema {revision}, intact")
 
 
 def _objects(workspace: Workspace) -> Finding:
+    _writable(workspace, workspace.home / "objects")
     text = b"lepton doctor"
     address = workspace.objects.put(text)
     if workspace.objects.get(address) != text:

@@ -1,9 +1,11 @@
 """The entry point of `lepton`: the table of commands, and how errors leave."""
 
+import errno
 import os
 import sys
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -11,10 +13,12 @@ import click
 from lepton_ai import __version__
 from lepton_ai.apps.cli.group import LazyGroup, Row
 from lepton_ai.core.errors import LeptonError
+from lepton_ai.core.settings import home_of
 
 __all__ = ["main"]
 
 _HERE = "lepton_ai.apps.cli"
+_REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _FLOW, _SERVER, _HOME = "From data to a service", "The service", "The workspace"
 
 COMMANDS = {
@@ -111,10 +115,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = 1
     except (LeptonError, OSError) as error:
         # Of the system's errors, such as a folder that may not be read, the words suffice too.
-        click.echo(f"Error: {error}", err=True)
+        click.echo(f"Error: {_own(error)}", err=True)
         code = 1
     sys.exit(code if isinstance(code, int) else 0)
 
 
 def _warn(message: Warning | str, *place: Any, **more: Any) -> None:
     click.echo(f"Warning: {message}", err=True)
+
+
+def _own(error: Exception) -> Exception:
+    """Return the error to tell: of a file of the workspace, who may not open it and what to do."""
+    if not isinstance(error, OSError) or error.errno not in _REFUSED:
+        return error
+    # The storage takes long to import, and `--help` does without.
+    from lepton_ai.storage.files import denied
+
+    home = home_of()
+    inside = isinstance(error.filename, str) and Path(error.filename).is_relative_to(home)
+    return denied(home) if inside else error
