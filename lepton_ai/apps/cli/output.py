@@ -11,7 +11,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from lepton_ai.apps.cli.narrow import fitted
+
 __all__ = ["as_json", "console", "plain", "print_json", "print_rows", "print_table", "size", "when"]
+
+_WHOLE = 100_000  # columns of output that no terminal shows: none is cut or wrapped
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 
@@ -57,11 +61,18 @@ def print_rows(
 
 def print_table(table: Any) -> None:
     """Print a table of rich, or what holds some, without the blanks that pad its last cells."""
-    output = console()
+    output, left = console(), list[str]()
+    if sys.stdout.isatty():
+        table, left = fitted(table, output)
+    else:
+        output.width = _WHOLE
     with output.capture() as captured:
         output.print(table)
     for line in captured.get().splitlines():
         click.echo(line.rstrip())
+    if left:
+        names = ", ".join(dict.fromkeys(left))
+        click.echo(f"Left out for lack of room: {names}; a wider terminal, or a file, has them.")
 
 
 def size(count: int) -> str:
