@@ -63,3 +63,12 @@ def test_a_pipe_has_everything(capsys: pytest.CaptureFixture[str]) -> None:
     _, *rows = shown(ROWS, capsys)
     assert len(rows) == 2
     assert all(LICENCE.strip() in row for row in rows)
+
+
+def test_truth_is_yes_or_no(capsys: pytest.CaptureFixture[str]) -> None:
+    head, *rows = shown([{"recipe": "a", "fitted": True}, {"recipe": "b", "fitted": False}], capsys)
+    assert [row.split() for row in (head, *rows)] == [
+        ["recipe", "fitted"],
+        ["a", "yes"],
+        ["b", "no"],
+    ]

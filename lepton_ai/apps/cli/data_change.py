@@ -6,6 +6,7 @@ import click
 import polars as pl
 
 from lepton_ai.apps.cli.data_versions import open_table
+from lepton_ai.core.words import counted
 from lepton_ai.data.read_table import spool_source
 from lepton_ai.data.spool import Spool
 from lepton_ai.data.table import Table
@@ -63,4 +64,4 @@ def _rows_for(table: Table, file: str) -> tuple[Spool, str]:
 
 
 def _tell(made: Table, done: str = "") -> None:
-    click.echo(f"{made.ref}: {done}{len(made):,} rows")
+    click.echo(f"{made.ref}: {done}{counted(len(made), 'row')}")

@@ -5,6 +5,7 @@ from msgspec import to_builtins
 
 from lepton_ai.apps.cli.output import as_json, print_json, print_rows
 from lepton_ai.core.errors import InvalidInput
+from lepton_ai.core.words import counted
 from lepton_ai.data.open.sets import SETS
 
 __all__ = ["pull"]
@@ -35,7 +36,7 @@ def pull(name: str | None, listed: bool, as_json: bool) -> None:
     if as_json:
         print_json({"dataset": dataset.ref, "rows": len(dataset), "target": SETS[name].target})
         return
-    click.echo(f"{dataset.ref}: {len(dataset):,} rows\n{SETS[name].title}")
+    click.echo(f"{dataset.ref}: {counted(len(dataset), 'row')}\n{SETS[name].title}")
     click.echo(f"licence: {SETS[name].licence}; cite: {SETS[name].citation}")
     target = SETS[name].target
     if target and target != "class folder":

@@ -7,6 +7,7 @@ import click
 from msgspec import to_builtins
 
 from lepton_ai.apps.cli.output import as_json, print_json, print_rows, size, when
+from lepton_ai.core.words import counted
 from lepton_ai.data.catalog import open_dataset
 from lepton_ai.data.documents.documentset import DocumentSet
 from lepton_ai.data.images.imageset import ImageSet
@@ -127,8 +128,8 @@ def _table(table: Table) -> dict[str, Any]:
 def _print_table(table: Table, facts: dict[str, Any]) -> None:
     columns = facts["columns"]
     click.echo(
-        f"Table {table.ref}: {len(table):,} rows, {len(columns)} columns, stored "
-        f"{when(table.dataset.created_at)}\n"
+        f"Table {table.ref}: {counted(len(table), 'row')}, {counted(len(columns), 'column')}, "
+        f"stored {when(table.dataset.created_at)}\n"
     )
     rows = [
         {

@@ -6,6 +6,7 @@ import click
 
 from lepton_ai.apps.cli.output import as_json, print_json, print_rows
 from lepton_ai.core.errors import InvalidInput
+from lepton_ai.core.words import counted
 from lepton_ai.data.catalog import open_dataset
 from lepton_ai.data.recipes import (
     Recipe,
@@ -124,7 +125,9 @@ def run(name: str, dataset: str, result: str | None, as_json: bool) -> None:
         )
     else:
         click.echo(f"{kept}\n")
-        click.echo(f"{table.ref}: {len(table):,} rows, {len(table.columns)} columns")
+        click.echo(
+            f"{table.ref}: {counted(len(table), 'row')}, {counted(len(table.columns), 'column')}"
+        )
 
 
 @recipe.command()

@@ -4,6 +4,7 @@ import click
 
 from lepton_ai.apps.cli.output import as_json, print_json, print_rows
 from lepton_ai.core.errors import InvalidInput
+from lepton_ai.core.words import counted
 from lepton_ai.data.sql import sql as answer
 from lepton_ai.security.principal import acting_as, current_principal
 
@@ -37,7 +38,7 @@ def sql(
         found = answer(query)
         if save:
             kept = found.save(save, encrypted=False if plain else None)
-            click.echo(f"{kept.ref}: {len(kept):,} rows", err=as_json or csv)
+            click.echo(f"{kept.ref}: {counted(len(kept), 'row')}", err=as_json or csv)
     rows = found.rows if not limit or as_json or csv else found.rows.head(limit)
     if csv:
         nested = [name for name, kind in rows.schema.items() if kind.is_nested()]

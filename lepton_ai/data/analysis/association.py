@@ -17,6 +17,7 @@ from lepton_ai.data.analysis.measures import (
     entropy,
     mutual_information,
     spearman,
+    titled,
 )
 from lepton_ai.data.analysis.result import Result
 from lepton_ai.data.analysis.source import Source
@@ -85,7 +86,7 @@ class TargetAssociations(Result, frozen=True, eq=False):
                 f"{item.information:.3f}",
                 _chance(item.p),
                 _chance(item.q),
-                item.measure,
+                titled(item.measure),
             ]
             for item in self.items
         ]

@@ -21,6 +21,7 @@ from lepton_ai.data.analysis.measures import (
     pearson_matrix,
     ranks,
     spearman,
+    titled,
 )
 from lepton_ai.data.analysis.result import Result
 from lepton_ai.data.analysis.source import Source
@@ -98,7 +99,7 @@ class Correlations(Result, frozen=True, eq=False):
 
     def text(self) -> str:
         """Return what is printed."""
-        rows = [[p.a, p.b, p.measure, f"{p.value:.3f}"] for p in self.strongest()]
+        rows = [[p.a, p.b, titled(p.measure), f"{p.value:.3f}"] for p in self.strongest()]
         table = aligned(["column", "column", "measure", "value"], rows, numbers=(3,))
         return f"{self.subject}, {self.sampled}\n\n{table}"
 
@@ -106,7 +107,7 @@ class Correlations(Result, frozen=True, eq=False):
         from lepton_ai.data.analysis.page import picture, table
 
         return table(["column", "column", "measure", "value"], [
-            [p.a, p.b, p.measure, f"{p.value:.3f}"] for p in self.strongest()
+            [p.a, p.b, titled(p.measure), f"{p.value:.3f}"] for p in self.strongest()
         ]) + picture(self.plot())  # fmt: skip
 
 

@@ -20,6 +20,7 @@ __all__ = [
     "pearson_matrix",
     "ranks",
     "spearman",
+    "titled",
 ]
 
 Numbers = NDArray[np.float64]
@@ -97,6 +98,11 @@ def contingency(a: Codes, b: Codes) -> NDArray[np.int64]:
     flat = np.bincount(a * shape[1] + b, minlength=shape[0] * shape[1])
     table = flat.reshape(shape).astype(np.int64)
     return table[table.any(axis=1)][:, table.any(axis=0)]
+
+
+def titled(measure: str) -> str:
+    """Return what people call a measure."""
+    return {"cramer": "Cramér's V"}.get(measure, measure)
 
 
 def cramers_v(table: NDArray[Any]) -> float:

@@ -4,6 +4,8 @@ from html import escape
 from textwrap import wrap
 from typing import TYPE_CHECKING, NamedTuple
 
+from lepton_ai.core.words import counted
+
 if TYPE_CHECKING:
     from lepton_ai.data.recipes.recipe import Recipe
 
@@ -32,7 +34,7 @@ _LOOKS = {
 def draw(recipe: "Recipe") -> str:
     """Return the flow as SVG: a box a step, with what it learned and how many rows it left."""
     counts = recipe.counts or (None,) * (len(recipe) + 1)
-    title = f"Recipe of {len(recipe)} steps"
+    title = f"Recipe of {counted(len(recipe), 'step')}"
     state = "fitted" if recipe.fitted else "not fitted yet"
     parts = [
         _text(_LEFT, 38, title, size=19, weight=700, fill="#0f172a"),

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from lepton_ai.core.errors import Corrupt, InvalidInput
+from lepton_ai.core.words import counted
 from lepton_ai.data.recipes.engines import opened
 from lepton_ai.data.recipes.fitting import apply_steps, fit_steps
 from lepton_ai.data.recipes.join import joining_in
@@ -180,9 +181,9 @@ class Recipe(Struct, frozen=True, omit_defaults=True):
         return iter(self.steps)
 
     def __str__(self) -> str:
-        lines = [f"Recipe of {len(self.steps)} steps{', fitted' if self.fitted else ''}"]
+        lines = [f"Recipe of {counted(len(self), 'step')}{', fitted' if self.fitted else ''}"]
         if self.counts and self.counts[0] is not None:
-            lines[0] += f" on {self.counts[0]:,} rows"
+            lines[0] += f" on {counted(self.counts[0], 'row')}"
         for place, step in enumerate(self.steps):
             mark = f"  ({self.moved(place)})" if step.rows else ""
             lines.append(f"{place + 1:3}. {step.explain()}{mark}")

@@ -129,7 +129,7 @@ def _evaluation(facts: Mapping[str, Any]) -> str:
     for field, name in found.names.items():
         value, interval = found.figures[field], found.intervals.get(field)
         if value is not None:
-            shown = written(value, name.percent), between(interval, name.percent)
+            shown = written(value, name.percent), between(interval, name.percent, value)
             rows.append(f"| {name.title} | {shown[0]} | {shown[1]} |")
     return "\n\n".join([*lines, "\n".join(rows)])
 

@@ -120,8 +120,8 @@ class Comparison(Struct, frozen=True, kw_only=True):
                 names[item.figure].title if item.figure in names else item.figure,
                 written(item.first),
                 written(item.second),
-                written(item.difference),
-                between(item.interval),
+                written(item.difference, beside=max(abs(item.first), abs(item.second))),
+                between(item.interval, beside=max(abs(item.first), abs(item.second))),
                 f"{item.p:.3f}",
                 {"first": self.first, "second": self.second}.get(item.better, "neither"),
             ]

@@ -193,7 +193,7 @@ def _rows(evaluation: Evaluation) -> list[tuple[str, str, str]]:
         (
             name.title,
             written(figures[field], name.percent),
-            between(evaluation.intervals.get(field), name.percent),
+            between(evaluation.intervals.get(field), name.percent, figures[field]),
         )
         for field, name in evaluation.names.items()
         if figures[field] is not None or field not in optional

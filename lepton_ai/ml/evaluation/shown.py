@@ -10,6 +10,8 @@ from lepton_ai.ml.evaluation.figures import Slices
 __all__ = ["Columns", "Name", "between", "printable", "slices_shown", "written"]
 
 _COLUMNS = 5
+_SHOWN = 0.001  # the least that three decimals show
+_NOISE = 1e-12  # what sums of rounded numbers leave of nothing
 
 
 class Name(Struct, frozen=True):
@@ -47,20 +49,31 @@ class Columns(Struct, frozen=True):
     numbers: Sequence[int] = ()
 
 
-def written(value: float | None, percent: bool = False) -> str:
-    """Return a figure as people read it: three decimals, or four digits where it is large."""
+def written(value: float | None, percent: bool = False, beside: float | None = None) -> str:
+    """Return a figure as people read it: three decimals, or four digits where it is large.
+
+    Args:
+        beside: the figure it is read with; where that has three decimals, a tiny one is 0.000.
+    """
     if value is None or math.isnan(value):
         return "-"
     if percent:
         return f"{100 * value:.1f} %"
-    if value and (abs(value) >= 1000 or abs(value) < 0.001):
+    if abs(value) < _SHOWN and (abs(value) < _NOISE or abs(beside or 0) >= _SHOWN):
+        return "0.000"
+    if value and (abs(value) >= 1000 or abs(value) < _SHOWN):
         return f"{value:,.0f}" if abs(value) >= 10000 else f"{value:.4g}"
     return f"{value:.3f}"
 
 
-def between(ends: Sequence[float] | None, percent: bool = False) -> str:
-    """Return an interval in words."""
-    return "" if ends is None else f"{written(ends[0], percent)} to {written(ends[1], percent)}"
+def between(
+    ends: Sequence[float] | None, percent: bool = False, beside: float | None = None
+) -> str:
+    """Return an interval in words, as `written` writes its ends."""
+    if ends is None:
+        return ""
+    largest = max(abs(ends[0]), abs(ends[1]), abs(beside or 0))
+    return " to ".join(written(end, percent, largest) for end in ends)
 
 
 def printable(text: str) -> str:

@@ -79,7 +79,7 @@ class Importance(Struct, frozen=True, kw_only=True):
         for item in self.columns:
             row = [printable(item.column), written(item.contribution)]
             if self.loss:
-                row += [written(item.permutation), between(item.interval)]
+                row += [written(item.permutation), between(item.interval, beside=item.permutation)]
             rows.append(row)
         return head, rows
 

@@ -114,7 +114,7 @@ class Leaderboard(Struct, frozen=True, kw_only=True):
                 each.model,
                 printable(each.told),
                 written(each.loss),
-                written(each.spread),
+                written(each.spread, beside=each.loss),
                 *(written(each.figures.get(name)) for name in names),
                 f"{each.weight:.2f}" if each.weight else "",
                 *([f"{each.seconds:.1f}" if each.seconds is not None else ""] if timed else []),
@@ -130,7 +130,11 @@ class Leaderboard(Struct, frozen=True, kw_only=True):
         left += [f"no time for {late} more"] * bool(late)
         title = "Leaderboard" + (f" ({'; '.join(left)})" if left else "")
         honest = [
-            [name.replace("_", " "), written(value), between(self.intervals.get(name))]
+            [
+                name.replace("_", " "),
+                written(value),
+                between(self.intervals.get(name), beside=value),
+            ]
             for name, value in self.figures.items()
         ]
         ends = f"{self.confidence:.0%} interval"

@@ -18,6 +18,7 @@ from lepton_ai.ml.evaluation.evaluation import Evaluation
 from lepton_ai.ml.evaluation.forecasting import assess_forecast
 from lepton_ai.ml.evaluation.regression import assess_regression
 from lepton_ai.ml.evaluation.remaining_life import assess_remaining_life
+from lepton_ai.ml.evaluation.shown import between, written
 from lepton_ai.ml.evaluation.stored import EVALUATIONS, stored
 
 HOSTILE = "<script>alert(1)</script>[red]$x$\x1b[2J"
@@ -135,3 +136,19 @@ def test_an_evaluation_from_before_there_were_other_tasks_is_read() -> None:
     assert found.accuracy == told["accuracy"]
     assert found.brier is None
     assert "Brier" not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [
+        (between([-4.441e-16, 0.101]), "0.000 to 0.101"),
+        (between([7.623e-16, 5.082e-05], beside=0.012), "0.000 to 0.000"),
+        (written(-5.082e-05, beside=0.4), "0.000"),
+        (written(7.623e-16), "0.000"),
+        # A figure that is small throughout keeps its digits.
+        (between([0.0001, 0.0003], beside=0.0002), "0.0001 to 0.0003"),
+        (written(5.082e-05), "5.082e-05"),
+    ],
+)
+def test_what_is_nothing_beside_its_column_is_zero(shown: str, expected: str) -> None:
+    assert shown == expected
