@@ -34,7 +34,7 @@ def doubts_of(examples: Examples, used: Collection[str]) -> tuple[str, ...]:
     Told are columns without any value or with one only, columns that say the same as the target in
     other words, and whole numbers, different in each row, by which the rows are sorted by class
     (`DoubtfulData`). Of the columns that the model uses, those that `leakage_suspects` finds are
-    told, but not warned of: they may be as good as they look.
+    told, but not warned of: they may be as good as they look. Nor is it where rows are few.
     """
     target: Any = examples.labels if len(examples.labels) else examples.values
     columns = examples.columns or {}
@@ -46,6 +46,11 @@ def doubts_of(examples: Examples, used: Collection[str]) -> tuple[str, ...]:
     )
     for doubt in found:
         warnings.warn(doubt, DoubtfulData, stacklevel=2)
+    if target is not None and 0 < len(target) < _FEW:
+        found += (
+            f"{len(target)} rows were learned from: at that size no figure of the model means "
+            f"anything; train on {_FEW} rows or more",
+        )
     return found + _telling(examples, [name for name in used if not said.get(name)])
 
 

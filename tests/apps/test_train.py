@@ -14,6 +14,7 @@ from PIL import Image
 from sklearn.datasets import load_diabetes
 
 from lepton_ai.apps.cli.main import lepton
+from lepton_ai.core.errors import LeptonError
 from lepton_ai.data.images.read import read_images
 from lepton_ai.data.read_table import read_table
 from lepton_ai.storage import Workspace
@@ -85,6 +86,48 @@ def test_a_fit_that_does_not_settle_is_one_note() -> None:
     assert outcome.exit_code == 0
     assert outcome.output.count("Note: the k-means did not settle: Number of distinct") == 1
     assert not heard
+
+
+@pytest.mark.usefixtures("workspace")
+def test_four_rows_are_told_to_mean_nothing() -> None:
+    frame = pl.DataFrame({"a": [1.0, 2, 3, 4], "b": [2.0, 1, 4, 3], "c": [*"xyxy"]})
+    read_table(frame, name="four")
+    outcome = run("train", "four", "--target", "c")
+    assert outcome.exit_code == 0
+    assert "Note: 3 rows were learned from: at that size no figure" in outcome.output
+
+
+@pytest.mark.parametrize(
+    ("columns", "target", "said"),
+    [
+        ({"a": [1.0, 2.0, 3.0], "c": [*"xyz"]}, "c", "labels that the model does not know"),
+        ({"a": [1.0, 2.0, 3.0] * 10, "c": ["x"] * 30}, "c", "needs rows of two classes"),
+        ({"a": [*range(30)], "c": [None] * 30}, "c", "24 of 24 rows have no label in column 'c'"),
+        ({"a": [1.0] * 30, "c": [*"xyz"] * 10}, "C", "the column 'C', which is not there"),
+        ({"a": [1.0] * 30, "A": [*"xyz"] * 10}, "A", "differ in case only"),
+        ({"for\nif": [1.0] * 30, "c": [*"xyz"] * 10}, "c", "a name that can be printed"),
+    ],
+)
+@pytest.mark.usefixtures("workspace")
+def test_what_cannot_be_trained_on_is_one_line(
+    columns: dict[str, Any], target: str, said: str
+) -> None:
+    def kept_and_trained() -> None:
+        read_table(pl.DataFrame(columns), name="odd")
+        run("train", "odd", "--target", target)
+
+    with pytest.raises(LeptonError) as failed:
+        kept_and_trained()
+    assert said in str(failed.value)
+    assert "\n" not in str(failed.value)
+
+
+@pytest.mark.usefixtures("workspace")
+def test_columns_may_be_called_as_words_of_python() -> None:
+    rng = np.random.default_rng(0)
+    words = {word: rng.normal(size=40) for word in ("class", "in", "None", "self")}
+    read_table(pl.DataFrame({**words, "for": [*"xy"] * 20}), name="words")
+    assert run("train", "words", "--target", "for").exit_code == 0
 
 
 def test_the_zoo_says_what_each_model_is_for(tmp_path: Path) -> None:
