@@ -27,6 +27,8 @@ MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "#N/A")
 # A row goes over no more lines than this: a quote that is never closed costs one row.
 _LONGEST = 1000
 _MOST = 2**26
+# Each costs time and memory of its own in whatever reads the table.
+_MOST_COLUMNS = 100_000
 # A value in quotes as it should be, from one separator to the next.
 _QUOTED = rb'"(?<=[%(comma)b\r\n]")[^"]*+(?:""[^"]*+)*+"(?=[%(comma)b\r\n]|\Z)'
 
@@ -149,6 +151,11 @@ def _header(
         raise ValueError(f"its header cannot be read: {names}")
     if bad := _strange(text, encoding):
         raise ValueError(f"its header is {bad}")
+    if len(names) > _MOST_COLUMNS:
+        raise ValueError(
+            f"its header names {len(names):,} columns, and a table has no more than "
+            f"{_MOST_COLUMNS:,}; store values as rows: one column of names, one of values"
+        )
     if not all(name.strip() for name in names):
         raise ValueError(f"every column needs a name; its first line gives {names}")
     twice = sorted(name for name, count in Counter(names).items() if count > 1)

@@ -176,6 +176,8 @@ class _Survey:
                 whole = (rest if found == rest.height else rest.filter(fits))["value"]
                 self.codes = self.codes or bool(whole.str.contains(r"^\s*[+-]?0\d+\s*$").any())
                 self.long = self.long or bool(whole.str.contains(r"^\s*[+-]?\d{16,}\s*$").any())
+            if found == rest.height:
+                return
             rest = rest.filter(~fits)
 
     def kind(self, nearly: float) -> str:

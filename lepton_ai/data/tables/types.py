@@ -87,13 +87,14 @@ def arrow_of(frame: pl.DataFrame) -> pa.Table:
     Raises:
         InvalidInput: a column cannot be kept, or would lose what it holds.
     """
-    wanted = stored_schema(frame.schema)
-    changed = [name for name, kind in wanted.items() if frame.schema[name] != kind]
+    schema = frame.schema  # made anew each time it is asked for
+    wanted = stored_schema(schema)
+    changed = [name for name, kind in wanted.items() if schema[name] != kind]
     # A duration is a number inside, and a moment is moved, not cast: a cast stops at overflows.
     moved = [
         value.to_physical() if kind == pl.Duration else value
         for name in changed
-        if isinstance(kind := frame.schema[name], pl.Duration | pl.Datetime)
+        if isinstance(kind := schema[name], pl.Duration | pl.Datetime)
         for value in [pl.col(name).dt.cast_time_unit("us")]
     ]
     try:
@@ -104,7 +105,7 @@ def arrow_of(frame: pl.DataFrame) -> pa.Table:
             if pa.types.is_time64(field.type):
                 column = table.column(place).cast(pa.time64("us"))
                 table = table.set_column(place, field.name, column)
-        back = restored(table.select(changed), frame.schema) if changed else frame
+        back = restored(table.select(changed), schema) if changed else frame
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, pa.ArrowException) as error:
         raise _lossy(frame.columns) from error
     lost = [name for name in changed if not back[name].equals(frame[name], check_dtypes=True)]

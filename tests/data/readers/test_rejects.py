@@ -157,3 +157,9 @@ def test_a_byte_order_mark_is_no_part_of_a_name(encoding: str) -> None:
 def test_a_compressed_file_is_called_so(data: bytes, name: str) -> None:
     with pytest.raises(ValueError, match=rf"compressed \({name}.*unpack it first"):
         read(read_delimited, data)
+
+
+def test_more_columns_than_a_table_holds_are_refused() -> None:
+    names = ",".join(f"c{number}" for number in range(100_001))
+    with pytest.raises(ValueError, match="names 100,001 columns"):
+        read(read_delimited, names.encode())
