@@ -73,9 +73,15 @@ class Answer:
                 if empty:
                     yield pl.DataFrame(schema=self._schema or dict.fromkeys(names, pl.String))
         except ImportError as error:
+            if self._url.drivername == _DRIVERS["postgresql"]:
+                advice = "pip install 'lepton-ai[postgres]'"
+            else:
+                advice = (
+                    "install it yourself, or export the table as CSV or Parquet; SQLite needs "
+                    "none, and PostgreSQL has the extra lepton-ai[postgres]"
+                )
             raise MissingExtra(
-                f"{self._shown} needs the driver {error.name!r}; for PostgreSQL: "
-                "pip install 'lepton-ai[postgres]'"
+                f"{self._shown} needs the driver {error.name!r}: {advice}"
             ) from error
         except (sa.exc.SQLAlchemyError, UnicodeError) as error:
             cause: Any = getattr(error, "orig", None) or error

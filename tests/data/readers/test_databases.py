@@ -91,7 +91,7 @@ def test_what_cannot_be_asked(tmp_path: Path, workspace: Workspace) -> None:
     with pytest.raises(NotFound, match=r"there is no database .*none\.db"):
         read_table(f"sqlite:///{tmp_path / 'none.db'}", query="select 1", name="x")
     assert not (tmp_path / "none.db").exists()
-    with pytest.raises(MissingExtra, match="driver"):
+    with pytest.raises(MissingExtra, match="driver 'pymysql': install it yourself"):
         read_table("mysql+pymysql://u:secret@127.0.0.1:1/x", query="select 1", name="x")
     with pytest.raises(InvalidInput) as caught:
         read_table("postgresql://u:secret@127.0.0.1:1/x", query="select 1", name="x")
