@@ -24,6 +24,8 @@ _ENOUGH = 10_000
 # Years of four digits: 1-2-3 is no date, and Python has none before the year 1.
 _DAY = r"^(?:[1-9]\d{3}|0\d{2}[1-9]|0\d[1-9]\d|0[1-9]\d{2})-\d{1,2}-\d{1,2}"
 _OFFSET = rf"(?:{_DAY}|^\d{{2}}/).*(?:Z|[+-]\d{{2}}:?\d{{2}})$"
+# A moment holds microseconds, and would lose what is finer.
+_FINER = r"\.\d{6}0*[1-9]"
 _Parse = Callable[[pl.Expr], pl.Expr]
 
 
@@ -62,14 +64,15 @@ def _date(text: pl.Expr) -> pl.Expr:
 
 
 def _moment(text: pl.Expr) -> pl.Expr:
-    plain = pl.when(text.str.contains(_DAY)).then(text.str.replace("T", " ", literal=True))
+    fits = text.str.contains(_DAY) & ~text.str.contains(_FINER)
+    plain = pl.when(fits).then(text.str.replace("T", " ", literal=True))
     forms = ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d")
     return pl.coalesce(plain.str.to_datetime(form, time_unit="us", strict=False) for form in forms)
 
 
 def _instant(text: pl.Expr) -> pl.Expr:
     plain = text.str.replace("T", " ", literal=True).str.replace("Z$", "+00:00")
-    aware = pl.when(text.str.contains(_OFFSET)).then(plain)
+    aware = pl.when(text.str.contains(_OFFSET) & ~text.str.contains(_FINER)).then(plain)
     forms = ("%Y-%m-%d %H:%M:%S%.f%#z", "%Y-%m-%d %H:%M%#z", "%d/%b/%Y:%H:%M:%S %#z")
     return pl.coalesce(
         aware.str.to_datetime(form, time_unit="us", time_zone="UTC", strict=False) for form in forms

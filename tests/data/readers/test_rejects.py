@@ -163,3 +163,11 @@ def test_more_columns_than_a_table_holds_are_refused() -> None:
     names = ",".join(f"c{number}" for number in range(100_001))
     with pytest.raises(ValueError, match="names 100,001 columns"):
         read(read_delimited, names.encode())
+
+
+@pytest.mark.parametrize("zone", ["", "Z"])
+def test_moments_finer_than_microseconds_stay_text(zone: str) -> None:
+    fine, coarse = f"2026-01-02 03:04:05.1234567{zone}", f"2026-01-02 03:04:05.1234560{zone}"
+    assert read(read_delimited, f"a,b\n1,{fine}\n".encode())[0]["b"].to_list() == [fine]
+    moment = read(read_delimited, f"a,b\n1,{coarse}\n".encode())[0]["b"].to_list()[0]
+    assert moment.microsecond == 123456
