@@ -22,7 +22,13 @@ def pull(name: str | None, listed: bool, as_json: bool) -> None:
     """
     if listed:
         rows = [
-            {"set": one.name, "what": one.title, "target": one.target, "licence": one.licence}
+            {
+                "set": one.name,
+                "what": one.title,
+                "target": one.target,
+                "licence": one.licence,
+                "origin": one.origin,
+            }
             for one in SETS.values()
         ]
         whole = [to_builtins(one) for one in SETS.values()]

