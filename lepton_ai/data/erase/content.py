@@ -1,10 +1,14 @@
 """Content: whether stored bytes hold a person, through what wraps and compresses them."""
 
+import email
 import gzip
 import io
+import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from email.errors import MessageError
+from email.header import decode_header
 
 import polars as pl
 import pyarrow as pa
@@ -17,12 +21,18 @@ __all__ = ["holds", "opaque"]
 # What a small archive may unfold to; more than that is not looked into, and said to be opaque.
 _MOST = 2**31
 _DEEPEST = 4
+# A line of a header comes first, and somewhere is said what hides the text from a plain look.
+_HEADED = re.compile(rb"\s*(?:From [^\n]*\n)?[!-9;-~]+:")
+_CODED = re.compile(
+    rb"^content-transfer-encoding:\s*(?:base64|quoted)|=\?[!->@-~]+\?[bq]\?",
+    re.IGNORECASE | re.MULTILINE,
+)
 
 
 def holds(subject: Subject, data: bytes, *, whole: bool = False, depth: int = 0) -> bool:
     """Say whether content names a person: as text in any usual encoding, or inside an archive.
 
-    Looks into Parquet, Arrow, ZIP (workbooks, models, NumPy archives), gzip and zlib.
+    Looks into Parquet, Arrow, ZIP (workbooks, models, NumPy archives), gzip, zlib and e-mails.
 
     Args:
         whole: compare the values of every column of Parquet and Arrow with the identifiers, as
@@ -99,9 +109,21 @@ def _zlib(data: bytes) -> Iterator[bytes]:
         raise zlib.error("too large")
 
 
+def _email(data: bytes) -> Iterator[bytes]:
+    parts = [*email.message_from_bytes(data.lstrip()).walk()]
+    for part in parts:
+        content = part.get_payload(decode=True)
+        if isinstance(content, bytes):
+            yield content
+    # Last, since one that is written wrong ends the look.
+    for value in (value for part in parts for value in part.values()):
+        for word, _ in decode_header(str(value)):
+            yield word if isinstance(word, bytes) else word.encode(errors="replace")
+
+
 _BROKEN = (
     zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError,
-    pa.ArrowException, pl.exceptions.PolarsError, ValueError,
+    MessageError, pa.ArrowException, pl.exceptions.PolarsError, ValueError,
 )  # fmt: skip
 
 _WRAPPINGS: dict[bytes, Callable[[bytes], Iterator[bytes | pl.DataFrame]]] = {
@@ -121,4 +143,6 @@ _CLOSED = (
 
 
 def _wrapping(data: bytes) -> Callable[[bytes], Iterator[bytes | pl.DataFrame]] | None:
-    return next((unwrap for magic, unwrap in _WRAPPINGS.items() if data.startswith(magic)), None)
+    coded = _HEADED.match(data) and _CODED.search(data)
+    known = (unwrap for magic, unwrap in _WRAPPINGS.items() if data.startswith(magic))
+    return next(known, _email if coded else None)

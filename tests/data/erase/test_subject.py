@@ -3,6 +3,7 @@
 import gzip
 import io
 import zipfile
+from email.message import EmailMessage
 
 import polars as pl
 import pytest
@@ -152,6 +153,24 @@ def test_content_is_looked_into() -> None:
     assert holds(Subject(["123456"]), numbers.getvalue(), whole=True)
     assert opaque(b"BZh91AY&SY")
     assert opaque(packed.getvalue()[:-30])
+
+
+@pytest.mark.parametrize("coding", ["base64", "quoted-printable"])
+@pytest.mark.parametrize("who", ["P-1042", "Зоя Ковальчук"])
+def test_emails_are_looked_into(coding: str, who: str) -> None:
+    text = f"{'Much is said before. ' * 9}Of {who} it is said that all is well."
+    told, attached, headed = EmailMessage(), EmailMessage(), EmailMessage()
+    told.set_content(text, cte=coding)
+    attached.set_content("see there")
+    attached.add_attachment(gzip.compress(text.encode()), "application", "gzip", filename="a.gz")
+    headed["Subject"] = f"Über {who}"
+    headed.set_content("well")
+    for message in (told, attached, headed):
+        data = message.as_bytes()
+        assert holds(ADA, data)
+        assert not holds(Subject(["P-9999"]), data)
+        assert not opaque(data)
+    assert not ADA.named_in_bytes(attached.as_bytes())
 
 
 NAMES = st.text(min_size=4, max_size=20).filter(lambda t: t.strip() == t and not t.isdigit())
