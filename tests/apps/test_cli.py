@@ -169,10 +169,11 @@ def test_compare_tells_models_apart(trained, run, json_of, home):
 
 def test_models_are_listed_shown_and_exported(trained, json_of, run, home):
     rows = json_of("models", "ls")
-    assert {(row["model"], row["version"], row["aliases"]) for row in rows} >= {
+    assert {(row["model"], row["version"], *row["aliases"]) for row in rows} >= {
         ("scans", 1, "champion"),
         ("patients", 1, "champion"),
     }
+    assert all(key.isidentifier() for row in (*rows, *json_of("models", "zoo")) for key in row)
     assert json_of("models", "show", "scans")["facts"]["outcome"]["names"] == ["clear", "nodule"]
     code, card, _ = run("models", "card", "scans")
     assert code == 0

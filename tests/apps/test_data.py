@@ -133,3 +133,23 @@ def test_sizes_are_read_by_people() -> None:
     assert [size(n) for n in (0, 999, 1000, 999_999, 1_500_000, 2 * 10**15)] == [
         "0 B", "999 B", "1.0 kB", "1.0 MB", "1.5 MB", "2,000.0 TB",
     ]  # fmt: skip
+
+
+def test_changes_answer_in_json(people: str, tmp_path: Path) -> None:
+    def answer(*words: object) -> object:
+        return json.loads(run(*words, "--json"))
+
+    more = answer("data", "append", people, tmp_path / "more.csv")
+    assert more == {"dataset": f"{people}:2", "rows": 3}
+    repaired = answer("data", "upsert", people, tmp_path / "repaired.csv", "--on", "id")
+    assert repaired == {"dataset": f"{people}:3", "replaced": 1, "added": 1, "rows": 4}
+    fewer = answer("data", "delete", people, "--where", "id = 4")
+    assert fewer == {"dataset": f"{people}:4", "removed": 1, "rows": 3}
+    assert answer("data", "tag", people, "good") == {"dataset": f"{people}:4", "tag": "good"}
+    granted = answer("access", "grant", "ann", "personal")
+    assert granted == {"principal": "ann", "tag": "personal", "dataset": "*", "until": None}
+    hidden = answer("privacy", "protect", people, "hidden", "--mask", "name")
+    assert hidden == {"dataset": "hidden:1", "rows": 3, "columns": ["id", "name", "age"]}
+    dropped = answer("data", "drop", "hidden", "--yes")
+    assert isinstance(dropped, dict)
+    assert dropped["dataset"] == "hidden"

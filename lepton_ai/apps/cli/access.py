@@ -5,7 +5,7 @@ from datetime import datetime
 import click
 from msgspec import to_builtins
 
-from lepton_ai.apps.cli.output import as_json, print_rows, when
+from lepton_ai.apps.cli.output import as_json, print_json, print_rows, when
 from lepton_ai.core.errors import NotFound
 from lepton_ai.data.listing import datasets
 from lepton_ai.security.grants import grant as give
@@ -28,13 +28,17 @@ def access() -> None:
 @click.argument("tag")
 @_scope
 @click.option("--until", type=click.DateTime(), help="When it ends by itself.")
-def grant(principal: str, tag: str, scope: str, until: datetime | None) -> None:
+@as_json
+def grant(principal: str, tag: str, scope: str, until: datetime | None, as_json: bool) -> None:
     """Let PRINCIPAL see columns with TAG."""
     workspace = Workspace.open()
     if scope != "*" and not datasets(workspace, scope):
         raise NotFound(f"there is no dataset {scope!r}; `lepton data ls` lists what there is")
     end = None if until is None else until.astimezone()
     give(workspace, principal, tag, scope, end)
+    if as_json:
+        print_json({"principal": principal, "tag": tag, "dataset": scope, "until": end})
+        return
     ends = "" if end is None else f" until {when(end)}"
     where = "all datasets" if scope == "*" else scope
     click.echo(f"{principal} sees {tag} columns of {where}{ends}")

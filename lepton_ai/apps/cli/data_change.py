@@ -6,6 +6,7 @@ import click
 import polars as pl
 
 from lepton_ai.apps.cli.data_versions import open_table
+from lepton_ai.apps.cli.output import as_json, print_json
 from lepton_ai.core.words import counted
 from lepton_ai.data.read_table import spool_source
 from lepton_ai.data.spool import Spool
@@ -19,34 +20,37 @@ _WRITTEN = frozenset({".csv", ".tsv", ".txt"})
 @click.command()
 @click.argument("name")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
-def append(name: str, file: str) -> None:
+@as_json
+def append(name: str, file: str, as_json: bool) -> None:
     """Add the rows of FILE to a table; columns that it lacks are empty."""
     table = open_table(name)
     rows, source = _rows_for(table, file)
-    _tell(table.append(rows, sources=[source]))
+    _tell(table.append(rows, sources=[source]), as_json=as_json)
 
 
 @click.command()
 @click.argument("name")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
 @click.option("--on", "keys", multiple=True, required=True, help="A column of the key; repeat.")
-def upsert(name: str, file: str, keys: tuple[str, ...]) -> None:
+@as_json
+def upsert(name: str, file: str, keys: tuple[str, ...], as_json: bool) -> None:
     """Replace the rows whose key comes again in FILE, and add the others."""
     table = open_table(name)
     rows, source = _rows_for(table, file)
     made = table.upsert(rows, on=keys, sources=[source])
     facts = made.dataset.facts
-    _tell(made, f"{facts['updated']:,} replaced, {facts['inserted']:,} added, ")
+    _tell(made, as_json=as_json, replaced=facts["updated"], added=facts["inserted"])
 
 
 @click.command()
 @click.argument("name")
 @click.option("--where", required=True, help="Such as \"age < 18 and city = 'Kyiv'\".")
-def delete(name: str, where: str) -> None:
+@as_json
+def delete(name: str, where: str, as_json: bool) -> None:
     """Remove the rows that meet a condition; older versions keep them until they expire."""
     before = open_table(name)
     after = before.delete(where)
-    _tell(after, f"{len(before) - len(after):,} removed, ")
+    _tell(after, as_json=as_json, removed=len(before) - len(after))
 
 
 def _rows_for(table: Table, file: str) -> tuple[Spool, str]:
@@ -63,5 +67,9 @@ def _rows_for(table: Table, file: str) -> tuple[Spool, str]:
     return rows, source
 
 
-def _tell(made: Table, done: str = "") -> None:
-    click.echo(f"{made.ref}: {done}{counted(len(made), 'row')}")
+def _tell(made: Table, *, as_json: bool, **done: int) -> None:
+    if as_json:
+        print_json({"dataset": made.ref, **done, "rows": len(made)})
+        return
+    told = "".join(f"{count:,} {word}, " for word, count in done.items())
+    click.echo(f"{made.ref}: {told}{counted(len(made), 'row')}")

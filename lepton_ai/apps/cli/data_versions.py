@@ -5,6 +5,7 @@ from msgspec import to_builtins
 
 from lepton_ai.apps.cli.output import as_json, print_json
 from lepton_ai.core.errors import InvalidInput
+from lepton_ai.core.words import counted
 from lepton_ai.data import tables
 from lepton_ai.data.catalog import open_dataset
 from lepton_ai.data.table import Table
@@ -28,10 +29,14 @@ def open_table(ref: str) -> Table:
 @click.command()
 @click.argument("dataset")
 @click.argument("tag")
-def tag(dataset: str, tag: str) -> None:
+@as_json
+def tag(dataset: str, tag: str, as_json: bool) -> None:
     """Let NAME@TAG mean this version from now on; it is then not expired."""
     known = open_dataset(dataset)
     known.tag(tag)
+    if as_json:
+        print_json({"dataset": known.ref, "tag": tag})
+        return
     click.echo(f"{known.name}@{tag} is {known.ref}")
 
 
@@ -82,9 +87,13 @@ def expire(name: str, keep: int, force: bool, as_json: bool) -> None:
 @click.command()
 @click.argument("name")
 @click.confirmation_option(prompt="All versions' rows will be gone. Go on?")
-def drop(name: str) -> None:
+@as_json
+def drop(name: str, as_json: bool) -> None:
     """Remove a table with all its versions; what was made from it stays."""
     workspace = Workspace.open()
     count = tables.drop(workspace, name)
     workspace.objects.collect()
-    click.echo(f"{name}: removed {count} files")
+    if as_json:
+        print_json({"dataset": name, "files": count})
+        return
+    click.echo(f"{name}: removed {counted(count, 'file')}")

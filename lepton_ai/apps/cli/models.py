@@ -33,16 +33,21 @@ def ls(name: str | None, as_json: bool) -> None:
         {
             "model": model.name,
             "version": model.version,
-            "aliases": " ".join(model.aliases),
+            "aliases": list(model.aliases),
             "type": model.node.facts["model_type"],
-            "served as": model.node.facts["format"],
-            "trained on": model.node.facts["dataset"],
+            "served_as": model.node.facts["format"],
+            "trained_on": model.node.facts["dataset"],
             "created": model.node.created_at,
             "state": touched.get(model.node.id, "current"),
         }
         for model in registered(name)
     ]
-    print_rows(rows, as_json=as_json, empty="No model yet; train one with: lepton train DATASET")
+    print_rows(
+        rows,
+        as_json=as_json,
+        spoken=True,
+        empty="No model yet; train one with: lepton train DATASET",
+    )
 
 
 @models.command("zoo")
@@ -52,13 +57,13 @@ def zoo_(as_json: bool) -> None:
     rows = [
         {
             "model": entry.name,
-            "for": ", ".join(entry.paths),
-            "also called": ", ".join(entry.aliases),
+            "for": list(entry.paths),
+            "also_called": list(entry.aliases),
             "needs": "" if entry.extra == "all" else f"lepton-ai[{entry.extra}]",
         }
         for entry in zoo.entries().values()
     ]
-    print_rows(rows, as_json=as_json, empty="")
+    print_rows(rows, as_json=as_json, spoken=True, empty="")
 
 
 @models.command()

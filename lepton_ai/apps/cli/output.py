@@ -33,7 +33,12 @@ def print_json(value: Any) -> None:
 
 
 def print_rows(
-    rows: Sequence[Mapping[str, Any]], *, as_json: bool, empty: str, columns: Iterable[str] = ()
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    as_json: bool,
+    empty: str,
+    columns: Iterable[str] = (),
+    spoken: bool = False,
 ) -> None:
     """Print a listing.
 
@@ -42,6 +47,7 @@ def print_rows(
         as_json: print the rows as a JSON list instead of a table.
         empty: what to say, and what to do next, when there are no rows.
         columns: the keys to show in the table; all of them unless said.
+        spoken: write the keys above the table as words, served as for served_as.
     """
     if as_json:
         print_json(list(rows))
@@ -53,7 +59,11 @@ def print_rows(
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in shown:
         numeric = all(isinstance(row[column], int | float) for row in rows)
-        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+        table.add_column(
+            column.replace("_", " ") if spoken else column,
+            justify="right" if numeric else "left",
+            overflow="fold",
+        )
     for row in rows:
         table.add_row(*(_cell(row[column]) for column in shown))
     print_table(table)
@@ -109,4 +119,6 @@ def _cell(value: Any) -> str:
         return f"{value:.3f}"
     if isinstance(value, int):
         return f"{value:,}"
+    if isinstance(value, list):
+        return plain(", ".join(value))
     return plain(str(value))

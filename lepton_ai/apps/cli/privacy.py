@@ -65,6 +65,7 @@ def scan(dataset: str, tag: bool, as_json: bool) -> None:
 @click.option("--redact", multiple=True, help="A column of free text to redact.")
 @click.option("--band", multiple=True, help="COLUMN=WIDTH: numbers by 10, dates by month or year.")
 @click.option("--start", multiple=True, help="COLUMN=N: keep the first N characters.")
+@as_json
 def protect_(
     dataset: str,
     name: str,
@@ -74,6 +75,7 @@ def protect_(
     redact: tuple[str, ...],
     band: tuple[str, ...],
     start: tuple[str, ...],
+    as_json: bool,
 ) -> None:
     """Store DATASET as NAME with columns protected."""
     columns: dict[str, Protection] = {
@@ -87,6 +89,9 @@ def protect_(
     if not columns:
         raise InvalidInput("say what to do with which column, such as --token patient_id")
     made = protect(_open(dataset), columns, name)
+    if as_json:
+        print_json({"dataset": made.ref, "rows": len(made), "columns": made.columns})
+        return
     click.echo(f"{made!r}")
 
 

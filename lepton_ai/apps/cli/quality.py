@@ -8,6 +8,7 @@ from msgspec import to_builtins
 
 from lepton_ai.apps.cli.output import as_json, print_json, print_rows
 from lepton_ai.core.errors import InvalidInput
+from lepton_ai.core.words import counted
 from lepton_ai.data.catalog import open_dataset
 from lepton_ai.data.quality import (
     Finding,
@@ -61,11 +62,19 @@ def check(dataset: str, rules: Path | None, html: Path | None, as_json: bool) ->
 @quality.command("set")
 @click.argument("dataset")
 @click.argument("rules", type=click.Path(path_type=Path))
-def set_(dataset: str, rules: Path) -> None:
+@as_json
+def set_(dataset: str, rules: Path, as_json: bool) -> None:
     """Let only rows enter DATASET that satisfy the rules of a YAML file."""
     chosen = read_rules(rules)
     set_rules(Workspace.open(), dataset, chosen)
-    click.echo(f"{dataset}: {len(chosen)} rules; rows that break one go to {dataset}.quarantine")
+    if as_json:
+        print_json(
+            {"dataset": dataset, "rules": len(chosen), "quarantine": f"{dataset}.quarantine"}
+        )
+        return
+    click.echo(
+        f"{dataset}: {counted(len(chosen), 'rule')}; rows that break one go to {dataset}.quarantine"
+    )
 
 
 @quality.command()
@@ -85,13 +94,15 @@ def history(dataset: str, as_json: bool) -> None:
             "checked": report.subject,
             "at": report.checked_at,
             "rows": report.rows,
-            "rules that hold": f"{report.held} of {len(report.findings)}",
+            "rules_that_hold": f"{report.held} of {len(report.findings)}",
             "passed": report.passed,
-            "what does not": "; ".join(_broken(f) for f in report.findings if not f.passed),
+            "what_does_not": "; ".join(_broken(f) for f in report.findings if not f.passed),
         }
         for report in check_history(dataset)
     ]
-    print_rows(rows, as_json=as_json, empty=f"no check yet: lepton quality check {dataset}")
+    print_rows(
+        rows, as_json=as_json, spoken=True, empty=f"no check yet: lepton quality check {dataset}"
+    )
 
 
 def _broken(finding: Finding) -> str:
@@ -134,7 +145,11 @@ def quarantine_(dataset: str, csv: Path | None, as_json: bool) -> None:
 @quality.command("readmit")
 @click.argument("dataset")
 @click.argument("repaired", type=click.Path(exists=True, path_type=Path))
-def readmit_(dataset: str, repaired: Path) -> None:
+@as_json
+def readmit_(dataset: str, repaired: Path, as_json: bool) -> None:
     """Let repaired rows in; REPAIRED has them with their _id."""
     entered, left = readmit(dataset, read_repaired(repaired))
-    click.echo(f"{entered:,} rows entered {dataset}, {left:,} stay out")
+    if as_json:
+        print_json({"dataset": dataset, "entered": entered, "left": left})
+        return
+    click.echo(f"{counted(entered, 'row')} entered {dataset}, {left:,} stay out")
