@@ -113,9 +113,16 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
             return convert(values | {"home": directory}, cls, strict=False)
         except ValidationError as error:
             raise InvalidInput(
-                f"a setting is wrong: {error}; look at the LEPTON_* variables and {file} "
-                "(`lepton settings` lists every setting)"
+                f"a setting is wrong: {_named(str(error))}; look at the LEPTON_* variables and "
+                f"{file} (`lepton settings` lists every setting)"
             ) from error
+
+
+def _named(said: str) -> str:
+    """Call a setting what its user wrote: the key of the file, or the variable."""
+    start, found, key = said.partition(" - at `$.")
+    key = key.rstrip("`")
+    return f"{key} (LEPTON_{key.upper()}): {start}" if found else said
 
 
 def home_of(

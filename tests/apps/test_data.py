@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from lepton_ai.apps.cli.main import lepton
 from lepton_ai.apps.cli.output import size
 from lepton_ai.apps.cli.phantoms import write_phantoms
+from lepton_ai.apps.cli.train import train
 from lepton_ai.core.errors import InvalidInput, NotFound
 from lepton_ai.data.catalog import open_dataset
 from lepton_ai.data.images.read import read_images
@@ -153,3 +154,15 @@ def test_changes_answer_in_json(people: str, tmp_path: Path) -> None:
     dropped = answer("data", "drop", "hidden", "--yes")
     assert isinstance(dropped, dict)
     assert dropped["dataset"] == "hidden"
+
+
+def test_a_pull_and_an_empty_log_say_what_is_next(workspace: Workspace) -> None:
+    assert "Next: lepton train wine --target" in run("data", "pull", "wine")
+    done = CliRunner().invoke(lepton, ["logs"])
+    assert done.output == "The server has logged nothing yet; start it with: lepton up\n"
+
+
+def test_a_test_size_is_a_share_or_a_count() -> None:
+    size = next(option for option in train.params if option.name == "test_size")
+    assert [size.type.convert(text, None, None) for text in ("0.2", "30")] == [0.2, 30]
+    assert isinstance(size.type.convert("30", None, None), int)

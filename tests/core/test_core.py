@@ -87,6 +87,11 @@ def test_a_wrong_setting_is_refused_by_name(tmp_path, file, environ, message):
         Settings.load(tmp_path, environ=environ)
 
 
+def test_a_wrong_setting_is_called_what_was_written(tmp_path):
+    with pytest.raises(errors.InvalidInput, match=r"wrong: port \(LEPTON_PORT\): Expected"):
+        Settings.load(tmp_path, environ={"LEPTON_PORT": "70000"})
+
+
 def test_every_setting_is_described():
     described = settings.describe()
     assert set(described) == set(Settings.__struct_fields__)

@@ -45,5 +45,5 @@ def pull(name: str | None, listed: bool, as_json: bool) -> None:
     click.echo(f"{dataset.ref}: {counted(len(dataset), 'row')}\n{SETS[name].title}")
     click.echo(f"licence: {SETS[name].licence}; cite: {SETS[name].citation}")
     target = SETS[name].target
-    if target and target != "class folder":
-        click.echo(f"\nNext: lepton train {name} --target {target!r}")
+    words = {"class folder": f"train {name}", "": f"analyse {name}"}
+    click.echo(f"\nNext: lepton {words.get(target, f'train {name} --target {target!r}')}")

@@ -47,8 +47,12 @@ def status(url: bool, as_json: bool) -> None:
 @click.option("-f", "--follow", is_flag=True, help="Go on with what is written from now on.")
 def logs(lines: int, follow: bool) -> None:
     """Show the end of the server's log."""
+    written = False
     for line in process.logs(Workspace.open(), lines=lines, follow=follow):
+        written = True
         click.echo(line)
+    if not written:
+        click.echo("The server has logged nothing yet; start it with: lepton up", err=True)
 
 
 def _report(found: process.ServerStatus, *, as_json: bool) -> None:

@@ -41,6 +41,18 @@ class _Parameter(click.ParamType[tuple[str, Any]]):
             return key, text
 
 
+class _Size(click.ParamType[float]):
+    """A share such as 0.2, or a whole number of items."""
+
+    name = "size"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        text = str(value)
+        return int(text) if text.isascii() and text.isdigit() else click.FLOAT(text, param, ctx)
+
+
 class _Aim(click.ParamType[Any]):
     """A probability, or what to choose one by: recall=0.9, precision=0.8, costs=[[0,1],[5,0]]."""
 
@@ -73,7 +85,8 @@ class _Aim(click.ParamType[Any]):
 )
 @click.option("--target", multiple=True, help="The column to predict; for forecasts, the series.")
 @click.option("--name", help="Name of the model; that of the dataset unless given.")
-@click.option("--test-size", type=float, default=0.2, show_default=True, help="Share held out.")
+@click.option("--test-size", type=_Size(), default=0.2, show_default=True,
+              help="Share held out, or a number of items.")  # fmt: skip
 @click.option("--group", help="The column whose equal values belong together, such as a patient.")
 @click.option("--time", help="The column of time: the latest rows are held out, or, with --group, "
               "the order of its rows.")  # fmt: skip
