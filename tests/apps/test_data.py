@@ -14,6 +14,7 @@ from lepton_ai.apps.cli.train import train
 from lepton_ai.core.errors import InvalidInput, NotFound
 from lepton_ai.data.catalog import open_dataset
 from lepton_ai.data.images.read import read_images
+from lepton_ai.serving import process
 from lepton_ai.storage import Workspace
 
 
@@ -166,3 +167,19 @@ def test_a_test_size_is_a_share_or_a_count() -> None:
     size = next(option for option in train.params if option.name == "test_size")
     assert [size.type.convert(text, None, None) for text in ("0.2", "30")] == [0.2, 30]
     assert isinstance(size.type.convert("30", None, None), int)
+
+
+def test_a_folder_of_tables_says_how_they_become_tables(people: str, tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (tmp_path / "people.csv").rename(folder / "people.csv")
+    assert f"lepton data import {folder}/people.csv" in run("data", "import", folder)
+
+
+def test_a_port_that_was_taken_is_said(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = process.ServerStatus(True, 1, "http://127.0.0.1:4711", "", [], [])
+    monkeypatch.setattr(process, "up", lambda _: away)
+    done = CliRunner().invoke(lepton, ["up"])
+    assert done.stderr.startswith("The server is not at port 8421: that was taken")

@@ -14,7 +14,16 @@ __all__ = ["down", "logs", "status", "up"]
 @as_json
 def up(as_json: bool) -> None:
     """Start the inference server, unless it runs, and serve what was deployed before."""
-    _report(process.up(Workspace.open()), as_json=as_json)
+    workspace = Workspace.open()
+    found = process.up(workspace)
+    wanted = workspace.settings.port
+    if wanted and found.url and not found.url.endswith(f":{wanted}"):
+        click.echo(
+            f"The server is not at port {wanted}: that was taken when it started, or another was "
+            "set; LEPTON_PORT sets one.",
+            err=True,
+        )
+    _report(found, as_json=as_json)
 
 
 @click.command()
