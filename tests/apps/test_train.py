@@ -132,6 +132,6 @@ def test_columns_may_be_called_as_words_of_python() -> None:
 
 def test_the_zoo_says_what_each_model_is_for(tmp_path: Path) -> None:
     rows = {row["model"]: row for row in json.loads(run("models", "zoo", "--json").stdout)}
-    assert rows["k-means"]["for"] == "clustering"
-    assert rows["random forest"]["for"] == "classification, regression"
+    assert rows["k-means"]["for"] == ["clustering"]
+    assert rows["random forest"]["for"] == ["classification", "regression"]
     assert rows["cnn"]["needs"] == "lepton-ai[deep]"
