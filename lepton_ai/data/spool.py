@@ -57,6 +57,9 @@ class Spool:
         """The types of the columns."""
         return next((frame.schema for frame in self), pl.Schema())
 
+    def __len__(self) -> int:
+        return len(self._frames)
+
     def __iter__(self) -> Iterator[pl.DataFrame]:
         for frame in self._frames:
             yield self._read(frame) if isinstance(frame, _Place) else frame

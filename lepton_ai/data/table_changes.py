@@ -153,5 +153,8 @@ class ChangedTable(Dataset):
     def _frames(self, data: Any) -> Iterable[pl.DataFrame]:
         """Return frames that can be taken again when another process was faster."""
         if isinstance(data, Iterator):
-            return Spool(map(frame_of, data), self.workspace.home)
+            spool = Spool(map(frame_of, data), self.workspace.home)
+            if not len(spool):
+                raise InvalidInput("the iterator gave no frame; a frame without rows is one too")
+            return spool
         return data if isinstance(data, Spool) else [frame_of(data)]

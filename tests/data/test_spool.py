@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data import spool
 from lepton_ai.data.quality import NotNull, Range, RowCount, Unique, quarantine, set_rules
 from lepton_ai.data.spool import Spool
@@ -114,6 +115,16 @@ def test_rules_part_rows_that_wait_on_the_disk(on_disk: None, workspace: Workspa
         "id is different in each row",
         "when is never empty; id is different in each row",
     }
+
+
+def test_an_iterator_without_frames_is_told(workspace: Workspace) -> None:
+    store_table(workspace, "visits", [frames()[0]])
+    set_rules(workspace, "visits", [NotNull(column="id")])
+    table = Table(workspace, workspace.lineage.find("dataset", "visits"))
+    for change in (table.append, table.overwrite, lambda none: table.upsert(none, on="id")):
+        with pytest.raises(InvalidInput, match="gave no frame"):
+            change(iter([]))
+    assert table.append(iter([frames()[0][:0]])).to_polars().height == 100
 
 
 def test_no_frame_is_in_memory_with_the_next(on_disk: None, tmp_path: Path) -> None:

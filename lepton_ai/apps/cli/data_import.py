@@ -139,7 +139,8 @@ def _pair(text: str) -> tuple[str, str]:
 
 def _next(dataset: ImageSet | Table, path: str) -> str:
     if isinstance(dataset, DocumentSet):
-        for file in sorted(Path(path).glob("*.csv")):
+        file = min(Path(path).glob("*.csv"), default=None)
+        if file is not None:
             return f"for the rows of a table, import it by its file: lepton data import {file}"
         return f"lepton sql 'SELECT * FROM \"{dataset.name}\"'"  # noqa: S608 (text to be typed)
     if isinstance(dataset, Table):

@@ -166,8 +166,8 @@ def _show_plan(workspace: Workspace, found: Found) -> None:
     plan = _plan(workspace, found)
     if not any(plan.values()):
         click.echo(
-            "nothing here names this person. A short id, and one that a column of numbers holds, "
-            "is looked for in columns tagged subject only: "
+            "nothing here names this person. A short id is looked for in columns tagged subject "
+            "only, and so is a number in a table that has such a column: "
             "lepton data describe TABLE --column COLUMN --column-tag subject; "
             "or name them here: --column COLUMN"
         )

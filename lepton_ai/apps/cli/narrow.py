@@ -9,13 +9,14 @@ from rich.protocol import rich_cast
 from rich.table import Column, Table
 from rich.text import Text
 
-__all__ = ["fitted"]
+__all__ = ["WIDEST", "fitted"]
 
 # What a row can be understood without, the least important first.
 _SPARED = ("description", "parameters", "tags", "owner", "created", "changed", "since")
 _NAMES = frozenset({"model", "dataset", "endpoint", "recipe", "candidate", "prediction"})
 _NARROWEST = 12
-_WIDEST = 100_000
+# Columns of output that no terminal shows: nothing is cut or wrapped.
+WIDEST = 100_000
 
 
 def fitted(shown: Any, output: Console) -> tuple[Any, list[str]]:
@@ -48,7 +49,7 @@ def _fit(table: Table, output: Console) -> list[str]:
 
 
 def _wide(table: Table, output: Console) -> int:
-    options = output.options.update(width=_WIDEST)
+    options = output.options.update(width=WIDEST)
     return Measurement.get(output, options, table).maximum
 
 

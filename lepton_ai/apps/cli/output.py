@@ -11,11 +11,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from lepton_ai.apps.cli.narrow import fitted
+from lepton_ai.apps.cli.narrow import WIDEST, fitted
 
 __all__ = ["as_json", "console", "plain", "print_json", "print_rows", "print_table", "size", "when"]
-
-_WHOLE = 100_000  # columns of output that no terminal shows: none is cut or wrapped
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 
@@ -75,7 +73,7 @@ def print_table(table: Any) -> None:
     if sys.stdout.isatty():
         table, left = fitted(table, output)
     else:
-        output.width = _WHOLE
+        output.width = WIDEST
     with output.capture() as captured:
         output.print(table)
     for line in captured.get().splitlines():
