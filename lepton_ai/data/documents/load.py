@@ -4,6 +4,7 @@ import io
 import os
 import stat
 from collections.abc import Sequence
+from itertools import repeat
 from typing import Any
 
 from msgspec import Struct, field
@@ -17,13 +18,15 @@ from lepton_ai.storage import Transaction
 
 __all__ = ["Loaded", "load"]
 
-# Files up to so many are read before they are encrypted and written together.
+# Files up to so many, or of so many bytes, are encrypted and written together.
 _BATCH = 4096
 _BATCH_BYTES = 8 * 2**20
 # Larger files go through memory piece by piece.
 _LARGE = 4 * 2**20
 # A read of one page or a few is one moment of the file; what takes longer is checked afterwards.
 _MOMENT = 64 * 2**10
+# So many small files are open at once.
+_OPEN = 64
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
@@ -42,56 +45,106 @@ class Loaded(Struct):
 
 def load(files: Sequence[File], transaction: Transaction) -> Loaded:
     """Store files in a transaction; what cannot be read is kept aside, with the reason."""
-    loaded = Loaded()
-    batches = [files[start : start + _BATCH] for start in range(0, len(files), _BATCH)]
-    for batch in track(batches, "storing files"):
-        waiting: list[bytes] = []
-        size = 0
-        for file in batch:
-            # Opened without following a link or waiting on a pipe that took the file's place.
-            try:
-                number = os.open(file.place, _FLAGS)
-            except OSError as error:
-                _reject(loaded, file, _failed(error))
-                continue
-            try:
-                status = os.fstat(number)
-                length = status.st_size
-                if length > _LARGE:
-                    # What waits is stored first, so that the columns stay in one order.
-                    _put(loaded, transaction, waiting)
-                    waiting, size = [], 0
-                    head = os.pread(number, HEAD_BYTES, 0)
-                    stream = io.BufferedReader(_Steady(number, status))
-                    stored = transaction.put_stream(stream)
-                    loaded.addresses.append(stored.address)
-                    loaded.digests.append(stored.sha256)
-                    length = stored.size
-                else:
-                    data = _read(number, status)
-                    waiting.append(data)
-                    size += length
-                    head = data[:HEAD_BYTES]
-            except Unreadable as error:
-                _reject(loaded, file, error)
-                continue
-            finally:
-                os.close(number)
-            loaded.paths.append(file.path)
-            loaded.sizes.append(length)
-            loaded.modified.append(status.st_mtime_ns)
-            loaded.heads.append(head)
-            if size >= _BATCH_BYTES:
-                _put(loaded, transaction, waiting)
-                waiting, size = [], 0
-        _put(loaded, transaction, waiting)
-    return loaded
+    loading = _Loading(transaction)
+    for start in track(range(0, len(files), _OPEN), "storing files"):
+        some = files[start : start + _OPEN]
+        small = _read_small(some)
+        if small is not None:
+            loading.take(some, *small)
+        else:
+            for file in some:
+                loading.open(file)
+    loading.put()
+    return loading.loaded
 
 
-def _put(loaded: Loaded, transaction: Transaction, contents: Sequence[bytes]) -> None:
-    addresses, digests = transaction.put_many(contents)
-    loaded.addresses += addresses
-    loaded.digests += digests
+class _Loading:
+    """What was stored so far, and the contents that wait to be stored together."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self.loaded = Loaded()
+        self._transaction = transaction
+        self._waiting: list[bytes] = []
+        self._bytes = 0
+
+    def open(self, file: File) -> None:
+        """Read one file, whatever it is by now, and take it in or set it aside."""
+        # Opened without following a link or waiting on a pipe that took the file's place.
+        try:
+            number = os.open(file.place, _FLAGS)
+        except OSError as error:
+            self._reject(file, _failed(error))
+            return
+        try:
+            status = os.fstat(number)
+            if status.st_size > _LARGE:
+                self._stream(file, number, status)
+            else:
+                self.take([file], [status], [_read(number, status)])
+        except Unreadable as error:
+            self._reject(file, error)
+        finally:
+            os.close(number)
+
+    def take(
+        self, files: Sequence[File], statuses: Sequence[os.stat_result], contents: Sequence[bytes]
+    ) -> None:
+        """Take in files that were read."""
+        loaded = self.loaded
+        sizes = [*map(len, contents)]
+        loaded.paths += [file.path for file in files]
+        loaded.sizes += sizes
+        loaded.modified += [status.st_mtime_ns for status in statuses]
+        loaded.heads += [content[:HEAD_BYTES] for content in contents]
+        self._waiting += contents
+        self._bytes += sum(sizes)
+        if self._bytes >= _BATCH_BYTES or len(self._waiting) >= _BATCH:
+            self.put()
+
+    def put(self) -> None:
+        """Store what waits."""
+        addresses, digests = self._transaction.put_many(self._waiting)
+        self.loaded.addresses += addresses
+        self.loaded.digests += digests
+        self._waiting, self._bytes = [], 0
+
+    def _stream(self, file: File, number: int, status: os.stat_result) -> None:
+        # What waits is stored first, so that the columns stay in one order.
+        self.put()
+        head = os.pread(number, HEAD_BYTES, 0)
+        stored = self._transaction.put_stream(io.BufferedReader(_Steady(number, status)))
+        loaded = self.loaded
+        loaded.paths.append(file.path)
+        loaded.sizes.append(stored.size)
+        loaded.modified.append(status.st_mtime_ns)
+        loaded.heads.append(head)
+        loaded.addresses.append(stored.address)
+        loaded.digests.append(stored.sha256)
+
+    def _reject(self, file: File, why: Unreadable) -> None:
+        self.loaded.rejected.append(Rejected(file.path, why.reason, why.detail))
+
+
+def _read_small(files: Sequence[File]) -> tuple[list[os.stat_result], list[bytes]] | None:
+    """Read files that are small and regular; None when one of them is not, or gives any trouble.
+
+    One call for all files, then the next: a loop over files would take a fifth longer.
+    """
+    numbers: list[int] = []
+    try:
+        # What was opened before one failed is in the list, to be closed.
+        numbers.extend(map(os.open, [file.place for file in files], repeat(_FLAGS)))
+        statuses = [*map(os.fstat, numbers)]
+        sizes = [status.st_size for status in statuses]
+        if max(sizes) > _MOMENT or not all(stat.S_ISREG(one.st_mode) for one in statuses):
+            return None
+        contents = [*map(os.read, numbers, [size + 1 for size in sizes])]
+    except OSError:
+        return None
+    finally:
+        for number in numbers:
+            os.close(number)
+    return (statuses, contents) if [*map(len, contents)] == sizes else None
 
 
 def _read(number: int, status: os.stat_result) -> bytes:
@@ -142,7 +195,3 @@ def _changed() -> Unreadable:
 
 def _failed(error: OSError) -> Unreadable:
     return Unreadable("unreadable", error.strerror or str(error))
-
-
-def _reject(loaded: Loaded, file: File, why: Unreadable) -> None:
-    loaded.rejected.append(Rejected(file.path, why.reason, why.detail))
