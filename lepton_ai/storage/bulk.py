@@ -4,7 +4,8 @@ SQLAlchemy's care for each single row, and even the driver's for each parameter,
 rest of storing a small file.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import accumulate
 from typing import Any
 
@@ -13,25 +14,48 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 from sqlalchemy.dialects import postgresql
 
-__all__ = ["find_many", "insert_missing"]
+__all__ = ["ROWS", "find_many", "insert_missing", "insert_parts"]
 
-# Rows of one statement.
-_ROWS = 25_000
+# Rows of one statement: the next one's are made ready while the database takes in the last one's.
+ROWS = 12_500
 _COUNTING = "WITH RECURSIVE row(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM row WHERE n < ?)"
 
+Columns = Mapping[str, Sequence[Any]]
 
-def insert_missing(
-    connection: Connection, table: sa.Table, columns: Mapping[str, Sequence[Any]], **same: Any
-) -> None:
+
+def insert_missing(connection: Connection, table: sa.Table, columns: Columns, **same: Any) -> None:
     """Insert many rows, leaving alone those whose primary key is there already.
 
     Args:
         columns: the values of all rows, column by column.
         same: columns that have one value in all rows.
     """
-    write = _insert_sqlite if connection.dialect.name == "sqlite" else _insert_postgres
-    for part in _parts(columns):
-        write(connection, table, part, same)
+    parts = _parts(columns)
+    if len(parts) > 1:
+        insert_parts(connection, table, parts, **same)
+    elif parts:
+        connection.exec_driver_sql(*_statement(connection, table, columns, same))
+
+
+def insert_parts(
+    connection: Connection, table: sa.Table, parts: Iterable[Columns], **same: Any
+) -> None:
+    """Insert rows as `insert_missing` does, of which each part is asked for when it is due.
+
+    The database takes a part in while the next one is made: at work, it needs no interpreter.
+
+    Args:
+        parts: the values of up to `ROWS` rows each, column by column.
+    """
+    with ThreadPoolExecutor(1, "lepton-rows") as thread:
+        running: Future[Any] | None = None
+        for part in parts:
+            statement = _statement(connection, table, part, same)
+            if running is not None:
+                running.result()
+            running = thread.submit(connection.exec_driver_sql, *statement)
+        if running is not None:
+            running.result()
 
 
 def find_many(
@@ -50,22 +74,28 @@ def find_many(
 _TEXTS = postgresql.ARRAY(sa.Text)
 
 
-def _parts(columns: Mapping[str, Sequence[Any]]) -> Iterator[Mapping[str, Sequence[Any]]]:
+def _parts(columns: Columns) -> list[Columns]:
     count = len(next(iter(columns.values())))
-    if count <= _ROWS:
-        yield from [columns] if count else []
-        return
-    for start in range(0, count, _ROWS):
-        yield {name: column[start : start + _ROWS] for name, column in columns.items()}
+    if count <= ROWS:
+        return [columns] if count else []
+    return [
+        {name: column[start : start + ROWS] for name, column in columns.items()}
+        for start in range(0, count, ROWS)
+    ]
+
+
+def _statement(
+    connection: Connection, table: sa.Table, columns: Columns, same: Mapping[str, Any]
+) -> tuple[str, Any]:
+    """Return the statement that inserts rows, and its parameters."""
+    make = _insert_sqlite if connection.dialect.name == "sqlite" else _insert_postgres
+    return make(connection, table, columns, same)
 
 
 def _insert_sqlite(
-    connection: Connection,
-    table: sa.Table,
-    columns: Mapping[str, Sequence[Any]],
-    same: Mapping[str, Any],
-) -> None:
-    """Insert rows of which each column comes as one text or blob, cut to pieces by SQLite.
+    connection: Connection, table: sa.Table, columns: Columns, same: Mapping[str, Any]
+) -> tuple[str, Any]:
+    """Return the insertion of columns of which each comes as one text or blob, cut by SQLite.
 
     No Python object is made for a row: so many at once would call for the garbage collector,
     which then looks at all there are. NULL and the empty text cannot both be in one column.
@@ -81,7 +111,7 @@ def _insert_sqlite(
     # that ON belongs to the INSERT, as its documentation says.
     command = f'INSERT INTO "{table.name}" ({names}) SELECT {", ".join(chosen.values())}'
     command = f"{_COUNTING} {command} FROM row WHERE true ON CONFLICT DO NOTHING"
-    connection.exec_driver_sql(command, (len(next(iter(columns.values()))) - 1, *bound))
+    return command, (len(next(iter(columns.values()))) - 1, *bound)
 
 
 def _cut(bound: list[Any], values: Sequence[Any]) -> str:
@@ -115,18 +145,15 @@ def _joined(values: Sequence[Any], binary: bool) -> tuple[bytes, list[int]]:
 
 
 def _insert_postgres(
-    connection: Connection,
-    table: sa.Table,
-    columns: Mapping[str, Sequence[Any]],
-    same: Mapping[str, Any],
-) -> None:
+    connection: Connection, table: sa.Table, columns: Columns, same: Mapping[str, Any]
+) -> tuple[str, Any]:
     names = [*columns, *same]
     insert = postgresql.insert(table).on_conflict_do_nothing(index_elements=[*table.primary_key])
     text = str(insert.compile(dialect=connection.dialect, column_keys=names))
     ready = [_ready(connection, table.c[name], column) for name, column in columns.items()]
     tail = [_ready(connection, table.c[name], [value])[0] for name, value in same.items()]
     rows = [dict(zip(names, (*row, *tail), strict=True)) for row in zip(*ready, strict=True)]
-    connection.exec_driver_sql(text, rows)
+    return text, rows
 
 
 def _ready(connection: Connection, column: sa.Column[Any], values: Sequence[Any]) -> Sequence[Any]:

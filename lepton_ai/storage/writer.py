@@ -1,7 +1,8 @@
 """The objects of one transaction: deduplicated, packed, and at last named in the database."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 from typing import Any, BinaryIO
@@ -12,10 +13,11 @@ from sqlalchemy import Connection
 
 from lepton_ai.core.errors import Conflict
 from lepton_ai.storage.backends import Backend
-from lepton_ai.storage.bulk import find_many, insert_missing
+from lepton_ai.storage.bulk import ROWS, find_many, insert_parts
 from lepton_ai.storage.cipher import CHUNK, sealed_size
 from lepton_ai.storage.database import Database
 from lepton_ai.storage.keys import KeyRing
+from lepton_ai.storage.keysources import MasterKey
 from lepton_ai.storage.packs import PACK_BYTES, PackSeries, PackWriter
 from lepton_ai.storage.schema import objects, packs
 from lepton_ai.storage.sealing import (
@@ -43,14 +45,22 @@ _TOGETHER = 256
 _TOUCH_AFTER = timedelta(minutes=10)
 
 
+def _numbers() -> "array[int]":
+    return array("q")
+
+
 class _Rows(Struct):
-    """The new objects, column by column: an object for each would call for garbage collection."""
+    """The new objects, column by column: an object for each would call for garbage collection.
+
+    Numbers lie side by side: in another order than they came in, objects of their own would each
+    be far from the last one in memory.
+    """
 
     address: list[str] = field(default_factory=list)
     pack: list[str] = field(default_factory=list)
-    offset: list[int] = field(default_factory=list)
-    sealed_size: list[int] = field(default_factory=list)
-    size: list[int] = field(default_factory=list)
+    offset: "array[int]" = field(default_factory=_numbers)
+    sealed_size: "array[int]" = field(default_factory=_numbers)
+    size: "array[int]" = field(default_factory=_numbers)
     key: list[bytes] = field(default_factory=list)
 
 
@@ -173,19 +183,25 @@ class ObjectWriter:
         if not self._rows.address:
             return
         master = self._keys.active(connection)
-        # In order of address, so that transactions which add the same objects at once wait
-        # for each other in the same order. Whoever comes second keeps the first one's copy.
+        parts = self._in_order(master)
+        insert_parts(connection, objects, parts, key_id=master.id, created_at=now, touched_at=now)
+
+    def _in_order(self, master: MasterKey) -> Iterator[Mapping[str, Sequence[Any]]]:
+        """Yield the rows with their keys wrapped, part by part.
+
+        In order of address, so that transactions which add the same objects at once wait for each
+        other in the same order. Whoever comes second keeps the first one's copy.
+        """
         rows = self._rows
         order = sorted(range(len(rows.address)), key=rows.address.__getitem__)
-        columns: dict[str, list[Any]] = {
-            name: [*map(getattr(rows, name).__getitem__, order)] for name in rows.__struct_fields__
-        }
-        columns["wrapped_key"] = self._keys.wrap_many(
-            master, columns.pop("key"), columns["address"]
-        )
-        insert_missing(
-            connection, objects, columns, key_id=master.id, created_at=now, touched_at=now
-        )
+        for start in range(0, len(order), ROWS):
+            some = order[start : start + ROWS]
+            columns: dict[str, list[Any]] = {
+                name: [*map(getattr(rows, name).__getitem__, some)]
+                for name in rows.__struct_fields__
+            }
+            keys, addresses = columns.pop("key"), columns["address"]
+            yield {**columns, "wrapped_key": self._keys.wrap_many(master, keys, addresses)}
 
     def unsure(self, addresses: Sequence[str]) -> set[str]:
         """Return which addresses this transaction neither stores nor has found and confirmed."""
@@ -237,9 +253,9 @@ class ObjectWriter:
         rows, sizes = self._rows, [*map(len, bodies)]
         rows.address += addresses
         rows.pack += [pack.name] * len(addresses)
-        rows.offset += [*accumulate(sizes, initial=offset)][:-1]
-        rows.sealed_size += sizes
-        rows.size += map(len, contents)
+        rows.offset.extend([*accumulate(sizes, initial=offset)][:-1])
+        rows.sealed_size.extend(sizes)
+        rows.size.extend(map(len, contents))
         rows.key += keys
         self._seen.update(addresses)
 
