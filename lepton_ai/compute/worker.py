@@ -4,9 +4,11 @@ import signal
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from concurrent.futures import wait
 from types import FrameType
 from typing import Any, Generic, TypeVar
 
+from lepton_ai.core.background import start
 from lepton_ai.core.errors import LeptonError
 from lepton_ai.security.principal import acting_as, current_principal
 
@@ -79,20 +81,7 @@ def _alarmed(function: Callable[..., T], timeout: float, arguments: tuple[Any, .
 
 
 def _abandoned(function: Callable[..., T], timeout: float, arguments: tuple[Any, ...]) -> T:
-    results: list[T] = []
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            results.append(function(*arguments))
-        except BaseException as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=run, name="lepton-limited-task", daemon=True)
-    thread.start()
-    thread.join(timeout)
-    if errors:
-        raise errors[0]
-    if not results:
+    outcome = start(function, *arguments)
+    if not wait([outcome], timeout).done:
         raise TaskTimedOut(_message(timeout))
-    return results[0]
+    return outcome.result()

@@ -1,9 +1,8 @@
 """Query: a SELECT over pinned datasets, run by a DuckDB that sees nothing else."""
 
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from functools import partial
 from itertools import count
 from typing import Any, TypeVar
@@ -13,6 +12,7 @@ import polars as pl
 import psutil
 import pyarrow as pa
 
+from lepton_ai.core.background import start
 from lepton_ai.core.errors import InvalidInput, LeptonError, Unavailable
 from lepton_ai.data.sql_types import check_types, with_durations
 from lepton_ai.data.statement import CONFIG, Name, meaning
@@ -142,35 +142,26 @@ class _Watch:
         Raises:
             Unavailable: the time is up.
         """
-        outcome: Future[T] = Future()
-        start = time.monotonic()
-        thread = threading.Thread(target=_settle, args=(outcome, work), daemon=True)
-        thread.start()
+        begun = time.monotonic()
+        outcome = start(work)
         try:
             return outcome.result(max(self._left, 0.0))
         except TimeoutError as error:
-            self._stop(thread)
+            self._stop(outcome)
             raise Unavailable(f"the query took longer than {self._seconds:g} seconds") from error
         except Exception as error:
             raise next(iter(self._failures), meaning(error)) from error
         except BaseException:
-            self._stop(thread)
+            self._stop(outcome)
             raise
         finally:
-            self._left -= time.monotonic() - start
+            self._left -= time.monotonic() - begun
 
-    def _stop(self, thread: threading.Thread) -> None:
+    def _stop(self, outcome: "Future[Any]") -> None:
         # What comes before the query begins cannot be interrupted, so it is said again.
-        while thread.is_alive():
+        while not outcome.done():
             self._connection.interrupt()
-            thread.join(0.05)
-
-
-def _settle(outcome: "Future[T]", work: Callable[[], T]) -> None:
-    try:
-        outcome.set_result(work())
-    except BaseException as error:
-        outcome.set_exception(error)
+            wait([outcome], 0.05)
 
 
 def _alias(connection: Any, name: Name, source: str) -> None:

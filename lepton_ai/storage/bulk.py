@@ -5,7 +5,7 @@ rest of storing a small file.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, wait
 from itertools import accumulate
 from typing import Any
 
@@ -13,6 +13,8 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy import Connection
 from sqlalchemy.dialects import postgresql
+
+from lepton_ai.core.background import start
 
 __all__ = ["ROWS", "find_many", "insert_missing", "insert_parts"]
 
@@ -47,15 +49,19 @@ def insert_parts(
     Args:
         parts: the values of up to `ROWS` rows each, column by column.
     """
-    with ThreadPoolExecutor(1, "lepton-rows") as thread:
-        running: Future[Any] | None = None
+    running: Future[Any] | None = None
+    try:
         for part in parts:
             statement = _statement(connection, table, part, same)
             if running is not None:
                 running.result()
-            running = thread.submit(connection.exec_driver_sql, *statement)
+            running = start(connection.exec_driver_sql, *statement)
+    finally:
+        # Before anything else is done with the connection, and before it is undone.
         if running is not None:
-            running.result()
+            wait([running])
+    if running is not None:
+        running.result()
 
 
 def find_many(

@@ -1,11 +1,17 @@
 """Many rows by one statement are the rows that one by one would be, in either database."""
 
+import subprocess
+import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
+import pytest
 import sqlalchemy as sa
 
 from lepton_ai.storage import Workspace
-from lepton_ai.storage.bulk import find_many, insert_missing
+from lepton_ai.storage.bulk import find_many, insert_missing, insert_parts
 from lepton_ai.storage.schema import edges, nodes, secrets
 
 NOW = datetime(2026, 11, 24, 12, 30, 0, 125, tzinfo=UTC)
@@ -62,3 +68,35 @@ def test_more_rows_than_one_statement_takes(workspace: Workspace) -> None:
         found = find_many(connection, query, secrets.c.name, [*names[::7], "no such"])
         assert {row.name: row.wrapped for row in found} == {n: n.encode() for n in names[::7]}
         assert find_many(connection, query, secrets.c.name, []) == []
+
+
+def test_a_failing_part_leaves_nothing(workspace: Workspace) -> None:
+    def parts() -> Iterator[dict[str, list[Any]]]:
+        yield {"name": ["a"], "wrapped": [b"a"]}
+        raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="is gone"), workspace.database.write() as connection:
+        insert_parts(connection, secrets, parts(), key_id="k", created_at=NOW)
+    two = [{"name": ["a"], "wrapped": [b"a"]}, {"name": ["b"], "wrapped": [None]}]
+    with pytest.raises(sa.exc.IntegrityError), workspace.database.write() as connection:
+        insert_parts(connection, secrets, two, key_id="k", created_at=NOW)
+    with workspace.database.read() as connection:
+        assert "a" not in connection.scalars(sa.select(secrets.c.name)).all()
+
+
+def test_a_thread_goes_on_storing_when_the_program_is_done(tmp_path: Path) -> None:
+    program = """
+import sys, threading, time
+from lepton_ai.storage import Workspace
+workspace = Workspace.open(sys.argv[1])
+def work():
+    threading.main_thread().join()
+    with workspace.transaction() as transaction:
+        addresses, _ = transaction.put_many([b"%d" % number for number in range(30_000)])
+        transaction.node("run", "late", holds=addresses)
+    print(workspace.lineage.list("run", "late")[0].kind)
+threading.Thread(target=work).start()
+"""
+    command = [sys.executable, "-c", program, str(tmp_path / "home")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("run\n", "")
