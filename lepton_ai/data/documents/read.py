@@ -135,7 +135,7 @@ def _commit(commit: TableCommit, found: Scan, *, labelled: bool) -> Node:
         digest=None if any(node.digest == digest for node in versions) else digest,
         holds=holds,
     )
-    return commit.publish(change, based_on_rows=table is not None)
+    return commit.publish(change, based_on="rows")
 
 
 class _Unchanged(Exception):

@@ -142,7 +142,7 @@ def delete_rows(
             after(head, ()),
             subject.redacted(facts),
         )
-        return commit.publish(change, based_on_rows=True)
+        return commit.publish(change, based_on="rows")
 
 
 @repeated
@@ -259,7 +259,7 @@ def empty_version(workspace: Workspace, name: str, uuid: str, snapshot: int) -> 
             assert commit.table is not None
             removed = data_files(commit.table, commit.branch)
             change = Change("erase", schema, [], removed, after(node, ()))
-            commit.publish(change, based_on_rows=True)
+            commit.publish(change, based_on="rows")
     return forget_snapshots(workspace, main, snapshots_naming(workspace, main, files) | {snapshot})
 
 

@@ -52,7 +52,7 @@ def append(
         added = commit.write(admitted(commit, (fitted(frame, schema) for frame in frames)))
         change = Change("append", schema, added=added, parents=after(head, parents))
         # What a rule was measured on must still be there, or two equal keys could enter at once.
-        return commit.publish(change, based_on_rows=ruled(commit))
+        return commit.publish(change, based_on="rows" if ruled(commit) else "columns")
 
 
 @repeated
@@ -89,7 +89,7 @@ def upsert(
         # A key that was there several times is there once now.
         facts = {"updated": there.height, "inserted": coming.height - there.height}
         change = Change("upsert", schema, added, removed, after(head, parents), facts)
-        return commit.publish(change, based_on_rows=True)
+        return commit.publish(change, based_on="rows")
 
 
 @repeated
@@ -150,7 +150,7 @@ def _replace(
         if not removed and not added:
             return head
         change = Change(operation, schema, added, removed, after(head, parents))
-        return commit.publish(change, based_on_rows=True)
+        return commit.publish(change, based_on="rows")
 
 
 @repeated

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import msgspec
 import polars as pl
@@ -27,6 +27,7 @@ from lepton_ai.core.errors import Conflict
 from lepton_ai.core.ids import new_id
 from lepton_ai.data.tables.catalog import WorkspaceCatalog
 from lepton_ai.data.tables.fileio import SCHEME
+from lepton_ai.data.tables.locations import place_of
 from lepton_ai.data.tables.scan import data_files
 from lepton_ai.data.tables.types import arrow_of, schema_text
 from lepton_ai.storage import Node, Transaction, Workspace
@@ -162,13 +163,19 @@ class TableCommit:
             self._staged = self.table.transaction()
         return self._staged
 
-    def write(self, frames: Iterable[pl.DataFrame]) -> list[DataFile]:
-        """Write frames as data files of the table, in bounded memory, and return those."""
+    def write(
+        self, frames: Iterable[pl.DataFrame], *, instead_of: DataFile | None = None
+    ) -> list[DataFile]:
+        """Write frames as data files of the table, in bounded memory, and return those.
+
+        Args:
+            instead_of: the file whose place in the order of the rows the new ones take.
+        """
         first, arrow = _peek(arrow_of(frame) for frame in frames)
         if first is None:
             return []
         # A name that sorts by time gives rows a lasting order; see `scan`.
-        stamp = new_id("part")
+        stamp, begin = (new_id("part"), 0) if instead_of is None else place_of(instead_of)
         metadata = self.metadata
         properties = {
             **metadata.properties,
@@ -181,7 +188,7 @@ class TableCommit:
         write_id = uuid.uuid4()
         tasks = (
             WriteTask(write_id, number, task_schema, group)
-            for number, group in enumerate(bin_pack_record_batches(batches, _FILE_BYTES))
+            for number, group in enumerate(bin_pack_record_batches(batches, _FILE_BYTES), begin)
         )
         io = self.catalog.io(metadata.location)
 
@@ -192,19 +199,21 @@ class TableCommit:
             return files
 
         # PyIceberg would take all tasks, and so all rows, into memory before the first is done.
-        begin = [*islice(tasks, 2)]
-        if len(begin) == 1:
+        two = [*islice(tasks, 2)]
+        if len(two) == 1:
             # Most changes are of one file, which a thread would only take longer for.
-            return written(begin[0])
-        made = shared_threads().map(written, chain(begin, tasks), in_flight=2)
+            return written(two[0])
+        made = shared_threads().map(written, chain(two, tasks), in_flight=2)
         return [file for files in made for file in files]
 
-    def publish(self, change: Change, *, based_on_rows: bool = False) -> Node:
+    def publish(
+        self, change: Change, *, based_on: Literal["columns", "removed", "rows"] = "columns"
+    ) -> Node:
         """Commit the change to Iceberg and the version to the lineage; durable after the block.
 
         Args:
-            based_on_rows: the change follows from the rows that were there, so no other may
-                have come between.
+            based_on: what the change follows from, and no other may have altered meanwhile: the
+                table's columns, the files that it removes and their order too, or all rows.
 
         Raises:
             Outdated: the table is no longer what the change was made for.
@@ -218,9 +227,12 @@ class TableCommit:
             fresh = self.catalog.insert(self.name, self._draft)
         elif fresh is None or fresh.metadata.table_uuid != self.table.metadata.table_uuid:
             raise Outdated(f"the table {self.name!r} was dropped meanwhile; nothing was changed")
-        elif based_on_rows or self._staged is not None:
-            if fresh.metadata_location != self.table.metadata_location:
-                raise Outdated(f"another process changed the table {self.name!r} meanwhile")
+        elif fresh.metadata_location == self.table.metadata_location:
+            pass
+        elif based_on == "rows" or self._staged is not None:
+            raise Outdated(f"another process changed the table {self.name!r} meanwhile")
+        elif based_on == "removed" and not _in_a_row(change.removed, fresh, self.branch):
+            raise Outdated(f"another process changed the rows of {self.name!r} meanwhile")
         elif fresh.metadata.current_schema_id != self.table.metadata.current_schema_id:
             raise Outdated(f"another process changed the columns of {self.name!r} meanwhile")
         if change.replaces:
@@ -261,6 +273,16 @@ def _moment(facts: Mapping[str, Any], parents: Sequence[tuple[str, str]]) -> str
     """Return what no other version of a table says: columns may become what they were before."""
     before = [node_id for node_id, _ in parents]
     return f"snapshot {facts['table']} {facts['snapshot']} {facts['schema']} after {before}"
+
+
+def _in_a_row(files: Sequence[DataFile], table: IcebergTable, branch: str) -> bool:
+    """Say whether files are still there, one after the other, with none between them."""
+    wanted = [file.file_path for file in files]
+    present = [file.file_path for file in data_files(table, branch)]
+    if wanted[0] not in present:
+        return False
+    start = present.index(wanted[0])
+    return present[start : start + len(wanted)] == wanted
 
 
 def _apply(staged: IcebergTransaction, change: Change, branch: str) -> None:

@@ -1,9 +1,12 @@
 """Locations: names of data files that sort in the order in which rows came."""
 
+from pathlib import PurePosixPath
+
+from pyiceberg.manifest import DataFile
 from pyiceberg.partitioning import PartitionKey
 from pyiceberg.table.locations import SimpleLocationProvider
 
-__all__ = ["Ordered"]
+__all__ = ["Ordered", "place_of"]
 
 
 class Ordered(SimpleLocationProvider):
@@ -16,3 +19,12 @@ class Ordered(SimpleLocationProvider):
         number, _, rest = data_file_name.removeprefix("00000-").partition("-")
         stamp = self.table_properties["lepton.stamp"]
         return super().new_data_location(f"{stamp}-{int(number):06d}-{rest}", partition_key)
+
+
+def place_of(file: DataFile) -> tuple[str, int]:
+    """Return the stamp of the commit that wrote a data file, and the file's number in it."""
+    name = PurePosixPath(file.file_path).stem
+    stamp, _, rest = name.partition("-")
+    number = rest.partition("-")[0]
+    # Other programs name the files of plain tables otherwise.
+    return (stamp, int(number)) if number.isdecimal() else (name, 0)

@@ -56,11 +56,13 @@ def compact(workspace: Workspace, name: str) -> Node:
         small = [place for place, file in enumerate(present) if file.file_size_in_bytes < _SMALL]
         if len(small) < 2:
             return head
-        # From the first small file on, all are written anew: rows keep their order.
+        # From the first small file on, all are written anew: rows keep their order. What others
+        # append meanwhile comes after them.
         moved = present[small[0] :]
-        added = commit.write(read_file(table, file, schema) for file in moved)
+        rows = (read_file(table, file, schema) for file in moved)
+        added = commit.write(rows, instead_of=moved[0])
         change = Change("compact", schema, added, moved, after(head, ()))
-        return commit.publish(change, based_on_rows=True)
+        return commit.publish(change, based_on="removed")
 
 
 def expire(
