@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
+from itertools import chain
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
@@ -44,9 +45,8 @@ class Transaction:
         self._writer = ObjectWriter(database, keys, backend)
         self._scope: AbstractContextManager[Connection] | None = None
         self._connection: Connection | None = None
-        # Which node holds which address, pair by pair.
-        self._holders: list[str] = []
-        self._held: list[str] = []
+        # By the node that holds them.
+        self._held: dict[str, list[str]] = {}
         self._files: dict[str, str] = {}
 
     def __enter__(self) -> Self:
@@ -258,8 +258,8 @@ class Transaction:
         return result
 
     def _hold(self, node_id: str, addresses: Sequence[str]) -> None:
-        self._holders += [node_id] * len(addresses)
-        self._held += addresses
+        if addresses:
+            self._held.setdefault(node_id, []).extend(addresses)
 
     def _require(self, column: sa.Column[str], values: set[str], what: str) -> None:
         connection = self._begin()
@@ -276,13 +276,11 @@ class Transaction:
         connection = self._begin()
         self._writer.record(connection)
         if self._held:
-            self._require(objects.c.address, self._writer.unsure(self._held), "object")
-            # By node, then by address. Texts are put in order, not pairs: those would call for
-            # the garbage collector.
-            order = sorted(range(len(self._held)), key=self._held.__getitem__)
-            order.sort(key=self._holders.__getitem__)
-            node = [*map(self._holders.__getitem__, order)]
-            address = [*map(self._held.__getitem__, order)]
+            holders = sorted(self._held)
+            held = [sorted(self._held[holder]) for holder in holders]
+            node = [*chain(*([holder] * len(self._held[holder]) for holder in holders))]
+            address = [*chain(*held)]
+            self._require(objects.c.address, self._writer.unsure(address), "object")
             insert_missing(connection, holdings, {"node_id": node, "address": address})
         if self._files:
             self._require(objects.c.address, set(self._files.values()), "object")

@@ -107,11 +107,9 @@ class ObjectWriter:
             Their addresses and SHA-256, in hexadecimal.
         """
         digests, addresses = digests_of(self._keys, contents)
-        fresh = {
-            address: content
-            for address, content in zip(addresses, contents, strict=True)
-            if address not in self._seen
-        }
+        fresh = dict(zip(addresses, contents, strict=True))
+        for address in self._seen.intersection(fresh):
+            del fresh[address]
         for address in self._find([*fresh]):
             self._seen.add(address)
             del fresh[address]

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from lepton_ai.storage import Workspace
-from lepton_ai.storage.bulk import find_many, insert_missing, insert_parts
+from lepton_ai.storage.bulk import ROWS, find_many, insert_missing, insert_parts
 from lepton_ai.storage.schema import edges, nodes, secrets
 
 NOW = datetime(2026, 11, 24, 12, 30, 0, 125, tzinfo=UTC)
@@ -68,6 +68,22 @@ def test_more_rows_than_one_statement_takes(workspace: Workspace) -> None:
         found = find_many(connection, query, secrets.c.name, [*names[::7], "no such"])
         assert {row.name: row.wrapped for row in found} == {n: n.encode() for n in names[::7]}
         assert find_many(connection, query, secrets.c.name, []) == []
+
+
+@pytest.mark.parametrize("count", [1, 2, 111, 112, 113, ROWS - 1, ROWS, ROWS + 1, 2 * ROWS + 113])
+def test_each_row_comes_once(workspace: Workspace, count: int) -> None:
+    names = [f"{number:x}" for number in range(count)]
+    with workspace.database.write() as connection:
+        before = connection.scalar(sa.select(sa.func.count()).select_from(secrets)) or 0
+        keys = [name.encode() for name in names]
+        insert_missing(
+            connection, secrets, {"name": names, "wrapped": keys}, key_id="k", created_at=NOW
+        )
+        query = sa.select(secrets.c.name, secrets.c.wrapped).where(secrets.c.key_id == "k")
+        found = connection.execute(query).all()
+        after = connection.scalar(sa.select(sa.func.count()).select_from(secrets)) or 0
+    assert {row.name: row.wrapped for row in found} == dict(zip(names, keys, strict=True))
+    assert after - before == count
 
 
 def test_a_failing_part_leaves_nothing(workspace: Workspace) -> None:
