@@ -7,21 +7,20 @@ must be alone (migration, switching the active key, collection) hold it exclusiv
 """
 
 import os
-import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import sqlalchemy as sa
 from filelock import FileLock, Timeout
-from sqlalchemy import Connection, Engine, event, exc
+from sqlalchemy import Connection, Engine, exc
 from sqlalchemy.dialects import postgresql, sqlite
 
-from lepton_ai.core.errors import Conflict, Corrupt, InvalidInput, LeptonError, Unavailable
-from lepton_ai.core.optional import load
-from lepton_ai.storage.files import StorageFull, denied
+from lepton_ai.core.errors import Conflict, InvalidInput
+from lepton_ai.storage.engines import WAIT_SECONDS, make_engine
+from lepton_ai.storage.meanings import translated
 from lepton_ai.storage.schema import metadata
 
 __all__ = ["BATCH", "Database"]
@@ -29,22 +28,7 @@ __all__ = ["BATCH", "Database"]
 # Rows per statement: below the bound parameters that either database allows.
 BATCH = 5000
 
-_WAIT_SECONDS = 60
 _WRITERS = 0x4C6570746F6E  # "Lepton": the key of the writers' advisory lock
-_PRAGMAS = (
-    # Of a new database. A row of an object has a third of a kilobyte: more of them to a page is
-    # fewer pages to log, and storing 50,000 small files takes a twentieth less time.
-    "PRAGMA page_size = 8192",
-    "PRAGMA foreign_keys = ON",
-    "PRAGMA synchronous = FULL",
-    # Deleted rows hold sealed facts and wrapped keys: what is erased must be gone.
-    "PRAGMA secure_delete = ON",
-    "PRAGMA cache_size = -65536",
-    # Pages move from the write-ahead log to the database once it holds 64 MiB of them, not after
-    # each transaction of 4 MiB; and a large one must not leave a large log for good.
-    "PRAGMA wal_autocheckpoint = 8192",
-    "PRAGMA journal_size_limit = 67108864",
-)
 
 # Engines of the parent process, kept alive in a forked child: closing an SQLite connection
 # that another process opened could delete the write-ahead log under its feet.
@@ -81,8 +65,7 @@ class Database:
             self._engine, self._pid = None, os.getpid()
         with self._lock:
             if self._engine is None:
-                make = _sqlite if self.dialect == "sqlite" else _postgres
-                self._engine = make(self.url)
+                self._engine = make_engine(self.url)
             return self._engine
 
     @contextmanager
@@ -96,7 +79,7 @@ class Database:
         if outer is not None:
             yield outer
             return
-        with _translated(self.url), engine.connect() as connection:
+        with translated(self.url), engine.connect() as connection:
             yield connection
 
     @contextmanager
@@ -104,7 +87,7 @@ class Database:
         """Give a connection that sees one moment for as long as it is used, in every database."""
         options = {} if self.dialect == "sqlite" else {"isolation_level": "REPEATABLE READ"}
         with (
-            _translated(self.url),
+            translated(self.url),
             self.engine.connect().execution_options(**options) as connection,
         ):
             yield connection
@@ -135,7 +118,7 @@ class Database:
                 yield outer
             return
         with (
-            _translated(self.url),
+            translated(self.url),
             engine.connect().execution_options(lepton_begin="IMMEDIATE") as connection,
             connection.begin(),
         ):
@@ -165,7 +148,7 @@ class Database:
         if self.dialect == "sqlite":
             path = Path(str(self.url.database)).with_name(f"{subject}.lock")
             try:
-                held = FileLock(path, timeout=_WAIT_SECONDS).acquire()
+                held = FileLock(path, timeout=WAIT_SECONDS).acquire()
             except Timeout as error:
                 raise Conflict(busy) from error
             with held:
@@ -210,7 +193,7 @@ class Database:
 
     def keep_log(self) -> None:
         """Let SQLite write ahead in a log from now on (WAL mode), which lasts with the file."""
-        with _translated(self.url), closing(self.engine.raw_connection()) as connection:
+        with translated(self.url), closing(self.engine.raw_connection()) as connection:
             connection.cursor().execute("PRAGMA journal_mode = WAL")
 
     def shrink(self) -> None:
@@ -219,7 +202,7 @@ class Database:
         Raises:
             Conflict: another process went on reading for a minute, so SQLite's log still has them.
         """
-        with _translated(self.url), closing(self.engine.raw_connection()) as connection:
+        with translated(self.url), closing(self.engine.raw_connection()) as connection:
             if self.dialect == "sqlite":
                 self._empty_log(connection)
                 connection.cursor().execute("VACUUM")
@@ -266,142 +249,3 @@ def _parse(url: str | sa.URL) -> sa.URL:
             "PostgreSQL (postgresql://user@host/name) or, when it is empty, in SQLite"
         )
     return parsed
-
-
-class _SqliteCursor(sqlite3.Cursor):
-    """A cursor whose errors are errors of the driver, whatever bytes they quote.
-
-    SQLite quotes a damaged schema in its message, and the driver fails to decode that.
-    """
-
-    def execute(self, *args: Any) -> Self:
-        try:
-            return super().execute(*args)
-        except UnicodeDecodeError as error:
-            raise _malformed(error) from error
-
-    def executemany(self, *args: Any) -> Self:
-        try:
-            return super().executemany(*args)
-        except UnicodeDecodeError as error:
-            raise _malformed(error) from error
-
-
-class _SqliteConnection(sqlite3.Connection):
-    """A connection with such cursors."""
-
-    def cursor(self, factory: Any = _SqliteCursor) -> Any:
-        return super().cursor(factory)
-
-    def execute(self, *args: Any) -> Any:
-        # The driver's own makes a cursor of the driver's.
-        return self.cursor().execute(*args)
-
-
-def _malformed(error: UnicodeDecodeError) -> sqlite3.DatabaseError:
-    quoted = error.object.decode(errors="backslashreplace")
-    return sqlite3.DatabaseError(f"database disk image is malformed: {quoted}")
-
-
-def _sqlite(url: sa.URL) -> Engine:
-    engine = sa.create_engine(
-        url,
-        # The driver must not begin transactions by itself: `begin` below does, in the right mode.
-        connect_args={
-            "timeout": _WAIT_SECONDS,
-            "isolation_level": None,
-            "factory": _SqliteConnection,
-        },
-        pool_size=8,
-        max_overflow=-1,
-    )
-
-    @event.listens_for(engine, "connect")
-    def connect(connection: Any, record: Any) -> None:
-        for pragma in _PRAGMAS:
-            connection.execute(pragma).close()
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        mode = connection.get_execution_options().get("lepton_begin", "DEFERRED")
-        connection.exec_driver_sql(f"BEGIN {mode}")
-
-    return engine
-
-
-def _postgres(url: sa.URL) -> Engine:
-    load("psycopg", extra="postgres")
-    engine = sa.create_engine(url, pool_pre_ping=True, pool_size=8, max_overflow=-1)
-
-    @event.listens_for(engine, "connect")
-    def connect(connection: Any, record: Any) -> None:
-        # As on SQLite: waiting for a writer ends in a clear error, never in a hang.
-        connection.execute(f"SET lock_timeout = '{_WAIT_SECONDS}s'")
-        connection.commit()
-
-    return engine
-
-
-@contextmanager
-def _translated(url: sa.URL) -> Iterator[None]:
-    """Say in the house's errors what a driver says in its own."""
-    name = url.render_as_string(hide_password=True)
-    try:
-        yield
-    except (exc.DBAPIError, sqlite3.Error) as error:
-        cause = error.orig if isinstance(error, exc.DBAPIError) else error
-        text = str(cause).strip()
-        # SQLite's own name of the error says more than its text.
-        clues = f"{text} {getattr(cause, 'sqlite_errorname', '')}"
-        if _may_not(url, clues):
-            raise denied(Path(str(url.database)).parent) from error
-        for words, kind, advice in _MEANINGS:
-            if any(word in clues for word in words):
-                raise kind(f"metadata database {name}: {text}; {advice}") from error
-        raise
-
-
-def _may_not(url: sa.URL, clues: str) -> bool:
-    """Say whether an SQLite file may not be opened or written; one without a folder is no such."""
-    folder = Path(str(url.database)).parent
-    known = os.access(folder, os.F_OK) and not os.access(folder, os.R_OK | os.W_OK | os.X_OK)
-    return "SQLITE_READONLY" in clues or ("SQLITE_CANTOPEN" in clues and known)
-
-
-_MEANINGS: tuple[tuple[tuple[str, ...], type[LeptonError], str], ...] = (
-    (
-        ("disk is full", "No space left", "SQLITE_IOERR_SHMSIZE"),
-        StorageFull,
-        "nothing was changed. Free some space, then run the same command again",
-    ),
-    (
-        ("is locked", "lock timeout", "deadlock detected"),
-        Conflict,
-        "another process was writing; run the same command again",
-    ),
-    (
-        # The code asks for no table or column that the schema lacks, unless its text was altered.
-        (
-            "malformed",
-            "not a database",
-            "unsupported file format",
-            "Could not decode",
-            "no such ",
-            "has no column",
-            "foreign key mismatch",
-            "already exists",
-        ),
-        Corrupt,
-        "restore it from a backup",
-    ),
-    (
-        ("disk I/O error",),
-        Unavailable,
-        "nothing was changed. Check the disk, its quota and its mount, then run the command again",
-    ),
-    (
-        ("connection failed", "could not connect", "server closed the connection", "refused"),
-        Unavailable,
-        "check that the server runs and that LEPTON_DATABASE_URL is right",
-    ),
-)

@@ -213,7 +213,7 @@ def test_a_forked_child_uses_connections_of_its_own(workspace: Workspace) -> Non
 def test_a_log_that_somebody_reads_is_not_said_to_be_empty(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lepton_ai.storage.database._WAIT_SECONDS", 0.1)
+    monkeypatch.setattr("lepton_ai.storage.engines.WAIT_SECONDS", 0.1)
     workspace = Workspace.open(tmp_path / "home")
     insert(workspace.database, "canary")
     reader = sqlite3.connect(workspace.home / "metadata.db", isolation_level=None)
