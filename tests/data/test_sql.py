@@ -1,4 +1,5 @@
 import datetime as dt
+import json
 import pickle
 import signal
 import subprocess
@@ -194,6 +195,35 @@ def test_csv_of_lists_is_refused(workspace: Workspace) -> None:
     told = CliRunner().invoke(command, ["select 1 as n, [1, 2] as numbers", "--csv"])
     assert isinstance(told.exception, InvalidInput)
     assert "['numbers']" in str(told.exception)
+
+
+def test_an_answer_is_printed_as_it_is(workspace: Workspace) -> None:
+    from click.testing import CliRunner
+
+    from lepton_ai.apps.cli.sql import sql as command
+
+    def told(values: str, *flags: str) -> str:
+        return (
+            CliRunner().invoke(command, [f"select {values}", *flags], catch_exceptions=False).stdout
+        )
+
+    assert told("1e-9 as small, 1e300 as large, 0.5 as half").split()[3:] == [
+        "1e-09", "1e+300", "0.5"
+    ]  # fmt: skip
+    assert "1, 2" in told("[1, 2] as n")
+    assert "20000-01-01" in told("date '20000-01-01' as far")
+    moments = (
+        "timestamp_ns '2024-03-31 02:30:00.123456789' as at, timestamptz '2024-01-01 05:00+05' as z"
+    )
+    assert "2024-03-31 02:30:00.123456789" in told(moments)
+    (row,) = json.loads(told(moments, "--json"))
+    assert row == {"at": "2024-03-31T02:30:00.123456789", "z": "2024-01-01T00:00:00Z"}
+    whole = "(select sum(range) from range(5)) as s, (2::hugeint ** 126)::hugeint + 1 as h"
+    (row,) = json.loads(told(whole, "--json"))
+    assert row == {"s": 10, "h": str(2**126 + 1)}
+    assert told("interval 3 hour as stay", "--csv") == "stay\nPT3H\n"
+    refused = CliRunner().invoke(command, ["select 1", "--limit", "-1"])
+    assert refused.exit_code == 2
 
 
 def test_rows_come_as_they_are_read_and_go_as_they_come(

@@ -114,9 +114,9 @@ def _cell(value: Any) -> str:
     if isinstance(value, datetime):
         return when(value)
     if isinstance(value, float):
-        return f"{value:.3f}"
+        return f"{value:.3f}" if not value or 1e-3 <= abs(value) < 1e15 else f"{value:.4g}"
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, list):
-        return plain(", ".join(value))
+        return plain(", ".join(map(str, value)))
     return plain(str(value))

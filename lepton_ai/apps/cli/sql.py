@@ -1,6 +1,8 @@
 """`lepton sql`: one SELECT over the datasets."""
 
 import click
+import polars as pl
+from polars import selectors as cs
 
 from lepton_ai.apps.cli.output import as_json, print_json, print_rows
 from lepton_ai.core.errors import InvalidInput
@@ -13,7 +15,9 @@ __all__ = ["sql"]
 
 @click.command()
 @click.argument("query")
-@click.option("--limit", default=50, show_default=True, help="Rows shown; 0: all.")
+@click.option(
+    "--limit", default=50, show_default=True, type=click.IntRange(min=0), help="Rows shown; 0: all."
+)
 @click.option("--save", metavar="NAME", help="Keep the rows as a dataset of this name.")
 @click.option("--plain", is_flag=True, help="With --save: unencrypted, for other Iceberg tools.")
 @click.option("--csv", is_flag=True, help="Print CSV.")
@@ -47,10 +51,30 @@ def sql(
                 f"CSV cannot hold the columns {nested}, which are lists or records; select their "
                 "parts, or print --json"
             )
-        click.echo(rows.write_csv(), nl=False)
+        click.echo(rows.with_columns(cs.duration().dt.to_string("iso")).write_csv(), nl=False)
     elif as_json:
-        print_json(rows.to_dicts())
+        print_json(_written(rows, "T").to_dicts())
     else:
-        print_rows(rows.to_dicts(), as_json=False, empty="no rows")
+        print_rows(_written(rows, " ").to_dicts(), as_json=False, empty="no rows")
         if rows.height < found.rows.height:
             click.echo(f"and {found.rows.height - rows.height:,} more (--limit 0 shows all)")
+
+
+def _written(rows: pl.DataFrame, between: str) -> pl.DataFrame:
+    """Return rows with moments as text: Python's have no nanoseconds, and end with the year 9999.
+
+    Sums of whole numbers, which come as decimals, are whole numbers again.
+    """
+    moment = f"%Y-%m-%d{between}%H:%M:%S%.f"
+    return rows.with_columns(
+        *[_whole(column) for column in rows if column.dtype == pl.Decimal(38, 0)],
+        cs.date().dt.to_string("iso"),
+        cs.datetime(time_zone=None).dt.to_string(moment),
+        cs.datetime(time_zone="*").dt.to_string(f"{moment}Z"),
+    )
+
+
+def _whole(column: pl.Series) -> pl.Series:
+    short = column.cast(pl.Int64, strict=False)
+    fits = short.null_count() == column.null_count()
+    return short if fits else column.cast(pl.Int128).cast(pl.String)
