@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from lepton_ai.data.analysis.columns import Column, LeftOut, is_classes, outcome_of, usable
 from lepton_ai.data.analysis.lines import aligned
 from lepton_ai.data.analysis.measures import (
+    between_groups,
     contingency,
     correlation_ratio,
     cramers_v,
@@ -127,7 +128,8 @@ def target_associations(
     """Rank the columns by how strongly each one alone goes with the target.
 
     Strength is the rank correlation between numbers, the correlation ratio between numbers and
-    classes, Cramer's V (corrected for bias) between categories. Information also sees what rises
+    classes, Cramer's V between categories, the last two corrected for bias: many small groups
+    differ by chance. Information also sees what rises
     and falls again: it is the mutual information of the two, numbers in bins, less what chance
     alone gives (Miller and Madow's correction), as a share of the target's entropy.
 
@@ -197,11 +199,10 @@ def _measured(column: Column, outcome: Column, table: Any) -> tuple[str, float, 
     if column.numeric or not classes:
         category, number = (outcome, column) if classes else (column, outcome)
         value = correlation_ratio(category.codes, number.numbers)
-        groups, both = table.shape[1 if classes else 0], int(table.sum())
-        if both <= groups or groups < 2 or np.isnan(value):
-            return "correlation ratio", value, float("nan")
-        rest = max(1e-300, 1 - value**2)
-        f = value**2 / (groups - 1) / (rest / (both - groups))
+        if np.isnan(value):
+            return "correlation ratio", value, value
+        between, groups, both = between_groups(category.codes, number.numbers)
+        f = between / (groups - 1) / (max(1e-300, 1 - between) / (both - groups))
         return "correlation ratio", value, float(stats.f.sf(f, groups - 1, both - groups))
     if min(table.shape) < 2:
         return "cramer", float("nan"), float("nan")

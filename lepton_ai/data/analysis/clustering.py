@@ -10,9 +10,8 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from lepton_ai.core.errors import InvalidInput
-from lepton_ai.data.analysis.columns import Column, LeftOut, usable
+from lepton_ai.data.analysis.columns import Column, LeftOut, usable, worded
 from lepton_ai.data.analysis.features import features_of
-from lepton_ai.data.analysis.lines import figure
 from lepton_ai.data.analysis.result import Result
 from lepton_ai.data.analysis.source import Source
 from lepton_ai.storage import Workspace
@@ -178,7 +177,7 @@ def _kmeans(
     best: tuple[float, Any] = (-2.0, None)
     generator = np.random.default_rng(seed)
     judged = generator.permutation(len(matrix))[:_JUDGED]
-    for number in range(2, min(_MOST, different - 1, len(matrix) - 1) + 1) if k is None else [k]:
+    for number in range(2, min(_MOST, different, len(matrix) - 1) + 1) if k is None else [k]:
         fitted = KMeans(min(number, different), n_init=4, random_state=seed).fit(matrix)
         part = fitted.labels_[judged]
         if not 1 < len(np.unique(part)) < len(part):
@@ -240,7 +239,7 @@ def _trait(column: Column, inside: NDArray[np.bool_]) -> Trait | None:
         if not spread:
             return None
         effect = float((mean - whole) / spread)
-        text = f"{column.name}: {_shown(column, mean)}, all rows {_shown(column, whole)}"
+        text = f"{column.name}: {_mean(column, mean)}, all rows {_mean(column, whole)}"
         return Trait(column.name, text, effect)
     codes = column.codes
     known = codes >= 0
@@ -256,7 +255,6 @@ def _trait(column: Column, inside: NDArray[np.bool_]) -> Trait | None:
     return Trait(column.name, text, float(effects[best]))
 
 
-def _shown(column: Column, value: float) -> str:
-    if column.kind == "date":
-        return str(np.datetime64(0, "D") + np.timedelta64(round(value), "D"))
-    return figure(float(value))
+def _mean(column: Column, value: float) -> str:
+    # No mean of dates is one to the second.
+    return worded(round(value) if column.kind == "date" else float(value), column.kind)

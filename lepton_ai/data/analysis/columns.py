@@ -11,6 +11,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from lepton_ai.core.errors import InvalidInput
+from lepton_ai.data.analysis.lines import figure
 from lepton_ai.data.analysis.source import Source
 
 __all__ = [
@@ -21,11 +22,13 @@ __all__ = [
     "identifies",
     "is_classes",
     "kind_of",
+    "nan_as_null",
     "number_bins",
     "numbers_of",
     "outcome_of",
     "shown",
     "usable",
+    "worded",
 ]
 
 Kind = Literal["number", "boolean", "text", "date", "other"]
@@ -56,6 +59,11 @@ def numbers_of(values: pl.Series) -> NDArray[np.float64]:
     return np.where(np.isfinite(array), array, np.nan)
 
 
+def nan_as_null(values: pl.Series) -> pl.Series:
+    """Return values that are missing in one way only."""
+    return values.fill_nan(None) if values.dtype.is_float() else values
+
+
 def codes_of(values: pl.Series, most: int = 100) -> tuple[NDArray[np.intp], list[str]]:
     """Return a code for each value, -1 where missing, and what the codes stand for.
 
@@ -63,7 +71,7 @@ def codes_of(values: pl.Series, most: int = 100) -> tuple[NDArray[np.intp], list
     the others share the last, ``other``. Numbers with more values than that are cut into bins.
     """
     if kind_of(values.dtype) in ("number", "date") and values.n_unique() > most:
-        return number_bins(numbers_of(values))
+        return number_bins(values)
     text = shown(values)
     counts = text.drop_nulls().value_counts().sort(["count", values.name], descending=[True, False])
     names: list[str] = counts[values.name].to_list()
@@ -76,17 +84,29 @@ def codes_of(values: pl.Series, most: int = 100) -> tuple[NDArray[np.intp], list
     return codes.to_numpy().astype(np.intp), kept if len(names) <= most else [*kept, "other"]
 
 
-def number_bins(values: NDArray[np.float64], most: int = 10) -> tuple[NDArray[np.intp], list[str]]:
-    """Cut numbers into bins of about as many rows each; -1 where missing."""
+def number_bins(series: pl.Series, most: int = 10) -> tuple[NDArray[np.intp], list[str]]:
+    """Cut numbers or dates into bins of about as many rows each; -1 where missing."""
+    values = numbers_of(series)
     known = values[~np.isnan(values)]
     if not known.size:
         return np.full(values.shape, -1, dtype=np.intp), []
     edges = np.unique(np.quantile(known, np.linspace(0, 1, most + 1)[1:-1], method="lower"))
     edges = edges[edges < known.max()]
     codes = np.searchsorted(edges, values, side="left")
-    limits = ["", *(f"{edge:g}" for edge in edges), ""]
+    words = [worded(edge, kind_of(series.dtype)) for edge in edges.tolist()]
+    # What is short must not make two edges one.
+    words = words if len(set(words)) == len(words) else [str(edge) for edge in edges.tolist()]
+    limits = ["", *words, ""]
     names = [_interval(low, high) for low, high in pairwise(limits)]
     return np.where(np.isnan(values), -1, codes).astype(np.intp), names
+
+
+def worded(number: float, kind: Kind) -> str:
+    """Return a number of a column as people read it: days since 1970-01-01 as a moment."""
+    if kind != "date":
+        return figure(number)
+    moment = np.datetime64(0, "s") + np.timedelta64(round(number * 86400), "s")
+    return str(moment).removesuffix("T00:00:00")
 
 
 def _interval(low: str, high: str) -> str:
@@ -97,13 +117,15 @@ def _interval(low: str, high: str) -> str:
 
 def shown(values: pl.Series) -> pl.Series:
     """Return values as text, None where missing; NaN counts as missing."""
+    values = nan_as_null(values)
     if values.dtype.is_float():
-        values = values.fill_nan(None)
         # Zero and minus zero are one value, and so one text.
         values = values.set((values == 0).fill_null(value=False), 0.0)
     if values.dtype == pl.Binary or values.dtype.is_nested() or values.dtype == pl.Object:
         texts = [None if value is None else str(value) for value in values.to_list()]
         return pl.Series(values.name, texts, pl.String)
+    if values.dtype.base_type() == pl.Duration:
+        return values.dt.to_string("polars")
     text = values.cast(pl.String)
     if values.dtype.is_float():
         return text.str.strip_suffix(".0")
@@ -159,6 +181,11 @@ class Column:
         return numbers_of(self.values)
 
     @cached_property
+    def different(self) -> int:
+        """How many different values it has; a gap is one too."""
+        return self.values.n_unique()
+
+    @cached_property
     def _coded(self) -> tuple[NDArray[np.intp], list[str]]:
         return codes_of(self.values, _MOST if not self.numeric else 20)
 
@@ -196,7 +223,7 @@ def _unfit(values: pl.Series, identifiers: bool) -> str:
     kind = kind_of(values.dtype)
     if kind == "other":
         return f"holds {values.dtype}"
-    known = (values.fill_nan(None) if values.dtype.is_float() else values).drop_nulls()
+    known = nan_as_null(values).drop_nulls()
     if not known.len():
         return "has no value"
     different = known.n_unique()
@@ -223,8 +250,7 @@ def outcome_of(source: Source, frame: pl.DataFrame, target: str) -> Column:
     source.check([target])
     values = frame[target]
     column = Column(values)
-    known = (values.fill_nan(None) if values.dtype.is_float() else values).drop_nulls()
-    if column.kind == "other" or known.n_unique() < 2:
+    if column.kind == "other" or nan_as_null(values).drop_nulls().n_unique() < 2:
         what = f"holds {values.dtype}" if column.kind == "other" else "holds one value, or none"
         raise InvalidInput(f"target={target!r} {what}; choose a column with different values")
     return column
@@ -234,4 +260,4 @@ def is_classes(column: Column) -> bool:
     """Say whether a target holds classes: text, booleans, or at most ten different numbers."""
     if not column.numeric:
         return True
-    return column.kind == "number" and column.values.drop_nulls().n_unique() <= _FEW
+    return column.kind == "number" and nan_as_null(column.values).drop_nulls().n_unique() <= _FEW

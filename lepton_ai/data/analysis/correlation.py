@@ -122,9 +122,9 @@ def correlations(
 ) -> Correlations:
     """Measure how strongly each column goes with each other.
 
-    ``mixed`` takes Spearman's rank correlation for two columns of numbers or dates, Cramer's V
-    without its bias for two of categories, and the correlation ratio for one of each. The others
-    measure the columns they are made for: ``pearson`` and ``spearman`` numbers and dates,
+    ``mixed`` takes Spearman's rank correlation for two columns of numbers or dates, Cramer's V for
+    two of categories, and the correlation ratio for one of each, both without their bias. The
+    others measure the columns they are made for: ``pearson`` and ``spearman`` numbers and dates,
     ``cramer`` categories, ``correlation ratio`` one of each. ``mutual information`` takes any,
     numbers in ten bins, as a share of the smaller entropy: 0 to 1. Rows that lack one of the two
     values are left out of a pair.

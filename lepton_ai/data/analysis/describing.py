@@ -8,7 +8,7 @@ import polars as pl
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from lepton_ai.data.analysis.columns import identifies, kind_of, shown
+from lepton_ai.data.analysis.columns import identifies, kind_of, nan_as_null, shown
 from lepton_ai.data.analysis.figures import (
     ColumnProfile,
     Dates,
@@ -32,7 +32,7 @@ def describe(values: pl.Series) -> ColumnProfile:
     """Return the figures of a column."""
     kind = kind_of(values.dtype)
     nan = int(values.is_nan().sum()) if values.dtype.is_float() else 0
-    known = (values.fill_nan(None) if nan else values).drop_nulls()
+    known = nan_as_null(values).drop_nulls()
     counts = _counts(known)
     dates = _dates(known) if kind == "date" and known.len() else None
     numbers = _numbers(known, nan) if kind == "number" else None

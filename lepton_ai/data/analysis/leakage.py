@@ -11,8 +11,19 @@ from msgspec import Struct
 from numpy.typing import NDArray
 from polars import selectors as cs
 
+from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.analysis.association import associate
-from lepton_ai.data.analysis.columns import Column, identifies, is_classes, outcome_of, usable
+from lepton_ai.data.analysis.columns import (
+    Column,
+    codes_of,
+    identifies,
+    is_classes,
+    kind_of,
+    nan_as_null,
+    number_bins,
+    outcome_of,
+    usable,
+)
 from lepton_ai.data.analysis.measures import contingency, spearman
 from lepton_ai.data.analysis.result import Result
 from lepton_ai.data.analysis.source import Source
@@ -125,24 +136,27 @@ def leakage_suspects(
     Args:
         data: a table, a dataset's name, a frame.
         target: the column to predict.
-        time: the column of dates at which a prediction would be made.
+        time: the column of dates at which a prediction would be made; of mere steps, as numbers
+            are, no date can be later.
         rows: the most that are looked at; of more, so many are drawn at random.
         seed: for that draw, and for the rows a column is tried on.
         workspace: where a name is looked up.
 
     Raises:
-        InvalidInput: there is no such column, or the target holds one value.
+        InvalidInput: there is no such column, the target holds one value, or ``time`` no dates.
     """
     source = Source(data, workspace)
     source.check([target] if time is None else [target, time])
+    if time is not None and kind_of(source.schema[time]) not in ("date", "number"):
+        raise InvalidInput(f"time={time!r} holds {source.schema[time]}, neither dates nor numbers")
     sample = source.sample(rows, seed)
     outcome = outcome_of(source, sample.frame, target)
-    present = sample.frame.filter(outcome.values.is_not_null())
+    present = sample.frame.filter(outcome.codes >= 0)
     outcome = Column(present[target])
     folds = np.random.default_rng(seed).permutation(present.height) % _FOLDS
     others, _ = usable(present.drop(target), identifiers=True)
     suspects = [s for column in others for s in _about(column, outcome, folds)]
-    if time is not None:
+    if time is not None and kind_of(source.schema[time]) == "date":
         suspects += _later(present, time, [c for c in others if c.kind == "date"])
     suspects += _gaps(present.drop(target), outcome)
     features = present.drop(target).select(~cs.by_dtype(pl.Object))
@@ -156,14 +170,15 @@ def _about(column: Column, outcome: Column, folds: NDArray[Any]) -> Iterator[Sus
     classes = is_classes(outcome)
     name, target = column.name, outcome.name
     skill = _skill(column, outcome, folds, classes)
+    enough = np.count_nonzero(column.codes >= 0) >= _LEAST
     rank = 0.0
     if column.numeric and not classes:
         rank = abs(spearman(column.numbers, outcome.numbers))
-    if column.values.len() >= _LEAST and classes and _follows(column, outcome):
+    if enough and classes and _follows(column, outcome):
         yield Suspect(
             name, "severe", f"follows from {target!r}: each class has one value here", 1.0
         )
-    elif rank > 0.9995:
+    elif enough and rank > 0.9995:
         yield Suspect(name, "severe", f"has the order of {target!r} in every row", rank)
     elif skill > _NEAR and column.values.len() >= _LEAST:
         how = f"alone predicts {skill:.1%} of {target!r} in rows it was not fitted on"
@@ -181,10 +196,8 @@ def _about(column: Column, outcome: Column, folds: NDArray[Any]) -> Iterator[Sus
 
 def _skill(column: Column, outcome: Column, folds: NDArray[Any], classes: bool) -> float:
     """Return how much better than the commonest class, or the mean, a column predicts: 0 to 1."""
-    from lepton_ai.data.analysis.columns import codes_of, number_bins
-
-    if column.numeric and column.values.n_unique() > _BINS:
-        codes = number_bins(column.numbers, _BINS)[0]
+    if column.numeric and column.different > _BINS:
+        codes = number_bins(column.values, _BINS)[0]
     else:
         codes = codes_of(column.values, 1000)[0]
     codes = codes + 1  # a gap is a value too
@@ -234,7 +247,7 @@ def _follows(column: Column, outcome: Column) -> bool:
 
 def _telling(column: Column, outcome: Column) -> Suspect | None:
     """Return the value that occurs in one class only, a rare one."""
-    if column.values.n_unique() > _FEW:
+    if column.different > _FEW:
         return None
     table = contingency(column.codes, outcome.codes)
     whole = table.sum(axis=0)
@@ -266,7 +279,7 @@ def _gaps(frame: pl.DataFrame, outcome: Column) -> Iterator[Suspect]:
     if not is_classes(outcome):
         return
     for values in frame:
-        there = values.is_not_null().to_numpy()
+        there = nan_as_null(values).is_not_null().to_numpy()
         rows = int(there.sum())
         if rows < _LEAST or rows > values.len() - _LEAST:
             continue

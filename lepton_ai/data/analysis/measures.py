@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "between_groups",
     "contingency",
     "correlation_ratio",
     "cramers_v",
@@ -124,18 +125,30 @@ def cramers_v(table: NDArray[Any]) -> float:
 
 
 def correlation_ratio(codes: Codes, values: Numbers) -> float:
-    """Return the correlation ratio (eta): how much of the spread lies between groups, 0 to 1."""
+    """Return how much of the spread lies between groups, corrected for bias, 0 to 1.
+
+    Source: T. L. Kelley, An unbiased correlation ratio measure, 1935: the root of epsilon squared.
+    """
+    between, groups, rows = between_groups(codes, values)
+    if np.isnan(between) or rows <= groups:
+        return _NAN
+    return float(np.sqrt(max(0.0, 1 - (1 - between) * (rows - 1) / (rows - groups))))
+
+
+def between_groups(codes: Codes, values: Numbers) -> tuple[float, int, int]:
+    """Return the share of the variance that lies between groups, how many they are, and the rows.
+
+    With many groups that are small, the share is large by chance.
+    """
     known = (codes >= 0) & ~np.isnan(values)
-    scaled = _scaled(values[known])
-    if scaled is None:
-        return _NAN
-    groups = codes[known]
+    scaled, groups = _scaled(values[known]), codes[known]
     counts = np.bincount(groups)
-    if np.count_nonzero(counts) < 2:
-        return _NAN
+    different = int(np.count_nonzero(counts))
+    if scaled is None or different < 2:
+        return _NAN, different, groups.size
     sums = np.bincount(groups, weights=scaled)
     between = float((sums[counts > 0] ** 2 / counts[counts > 0]).sum())
-    return float(min(1.0, np.sqrt(between / scaled.size)))
+    return min(1.0, between / scaled.size), different, groups.size
 
 
 def mutual_information(table: NDArray[Any]) -> float:

@@ -193,8 +193,8 @@ Item = tuple[str, str, Any]  # the column, the value in words, and which rows ha
 
 
 def _items(column: Column) -> list[Item]:
-    if column.numeric and column.values.n_unique() > _FEW:
-        codes, names = number_bins(column.numbers, 3)
+    if column.numeric and column.different > _FEW:
+        codes, names = number_bins(column.values, 3)
         words = [f"{column.name} {name}" for name in names]
     else:
         codes, names = column.codes, column.categories

@@ -20,8 +20,9 @@ _FILLED = 0.5  # the share of steps without a value that may be filled
 class Timeline:
     """A series at even steps.
 
-    Steps without a value are filled on the straight line between their neighbours; several values
-    of one step are replaced by their mean.
+    A step is as long as the usual distance of two moments, which need not be exact: a month is one,
+    and so are five minutes and some seconds. Steps without a value are filled on the straight line
+    between their neighbours; several values of one step are replaced by their mean.
 
     Args:
         data: a table, a dataset's name, a frame, or an array of numbers at even steps.
@@ -34,7 +35,7 @@ class Timeline:
         name: of the dataset and the column.
         values: float64, without gaps.
         times: datetime64[us], or the number of the step.
-        step: microseconds between two values, or 1.
+        step: microseconds between two values on average, or 1.
         filled: how many values were filled in.
 
     Raises:
@@ -67,7 +68,7 @@ class Timeline:
         self.name = f"{source.name}, {value}"
         values = numbers_of(frame[value])
         self.times: NDArray[Any] = np.arange(values.size)
-        self.step = 1
+        self.step = 1.0
         if time is not None:
             values = self._ordered(values, frame[time])
         gaps = np.isnan(values)
@@ -92,24 +93,28 @@ class Timeline:
             moments = time.cast(pl.Int64)
         else:
             raise InvalidInput(f"time={time.name!r} holds {time.dtype}; whole numbers are steps")
-        frame = pl.DataFrame({"at": moments, "value": values}).drop_nulls("at")
-        frame = frame.with_columns(pl.col("value").fill_nan(None))
-        means = frame.group_by("at").agg(pl.col("value").mean()).sort("at")
-        at = means["at"].to_numpy()
-        if at.size < 3:
-            raise InvalidInput(f"{self.name} has {at.size} different moments; a series needs more")
-        lengths, often = np.unique(np.diff(at), return_counts=True)
-        self.step = int(lengths[often.argmax()])
+        frame = pl.DataFrame({"at": moments, "value": values}).drop_nulls("at").sort("at")
+        at = frame["at"].to_numpy()
+        lengths = np.diff(np.unique(at))
+        if lengths.size < 2:
+            raise InvalidInput(
+                f"{self.name} has {np.unique(at).size} different moments; a series needs more"
+            )
+        usual = np.quantile(lengths, 0.5, method="lower")
+        # Their mean, as a step that is a little too long would lose one in the long run.
+        self.step = float(lengths[np.rint(lengths / usual) == 1].mean())
         places = np.rint((at - at[0]) / self.step).astype(np.int64)
         if places[-1] >= _MOST:
             raise InvalidInput(
-                f"time={time.name!r} spans {int(places[-1]):,} steps of the commonest length, more "
+                f"time={time.name!r} spans {int(places[-1]):,} steps of the usual length, more "
                 f"than {_MOST:,}; leave far-off moments out"
             )
+        known = frame.select(place=places, value=pl.col("value").fill_nan(None)).drop_nulls()
+        means = known.group_by("place").agg(pl.col("value").mean())
         even = np.full(int(places[-1]) + 1, np.nan)
-        # Of moments that share a step, the last one counts.
-        even[places] = means["value"].fill_null(float("nan")).to_numpy()
-        grid = at[0] + np.arange(even.size) * self.step
+        even[means["place"].to_numpy()] = means["value"].to_numpy()
+        grid = at[0] + np.rint(np.arange(even.size) * self.step).astype(np.int64)
+        grid[places] = at
         self.times = grid.astype("datetime64[us]") if kind == "date" else grid
         return even
 
@@ -120,9 +125,9 @@ class Timeline:
             return text
         seconds = steps * self.step / 1e6
         for name, size in (("day", 86400.0), ("hour", 3600.0), ("minute", 60.0), ("second", 1.0)):
-            if seconds >= size:
-                count = seconds / size
-                return f"{text} ({count:.4g} {name}{'' if count == 1 else 's'})"
+            count = f"{seconds / size:.4g}"
+            if float(count) >= 1:
+                return f"{text} ({count} {name}{'' if count == '1' else 's'})"
         return text
 
 

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from lepton_ai.data.analysis.columns import numbers_of, shown
 from lepton_ai.data.analysis.figures import ColumnProfile
-from lepton_ai.data.analysis.measures import pearson_matrix
+from lepton_ai.data.analysis.measures import pearson_matrix, spearman
 
 __all__ = ["with_twins"]
 
@@ -41,8 +41,9 @@ def _alike(columns: Sequence[ColumnProfile], values: Sequence[pl.Series]) -> dic
         matrix = pearson_matrix(np.column_stack([numbers_of(values[place]) for place in numbers]))
         for one, place in enumerate(numbers):
             near = np.flatnonzero(np.abs(matrix[one, :one]) > _SAME)
-            if near.size and _gaps(values[place]) == _gaps(values[numbers[near[0]]]):
-                found[place] = numbers[near[0]]
+            twins = [numbers[at] for at in near if _follows(values[place], values[numbers[at]])]
+            if twins:
+                found[place] = twins[0]
     firsts: dict[bytes, int] = {}
     for place in known:
         if columns[place].kind == "number":
@@ -63,5 +64,7 @@ def _alike(columns: Sequence[ColumnProfile], values: Sequence[pl.Series]) -> dic
     return found
 
 
-def _gaps(values: pl.Series) -> bytes:
-    return np.isnan(numbers_of(values)).tobytes()
+def _follows(one: pl.Series, other: pl.Series) -> bool:
+    a, b = numbers_of(one), numbers_of(other)
+    # Two columns that a few far values stretch alike, such as 99999 for a gap, have other ranks.
+    return np.array_equal(np.isnan(a), np.isnan(b)) and abs(spearman(a, b)) > _SAME

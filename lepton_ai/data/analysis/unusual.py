@@ -10,9 +10,9 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from lepton_ai.core.errors import InvalidInput
-from lepton_ai.data.analysis.columns import Column, LeftOut, usable
+from lepton_ai.data.analysis.columns import Column, LeftOut, usable, worded
 from lepton_ai.data.analysis.features import features_of
-from lepton_ai.data.analysis.lines import aligned, figure
+from lepton_ai.data.analysis.lines import aligned, share_of
 from lepton_ai.data.analysis.result import Result
 from lepton_ai.data.analysis.source import Source
 from lepton_ai.storage import Workspace
@@ -21,7 +21,7 @@ __all__ = ["Anomalies", "Anomaly", "anomalies", "robust_z"]
 
 _FAR = 3.5  # robust z from which a number counts as far; Iglewicz and Hoaglin, 1993
 _RARE = 0.01
-_FEW = 10
+_FEW = 10  # different numbers of which a rare one is odd, wherever it lies
 _REASONS = 4
 _SEEN = 4096  # rows that each tree sees
 
@@ -191,20 +191,14 @@ def _reasons(
 
 def _measured(column: Column) -> bool:
     """Say whether a value is odd by its distance; of few different ones, a rare one is odd."""
-    return column.numeric and column.values.n_unique() > _FEW
+    return column.numeric and column.different > _FEW
 
 
 def _reason(column: Column, odd: float, place: int) -> str:
     if not _measured(column):
         codes = column.codes
-        share = (codes == codes[place]).sum() / max(1, (codes >= 0).sum())
-        return (
-            f"{column.name} is {column.categories[codes[place]]!r}, as in {share:.1%} of the rows"
-        )
-    value = column.numbers[place]
-    if column.kind == "date":
-        shown = str(np.datetime64(0, "s") + np.timedelta64(round(value * 86400), "s"))
-    else:
-        shown = figure(float(value))
+        share = share_of((codes == codes[place]).sum() / max(1, (codes >= 0).sum()))
+        return f"{column.name} is {column.categories[codes[place]]!r}, as in {share} of the rows"
+    shown = worded(float(column.numbers[place]), column.kind)
     side = "above" if odd > 0 else "below"
     return f"{column.name} {shown} is {abs(odd):.1f} spreads {side} the median"

@@ -17,6 +17,7 @@ from statsmodels.tsa.seasonal import STL
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.analysis import anomalies, association_rules, clusters, decompose
 from lepton_ai.data.analysis.periods import periods_of
+from lepton_ai.data.analysis.timeline import Timeline
 
 
 @pytest.mark.parametrize("method", ["k-means", "hdbscan"])
@@ -46,6 +47,12 @@ def test_planted_groups_are_found_and_described(method: str) -> None:
         assert [g.rows for g in found.groups] == [300, 200, 100]
     found.plot().canvas.draw()
     assert found.to_polars().height == 600
+
+
+def test_three_kinds_of_rows_are_three_groups() -> None:
+    found = clusters({"kind": ["a", "b", "c"] * 20})
+    assert [g.rows for g in found.groups] == [20, 20, 20]
+    assert found.silhouette[3] == pytest.approx(1)
 
 
 def test_noise_is_said_to_be_hardly_apart() -> None:
@@ -99,6 +106,25 @@ def test_rules_are_those_of_counting() -> None:
     assert best.lift == pytest.approx(best.confidence / (frame["butter"].sum() / 400))
     assert not [r for r in found.rules if len(r.when) == 1 and "milk" in str(r)]
     found.plot().canvas.draw()
+
+
+def test_ranges_are_those_of_the_column() -> None:
+    start = dt.date(2024, 1, 1)
+    frame = pl.DataFrame(
+        {
+            "day": [start + dt.timedelta(days=n) for n in range(90)],
+            "income": [1_234_500 + n for n in range(0, 900, 10)],
+            "near": [1 + n * 1e-9 for n in range(90)],
+            "third": np.repeat(["low", "mid", "high"], 30),
+        }
+    )
+    found = association_rules(frame, target="third", longest=2, support=0.3)
+    ranges = {r.when[0] for r in found.rules if r.then == ("third = mid",)}
+    assert ranges == {
+        "day over 2024-01-30 to 2024-02-29",
+        "income over 1,234,790 to 1,235,090",
+        "near over 1.000000029 to 1.000000059",
+    }
 
 
 def test_baskets_have_the_sets_that_apriori_finds() -> None:
@@ -188,9 +214,44 @@ def test_a_planted_season_trend_and_anomaly_are_found() -> None:
     assert all(abs(odd.spreads) < abs(first.spreads) / 5 for odd in others)
 
 
+def test_months_are_steps_though_they_differ() -> None:
+    random = np.random.default_rng(0)
+    months = [dt.date(2000 + n // 12, 1 + n % 12, 1) for n in range(240)]
+    values = 3 * np.sin(2 * np.pi * np.arange(240) / 12) + random.normal(0, 0.2, 240)
+    found = decompose({"month": months, "sold": values}, "sold", time="month")
+    np.testing.assert_array_equal(found.observed, values)
+    assert found.times[:3].astype("datetime64[D]").tolist() == months[:3]
+    assert list(found.seasons) == [12]
+    assert found.spans[12] == "12 steps (365.2 days)"
+
+
+def test_steps_need_not_be_exact_and_values_of_one_are_averaged() -> None:
+    random = np.random.default_rng(0)
+    start = dt.datetime(2024, 1, 1)
+    at = [start + dt.timedelta(minutes=5 * n, seconds=random.normal() * 3) for n in range(600)]
+    line = Timeline({"at": at, "load": np.arange(600.0)}, "load", "at")
+    np.testing.assert_array_equal(line.values, np.arange(600))
+    assert line.span(12) == "12 steps (1 hour)"
+    # A gap, two in one step, and one that says nothing.
+    at = [start + dt.timedelta(minutes=n) for n in (0, 1, 2, 3, 5, 6, 6.1, 7, 7.1)]
+    values = [0.0, 1.0, 2.0, 3.0, 5.0, 5.0, 7.0, 7.0, float("nan")]
+    line = Timeline({"at": at, "load": values}, "load", "at")
+    np.testing.assert_array_equal(line.values, np.arange(8))
+    assert line.filled == 1
+
+
+def test_a_period_is_exact_in_noise() -> None:
+    random = np.random.default_rng(0)
+    steps = np.arange(24 * 30)
+    wave = np.sin(2 * np.pi * steps / 24)
+    found = [periods_of(wave + random.normal(size=steps.size)) for _ in range(30)]
+    assert sum([length for length, *_ in lengths] == [24] for lengths in found) >= 27
+
+
 def test_noise_has_no_season_and_a_straight_line_none() -> None:
     random = np.random.default_rng(0)
     assert sum(bool(periods_of(random.normal(size=600))) for _ in range(100)) <= 2
+    assert sum(bool(periods_of(random.normal(size=60))) for _ in range(100)) <= 5
     assert sum(bool(periods_of(random.normal(size=600).cumsum())) for _ in range(50)) <= 10
     assert not periods_of(np.arange(100.0))
     with pytest.raises(InvalidInput, match="no rhythm"):

@@ -89,6 +89,22 @@ def test_zero_and_minus_zero_are_one_value() -> None:
         assert [(value.value, value.count) for value in column.top] == [("0", 2), ("1", 1)]
 
 
+def test_durations_are_described() -> None:
+    stays = [dt.timedelta(hours=3), dt.timedelta(days=2), dt.timedelta(hours=3), None]
+    column = profile({"stay": stays})["stay"]
+    assert [(v.value, v.count) for v in column.top] == [("3h", 2), ("2d", 1)]
+    assert (column.missing, column.distinct) == (1, 2)
+
+
+def test_what_far_values_stretch_alike_is_no_twin() -> None:
+    random = np.random.default_rng(0)
+    pulse, heat = random.normal(70, 9, 1000), random.normal(37, 1, 1000)
+    pulse[:30] = heat[:30] = 99_999  # as some devices write a gap
+    found = profile({"pulse": pulse, "heat": heat, "twice": 2 * pulse})
+    said = {name for name, notes in found.notes.items() if "says the same" in " ".join(notes)}
+    assert said == {"twice"}
+
+
 def test_no_twins_among_what_only_looks_alike() -> None:
     random = np.random.default_rng(1)
     numbers = pl.DataFrame(random.normal(size=(400, 30)))

@@ -43,9 +43,11 @@ def test_correlations_are_those_of_pandas_and_scipy(mixed: pl.DataFrame) -> None
         assert found.columns == ("x", "y", "z")
         np.testing.assert_allclose(found.matrix, numbers.corr(method), atol=1e-9)
     found = correlations(mixed)
-    groups = [frame.x[frame.word == word] for word in "abc"]
-    f = stats.f_oneway(*groups).statistic
-    assert found["word", "x"] ** 2 == pytest.approx(f * 2 / (f * 2 + 597))
+    # Epsilon squared, by the F test: (F - 1) of the groups' degrees of freedom.
+    known = frame.dropna()
+    f = stats.f_oneway(*(known.z[known.word == word] for word in "abc")).statistic
+    shape = known.shape[0] - 3
+    assert found["word", "z"] ** 2 == pytest.approx((f - 1) * 2 / (f * 2 + shape))
     table = pd.crosstab(frame.word, frame.other).to_numpy()
     phi2 = stats.chi2_contingency(table, correction=False).statistic / 600
     corrected = max(0, phi2 - 4 / 599) / (3 - 4 / 599 - 1)
@@ -88,6 +90,17 @@ def test_target_associations_have_the_chances_of_scipy(mixed: pl.DataFrame) -> N
     known = frame.dropna()
     assert rank.p == pytest.approx(stats.spearmanr(known.x, known.y).pvalue, rel=1e-3)
     assert rank.direction == 1
+
+
+def test_many_small_groups_of_noise_are_not_strong() -> None:
+    random = np.random.default_rng(0)
+    y = random.normal(size=300)
+    group = [f"c{n}" for n in random.integers(0, 90, 300)]
+    frame = pl.DataFrame({"y": y, "group": group, "real": 0.6 * y + random.normal(size=300)})
+    first, last = target_associations(frame, "y").items
+    assert (first.column, last.column) == ("real", "group")
+    assert last.strength < 0.3  # uncorrected it is above that of the real one
+    assert correlations(frame)["y", "group"] == pytest.approx(last.strength)
 
 
 def test_noise_goes_with_nothing() -> None:
@@ -135,6 +148,38 @@ def test_planted_leaks_are_found_each_with_its_reason(datasets: Path) -> None:
     twice = pl.concat([credit, credit.head(30)])
     assert leakage_suspects(twice, "class").repeated == 30
     found.plot().canvas.draw()
+
+
+def test_few_values_are_no_leak() -> None:
+    random = np.random.default_rng(0)
+    price = random.normal(size=500)
+    told: list[float | None] = [*sorted(price[:3].tolist()), *[None] * 497]
+    frame = pl.DataFrame({"price": np.sort(price), "told": told, "kind": ["a", "b"] * 250})
+    frame = frame.with_columns(seen=pl.Series(["x", "y", *[None] * 498]))
+    assert not leakage_suspects(frame.drop("seen", "kind"), "price").suspects
+    assert not leakage_suspects(frame.drop("price", "told"), "kind").suspects
+    assert not leakage_suspects(
+        {"price": [1.5, 2.5, 3.0, 4.0], "size": [1, 2, 3, 4]}, "price"
+    ).suspects
+
+
+def test_nan_is_a_gap_like_any_other() -> None:
+    random = np.random.default_rng(0)
+    ill = (np.arange(500) % 5 == 0).astype(float)
+    dose = np.where((ill == 1) & (random.random(500) < 0.6), random.normal(size=500), np.nan)
+    ill[:9] = np.nan
+    frame = {"ill": ill, "dose": dose, "age": random.normal(size=500)}
+    (nan,) = leakage_suspects(frame, "ill").suspects
+    (null,) = leakage_suspects(pl.DataFrame(frame).fill_nan(None), "ill").suspects
+    assert "has a value almost only where 'ill' is '1'" in nan.reason
+    assert nan == null
+
+
+def test_time_is_of_dates() -> None:
+    frame = {"y": ["a", "b"] * 20, "day": ["2024-01-01"] * 40, "step": range(40)}
+    with pytest.raises(InvalidInput, match="time='day' holds String"):
+        leakage_suspects(frame, "y", time="day")
+    assert leakage_suspects(frame, "y", time="step").suspects
 
 
 def test_a_number_is_given_away_by_its_own_multiple() -> None:
