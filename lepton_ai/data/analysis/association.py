@@ -148,7 +148,7 @@ def target_associations(
     source.check([target])
     sample = source.sample(rows, seed)
     outcome = outcome_of(source, sample.frame, target)
-    found, left = usable(sample.frame.drop(target))
+    found, left = usable(sample.frame.drop(target), source.whole)
     items = _corrected([associate(column, outcome) for column in found])
     items.sort(key=lambda item: (-(item.strength or 0.0), -item.information, item.column))
     return TargetAssociations(source.name, sample.note, target, tuple(items), left)

@@ -146,7 +146,7 @@ def clusters(
         raise InvalidInput(f"groups need ten rows or more; {source.name} has {count}")
     if k is not None and not 2 <= k < count:
         raise InvalidInput(f"k={k}: make 2 groups or more, and fewer than the {count} rows")
-    found, left = usable(sample.frame)
+    found, left = usable(sample.frame, source.whole)
     if not found:
         why = "; ".join(f"{item.column} {item.reason}" for item in left[:5])
         raise InvalidInput(f"no column of {source.name} can be compared: {why}")

@@ -1,6 +1,5 @@
 """Columns: those of a sample in the two forms that measures need, numbers and codes."""
 
-from collections.abc import Sequence
 from functools import cached_property
 from itertools import pairwise
 from typing import Any, Literal
@@ -132,8 +131,12 @@ def shown(values: pl.Series) -> pl.Series:
     return text.str.strip_suffix(".000000") if values.dtype.base_type() == pl.Datetime else text
 
 
-def identifies(values: pl.Series) -> bool:
-    """Say whether a column names its rows: different text in each, or whole numbers in a run."""
+def identifies(values: pl.Series, whole: int) -> bool:
+    """Say whether a column names its rows: different text in each, or whole numbers in a run.
+
+    Args:
+        whole: how many rows there are of which these were drawn, or these are.
+    """
     if values.len() < 20 or values.null_count() or values.n_unique() < values.len():
         return False
     if values.dtype.base_type() in _TEXT:
@@ -143,7 +146,8 @@ def identifies(values: pl.Series) -> bool:
     low, high = values.min(), values.max()
     assert isinstance(low, int)
     assert isinstance(high, int)
-    return high - low == values.len() - 1
+    # Of few numbers out of many, none would be there twice by chance.
+    return high - low < whole and values.len() ** 2 > 20 * (high - low)
 
 
 _MOST = 100  # categories; text with more of them is left out when most rows have their own
@@ -201,17 +205,17 @@ class Column:
 
 
 def usable(
-    frame: pl.DataFrame, keep: Sequence[str] = (), *, identifiers: bool = False
+    frame: pl.DataFrame, whole: int, *, identifiers: bool = False
 ) -> tuple[list[Column], tuple[LeftOut, ...]]:
     """Return the columns that can be measured, and those that cannot.
 
     Args:
-        keep: never left out.
+        whole: how many rows there are of which these were drawn, or these are.
         identifiers: whether columns that name their rows are measured too.
     """
     columns, left = [], []
     for values in frame:
-        reason = "" if values.name in keep else _unfit(values, identifiers)
+        reason = _unfit(values, whole, identifiers)
         if reason:
             left.append(LeftOut(values.name, reason))
         else:
@@ -219,7 +223,7 @@ def usable(
     return columns, tuple(left)
 
 
-def _unfit(values: pl.Series, identifiers: bool) -> str:
+def _unfit(values: pl.Series, whole: int, identifiers: bool) -> str:
     kind = kind_of(values.dtype)
     if kind == "other":
         return f"holds {values.dtype}"
@@ -231,7 +235,7 @@ def _unfit(values: pl.Series, identifiers: bool) -> str:
         return "is constant"
     if identifiers:
         return ""
-    if identifies(values):
+    if identifies(values, whole):
         return "names its rows"
     if kind == "text" and different > _MOST and different > 0.5 * known.len():
         return "is free text: most rows have a value of their own"

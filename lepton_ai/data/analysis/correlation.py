@@ -150,7 +150,7 @@ def correlations(
             "correlations(data, columns=[...])"
         )
     sample = source.sample(rows, seed, names)
-    found, left = usable(sample.frame)
+    found, left = usable(sample.frame, source.whole)
     if method in ("pearson", "spearman", "cramer"):
         wanted = method != "cramer"
         left += tuple(

@@ -28,8 +28,12 @@ _LONGEST = 60  # characters of a value that are shown
 _MANY = 100_000  # distinct texts whose patterns are looked at
 
 
-def describe(values: pl.Series) -> ColumnProfile:
-    """Return the figures of a column."""
+def describe(values: pl.Series, whole: int) -> ColumnProfile:
+    """Return the figures of a column.
+
+    Args:
+        whole: how many rows there are of which these were drawn, or these are.
+    """
     kind = kind_of(values.dtype)
     nan = int(values.is_nan().sum()) if values.dtype.is_float() else 0
     known = nan_as_null(values).drop_nulls()
@@ -52,7 +56,7 @@ def describe(values: pl.Series) -> ColumnProfile:
         dates=dates,
         notes=(),
     )
-    return _noted(draft, values)
+    return _noted(draft, values, whole)
 
 
 def _counts(known: pl.Series) -> pl.DataFrame | None:
@@ -203,7 +207,7 @@ def _moment(microseconds: Any) -> datetime:
         return bound.replace(tzinfo=UTC)
 
 
-def _noted(column: ColumnProfile, values: pl.Series) -> ColumnProfile:
+def _noted(column: ColumnProfile, values: pl.Series, whole: int) -> ColumnProfile:
     """Return the profile with what to look at."""
     known = column.rows - column.missing
     notes = []
@@ -215,7 +219,7 @@ def _noted(column: ColumnProfile, values: pl.Series) -> ColumnProfile:
         notes.append(f"constant: {column.top[0].value!r} in every row that has a value")
     elif known and column.top and column.top[0].count > 0.99 * known and known > 200:
         notes.append(f"nearly constant: {column.top[0].value!r} in over 99% of the rows")
-    if known == column.distinct and identifies(values):
+    if known == column.distinct and identifies(values, whole):
         notes.append("names its rows: different in each, as a key is")
     if (numbers := column.numbers) is not None:
         if numbers.infinite:

@@ -154,8 +154,8 @@ def leakage_suspects(
     present = sample.frame.filter(outcome.codes >= 0)
     outcome = Column(present[target])
     folds = np.random.default_rng(seed).permutation(present.height) % _FOLDS
-    others, _ = usable(present.drop(target), identifiers=True)
-    suspects = [s for column in others for s in _about(column, outcome, folds)]
+    others, _ = usable(present.drop(target), source.whole, identifiers=True)
+    suspects = [s for c in others for s in _about(c, outcome, folds, source.whole)]
     if time is not None and kind_of(source.schema[time]) == "date":
         suspects += _later(present, time, [c for c in others if c.kind == "date"])
     suspects += _gaps(present.drop(target), outcome)
@@ -165,7 +165,7 @@ def leakage_suspects(
     return Leakage(source.name, sample.note, target, tuple(suspects), repeated)
 
 
-def _about(column: Column, outcome: Column, folds: NDArray[Any]) -> Iterator[Suspect]:
+def _about(column: Column, outcome: Column, folds: NDArray[Any], whole: int) -> Iterator[Suspect]:
     """Yield the worst that a column's values say, if they say anything."""
     classes = is_classes(outcome)
     name, target = column.name, outcome.name
@@ -185,7 +185,7 @@ def _about(column: Column, outcome: Column, folds: NDArray[Any]) -> Iterator[Sus
         yield Suspect(name, "severe", how, skill)
     elif classes and (found := _telling(column, outcome)):
         yield found
-    elif identifies(column.values):
+    elif identifies(column.values, whole):
         yield Suspect(name, "likely", "names its rows: a model would learn rows by heart", 1.0)
     elif _AFTERWARDS.search(name):
         information = associate(column, outcome).information

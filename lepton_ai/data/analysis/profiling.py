@@ -128,7 +128,7 @@ def profile(
         note, described, series = sample.note, rows, iter(sample.frame)
     done, few = [], []
     for values in track(series, "describing columns", total=len(names)):
-        done.append(describe(values))
+        done.append(describe(values, source.whole))
         few.append(values[:: max(1, described // _COMPARED)])
     found = with_twins(done, few)
     return Profile(source.name, note, source.rows, described, tuple(found), datetime.now(UTC))

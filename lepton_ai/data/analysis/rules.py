@@ -169,7 +169,7 @@ def association_rules(
     source.check([target] if target is not None else [])
     sample = source.sample(rows, seed, columns)
     baskets = [c for c in sample.frame if c.dtype.base_type() in (pl.List, pl.Array)]
-    found, left = usable(sample.frame.drop([c.name for c in baskets]), keep=())
+    found, left = usable(sample.frame.drop([c.name for c in baskets]), source.whole)
     items = [item for column in found for item in _items(column)]
     items += [item for basket in baskets for item in _members(basket, support)]
     items = [item for item in items if item[2].mean() >= support]

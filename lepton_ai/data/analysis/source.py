@@ -44,6 +44,7 @@ class Source:
         table: the stored table, None for a frame.
         schema: the Polars type of each column.
         rows: how many there are.
+        whole: how many there are of which these were drawn; the same unless `of` made it.
 
     Raises:
         InvalidInput: the data is none of these.
@@ -68,6 +69,7 @@ class Source:
         self.schema = self._lazy.collect_schema()
         counted = self._lazy.select(pl.len()) if self.table is None else None
         self.rows = len(self.table or ()) if counted is None else int(counted.collect().item())
+        self.whole = self.rows
 
     @property
     def columns(self) -> list[str]:
@@ -108,7 +110,7 @@ class Source:
     def of(self, sample: Sample) -> "Source":
         """Return some of the rows as a source of their own, under the same name."""
         part = Source(sample.frame)
-        part.name = self.name
+        part.name, part.whole = self.name, self.whole
         return part
 
     def check(self, columns: Sequence[str]) -> None:

@@ -121,7 +121,7 @@ def anomalies(
         raise InvalidInput(
             f"what is unusual shows among ten rows or more; {source.name} has {sample.frame.height}"
         )
-    found, left = usable(sample.frame)
+    found, left = usable(sample.frame, source.whole)
     if not found:
         why = "; ".join(f"{item.column} {item.reason}" for item in left[:5])
         raise InvalidInput(f"no column of {source.name} can be compared: {why}")

@@ -175,6 +175,23 @@ def test_nan_is_a_gap_like_any_other() -> None:
     assert nan == null
 
 
+def test_a_sample_shows_what_names_the_rows() -> None:
+    random = np.random.default_rng(0)
+    frame = pl.DataFrame(
+        {
+            "number": random.permutation(3000) + 7,
+            "income": random.integers(0, 10**6, 3000),
+            "few": random.integers(0, 2000, 3000),
+            "y": random.integers(0, 2, 3000),
+        }
+    )
+    for rows in (3000, 1000):
+        found = leakage_suspects(frame, "y", rows=rows).suspects
+        assert [(s.column, s.reason[:14]) for s in found] == [("number", "names its rows")]
+        assert [c.column for c in correlations(frame, rows=rows).left_out] == ["number"]
+    assert not correlations(frame, rows=30).left_out  # too few to tell
+
+
 def test_time_is_of_dates() -> None:
     frame = {"y": ["a", "b"] * 20, "day": ["2024-01-01"] * 40, "step": range(40)}
     with pytest.raises(InvalidInput, match="time='day' holds String"):
