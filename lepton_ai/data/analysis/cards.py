@@ -95,7 +95,7 @@ def _pairs(rows: list[tuple[str, str]]) -> str:
 
 
 def _span(seconds: float) -> str:
-    for name, size in (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0)):
-        if seconds >= size:
-            return f"{seconds / size:.4g} {name}"
-    return f"{seconds:.4g} seconds"
+    units = (("day", 86400.0), ("hour", 3600.0), ("minute", 60.0))
+    name, size = next((unit for unit in units if seconds >= unit[1]), ("second", 1.0))
+    count = f"{seconds / size:.4g}"
+    return f"{count} {name}{'' if count == '1' else 's'}"

@@ -37,6 +37,7 @@ _FOLDS = 5
 _BINS = 64
 _NEAR = 0.95
 _LEAST = 20  # rows, for a claim about them
+_CHANCE = 0.001  # of finding it where there is nothing
 _FEW = 20  # different values that are looked at one by one
 _AFTERWARDS = re.compile(
     r"outcome|result|discharge|death|died|deceased|diagnos|closed|closure|resol|settle|repaid|"
@@ -174,7 +175,7 @@ def _about(column: Column, outcome: Column, folds: NDArray[Any], whole: int) -> 
     rank = 0.0
     if column.numeric and not classes:
         rank = abs(spearman(column.numbers, outcome.numbers))
-    if enough and classes and _follows(column, outcome):
+    if classes and _follows(column, outcome):
         yield Suspect(
             name, "severe", f"follows from {target!r}: each class has one value here", 1.0
         )
@@ -188,10 +189,11 @@ def _about(column: Column, outcome: Column, folds: NDArray[Any], whole: int) -> 
     elif identifies(column.values, whole):
         yield Suspect(name, "likely", "names its rows: a model would learn rows by heart", 1.0)
     elif _AFTERWARDS.search(name):
-        information = associate(column, outcome).information
-        if column.kind == "date" or information > 0.05:
+        seen = associate(column, outcome)
+        goes_along = seen.information > 0.05 and (seen.p or 0.0) < _CHANCE
+        if column.kind == "date" or goes_along:
             how = "by its name it is known only afterwards"
-            yield Suspect(name, "hint", how, information)
+            yield Suspect(name, "hint", how, seen.information)
 
 
 def _skill(column: Column, outcome: Column, folds: NDArray[Any], classes: bool) -> float:
@@ -239,10 +241,14 @@ def _class_skill(
 
 
 def _follows(column: Column, outcome: Column) -> bool:
-    """Say whether each class has one value of the column, and not all the same."""
+    """Say whether each class has one value of the column, not all the same, and not by chance."""
     codes = column.codes if not column.numeric else _exact(column.numbers)
     table = contingency(codes, outcome.codes)
-    return min(table.shape) > 1 and bool((np.count_nonzero(table, axis=0) == 1).all())
+    if min(table.shape) < 2 or (np.count_nonzero(table, axis=0) > 1).any():
+        return False
+    # Two rows have the same value by chance; so must every row but the first of each class.
+    alike = ((table.sum(axis=1) / table.sum()) ** 2).sum()
+    return bool(alike ** (table.sum() - table.shape[1]) < _CHANCE)
 
 
 def _telling(column: Column, outcome: Column) -> Suspect | None:

@@ -201,4 +201,4 @@ def _reason(column: Column, odd: float, place: int) -> str:
         return f"{column.name} is {column.categories[codes[place]]!r}, as in {share} of the rows"
     shown = worded(float(column.numbers[place]), column.kind)
     side = "above" if odd > 0 else "below"
-    return f"{column.name} {shown} is {abs(odd):.1f} spreads {side} the median"
+    return f"{column.name} {shown} is {abs(odd):,.1f} spreads {side} the median"

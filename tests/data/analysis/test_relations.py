@@ -163,6 +163,17 @@ def test_few_values_are_no_leak() -> None:
     ).suspects
 
 
+def test_small_classes_are_no_leak() -> None:
+    random = np.random.default_rng(0)
+    for _ in range(40):
+        frame = {
+            "ward": random.integers(0, 60, 40).astype(str),
+            "flag": random.random(40) < 0.05,
+            "result": random.choice(["u", "v"], 40),
+        }
+        assert not leakage_suspects(frame, "ward").suspects
+
+
 def test_nan_is_a_gap_like_any_other() -> None:
     random = np.random.default_rng(0)
     ill = (np.arange(500) % 5 == 0).astype(float)

@@ -60,6 +60,7 @@ def test_every_part_is_there_and_a_series_is_taken_apart(sales: pl.DataFrame) ->
     data = json.loads(json.dumps(found.to_dict()))
     assert data["parts"]["Over time"]["season_strength"]["24"] > 0.9
     page = found.to_html()
+    assert ">1 hour<" in page
     assert "src='http" not in page
     assert "href='http" not in page
 
