@@ -1,6 +1,7 @@
 """Lines: figures as aligned text, for terminals."""
 
 from collections.abc import Sequence
+from unicodedata import combining, east_asian_width
 
 __all__ = ["aligned", "figure", "share_of", "sparkline"]
 
@@ -23,12 +24,13 @@ def aligned(
         widest: characters of a cell.
     """
     table = [[_plain(cell, widest) for cell in row] for row in (head, *rows)]
-    widths = [max(len(row[place]) for row in table) for place in range(len(head))]
+    widths = [max(_wide(row[place]) for row in table) for place in range(len(head))]
     lines = []
     for row in table:
+        blanks = [" " * (most - _wide(cell)) for cell, most in zip(row, widths, strict=True)]
         cells = [
-            cell.rjust(width) if place in numbers else cell.ljust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+            blank + cell if place in numbers else cell + blank
+            for place, (cell, blank) in enumerate(zip(row, blanks, strict=True))
         ]
         lines.append("  ".join(cells).rstrip())
     return "\n".join(lines)
@@ -58,6 +60,11 @@ def sparkline(counts: Sequence[int]) -> str:
     return "".join(
         " " if not count else _BLOCKS[min(7, (count * 8 - 1) // most)] for count in counts
     )
+
+
+def _wide(text: str) -> int:
+    """Return how many cells of a terminal a text takes: signs of East Asia take two."""
+    return sum(2 if east_asian_width(mark) in "FW" else not combining(mark) for mark in text)
 
 
 def _plain(text: str, widest: int) -> str:

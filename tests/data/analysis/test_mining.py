@@ -214,6 +214,15 @@ def test_a_planted_season_trend_and_anomaly_are_found() -> None:
     assert all(abs(odd.spreads) < abs(first.spreads) / 5 for odd in others)
 
 
+@pytest.mark.parametrize("cycles", [3, 5, 8])
+def test_a_robust_fit_of_a_short_series_finds_nothing_odd_in_noise(cycles: int) -> None:
+    random = np.random.default_rng(0)
+    steps = np.arange(24 * cycles)
+    values = np.sin(2 * np.pi * steps / 24) + random.normal(0, 0.3, steps.size)
+    found = decompose(values, periods=np.int64(24), robust=True)
+    assert len(found.anomalies) <= 1
+
+
 def test_months_are_steps_though_they_differ() -> None:
     random = np.random.default_rng(0)
     months = [dt.date(2000 + n // 12, 1 + n % 12, 1) for n in range(240)]

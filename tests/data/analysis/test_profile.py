@@ -12,6 +12,7 @@ from scipy import stats
 
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.analysis import profile
+from lepton_ai.data.analysis.lines import aligned
 from lepton_ai.data.read_table import read_table
 from lepton_ai.storage import Workspace
 
@@ -87,6 +88,11 @@ def test_zero_and_minus_zero_are_one_value() -> None:
     for numbers in ([0.0, -0.0, 1.0], [-0.0, 0.0, 1.0]):
         column = profile(pl.DataFrame({"n": numbers}))["n"]
         assert [(value.value, value.count) for value in column.top] == [("0", 2), ("1", 1)]
+
+
+def test_columns_stand_below_each_other_in_any_script() -> None:
+    lines = aligned(["name", "n"], [["患者", "1"], ["Größe", "22"], ["e\u0301", "3"]], numbers=(1,))
+    assert lines.split("\n") == ["name    n", "患者    1", "Größe  22", "e\u0301       3"]
 
 
 def test_durations_are_described() -> None:
