@@ -14,6 +14,7 @@ from lepton_ai.storage import Workspace
 __all__ = ["Timeline"]
 
 _MOST = 2_000_000
+_COUNTED = 12  # steps in a gap, up to which their number is sure though they differ, as months do
 _FILLED = 0.5  # the share of steps without a value that may be filled
 
 
@@ -100,9 +101,10 @@ class Timeline:
             raise InvalidInput(
                 f"{self.name} has {np.unique(at).size} different moments; a series needs more"
             )
-        usual = np.quantile(lengths, 0.5, method="lower")
-        # Their mean, as a step that is a little too long would lose one in the long run.
-        self.step = float(lengths[np.rint(lengths / usual) == 1].mean())
+        counts = np.rint(lengths / np.quantile(lengths, 0.5, method="lower"))
+        sure = (counts > 0) & (counts <= _COUNTED)
+        # The mean, as a step that is a little too long would lose one in the long run.
+        self.step = float(lengths[sure].sum() / counts[sure].sum())
         places = np.rint((at - at[0]) / self.step).astype(np.int64)
         if places[-1] >= _MOST:
             raise InvalidInput(

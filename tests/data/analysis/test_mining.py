@@ -232,6 +232,10 @@ def test_months_are_steps_though_they_differ() -> None:
     assert found.times[:3].astype("datetime64[D]").tolist() == months[:3]
     assert list(found.seasons) == [12]
     assert found.spans[12] == "12 steps (365.2 days)"
+    # Some months are missing, and five years.
+    left = [0, *(n for n in range(1, 239) if random.random() < 0.9 and not 90 <= n < 150), 239]
+    line = Timeline({"month": [months[n] for n in left], "n": left}, "n", "month")
+    np.testing.assert_allclose(line.values, np.arange(240))
 
 
 def test_steps_need_not_be_exact_and_values_of_one_are_averaged() -> None:
