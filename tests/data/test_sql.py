@@ -222,6 +222,7 @@ def test_an_answer_is_printed_as_it_is(workspace: Workspace) -> None:
     (row,) = json.loads(told(whole, "--json"))
     assert row == {"s": 10, "h": str(2**126 + 1)}
     assert told("interval 3 hour as stay", "--csv") == "stay\nPT3H\n"
+    assert told("'\\xff'::blob as scan", "--csv") == "scan\n/w==\n"
     refused = CliRunner().invoke(command, ["select 1", "--limit", "-1"])
     assert refused.exit_code == 2
 

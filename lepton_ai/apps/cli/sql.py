@@ -51,7 +51,9 @@ def sql(
                 f"CSV cannot hold the columns {nested}, which are lists or records; select their "
                 "parts, or print --json"
             )
-        click.echo(rows.with_columns(cs.duration().dt.to_string("iso")).write_csv(), nl=False)
+        # As JSON has them.
+        texts = (cs.duration().dt.to_string("iso"), cs.binary().bin.encode("base64"))
+        click.echo(rows.with_columns(*texts).write_csv(), nl=False)
     elif as_json:
         print_json(_written(rows, "T").to_dicts())
     else:
