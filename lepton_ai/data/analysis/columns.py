@@ -67,7 +67,8 @@ def codes_of(values: pl.Series, most: int = 100) -> tuple[NDArray[np.intp], list
     """Return a code for each value, -1 where missing, and what the codes stand for.
 
     The ``most`` frequent values have codes of their own, ordered by frequency and then by text,
-    the others share the last, ``other``. Numbers with more values than that are cut into bins.
+    the others share the last, ``other`` (``any other`` where that is a value). Numbers with more
+    values than that are cut into bins.
     """
     if kind_of(values.dtype) in ("number", "date") and values.n_unique() > most:
         return number_bins(values)
@@ -75,12 +76,15 @@ def codes_of(values: pl.Series, most: int = 100) -> tuple[NDArray[np.intp], list
     counts = text.drop_nulls().value_counts().sort(["count", values.name], descending=[True, False])
     names: list[str] = counts[values.name].to_list()
     kept = names[:most]
+    rest = "other"
+    while rest in kept:
+        rest = f"any {rest}"
     places = {name: place for place, name in enumerate(kept)}
     codes = text.replace_strict(
         list(places), list(places.values()), default=len(kept), return_dtype=pl.Int64
     ) if places else pl.Series(values.name, [None] * values.len(), dtype=pl.Int64)  # fmt: skip
     codes = pl.select(pl.when(text.is_null()).then(-1).otherwise(codes)).to_series()
-    return codes.to_numpy().astype(np.intp), kept if len(names) <= most else [*kept, "other"]
+    return codes.to_numpy().astype(np.intp), kept if len(names) <= most else [*kept, rest]
 
 
 def number_bins(series: pl.Series, most: int = 10) -> tuple[NDArray[np.intp], list[str]]:

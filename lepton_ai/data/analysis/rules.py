@@ -247,20 +247,20 @@ def _long(
     frame = pandas.DataFrame(truth, columns=range(len(items)))
     # A share of exactly the least one is enough, whatever it is when multiplied and rounded up.
     sets = fpgrowth(frame, min_support=support * (1 - 1e-12), max_len=longest)
-    shares = {
-        frozenset(map(int, chosen)): float(share)
+    # Whole numbers, so that what is exactly as much as was asked for is not lost to rounding.
+    counts = {
+        frozenset(map(int, chosen)): round(share * len(truth))
         for share, chosen in zip(sets["support"], sets["itemsets"], strict=True)
     }
     found = []
-    for chosen, share in shares.items():
+    for chosen, rows in counts.items():
         for then in chosen if len(chosen) > 1 else ():
             when = chosen - {then}
             if target is not None and items[then][0] != target:
                 continue
-            sure = share / shares[when]
-            times = sure / shares[frozenset([then])]
+            sure = rows / counts[when]
+            times = sure / (counts[frozenset([then])] / len(truth))
             if sure >= confidence and times >= lift:
-                rows = round(share * len(truth))
                 found.append(_rule(items, when, then, rows, sure, times, len(truth)))
     return _sorted(found)[:_MOST_RULES]
 

@@ -108,6 +108,20 @@ def test_rules_are_those_of_counting() -> None:
     found.plot().canvas.draw()
 
 
+@pytest.mark.parametrize("longest", [3, 4])
+def test_just_enough_is_enough_however_long_the_rule(longest: int) -> None:
+    frame = {"ill": np.arange(12) < 5, "old": np.arange(12) < 4}
+    found = association_rules(frame, confidence=0.8, longest=longest).rules  # 4 of 5
+    assert (("ill = true",), ("old = true",)) in {(r.when, r.then) for r in found}
+
+
+def test_a_value_called_other_is_not_all_others() -> None:
+    words = ["other"] * 50 + [f"v{n}" for n in range(150)] * 2
+    frame = {"word": words, "y": ["p", "q"] * 175}
+    found = association_rules(frame, confidence=0.1, lift=0.1, target="word").rules
+    assert {r.then for r in found} == {("word = other",), ("word = any other",)}
+
+
 def test_ranges_are_those_of_the_column() -> None:
     start = dt.date(2024, 1, 1)
     frame = pl.DataFrame(
