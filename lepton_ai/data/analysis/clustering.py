@@ -234,11 +234,11 @@ def _trait(column: Column, inside: NDArray[np.bool_]) -> Trait | None:
         known = ~np.isnan(values)
         if not (known & inside).any():
             return None
-        mean, whole = values[known & inside].mean(), values[known].mean()
-        spread = values[known].std()
-        if not spread:
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            mean, whole = values[known & inside].mean(), values[known].mean()
+            effect = float((mean - whole) / values[known].std())
+        if not np.isfinite(effect):  # of a constant, or of numbers whose sum is beyond a float
             return None
-        effect = float((mean - whole) / spread)
         text = f"{column.name}: {_mean(column, mean)}, all rows {_mean(column, whole)}"
         return Trait(column.name, text, effect)
     codes = column.codes

@@ -55,6 +55,11 @@ def test_three_kinds_of_rows_are_three_groups() -> None:
     assert found.silhouette[3] == pytest.approx(1)
 
 
+def test_the_largest_numbers_form_groups_too() -> None:
+    found = clusters({"a": [1e308, -1e308, 1e307] * 20, "b": range(60)}, k=3)
+    assert [g.rows for g in found.groups] == [20, 20, 20]
+
+
 def test_noise_is_said_to_be_hardly_apart() -> None:
     noise = pl.DataFrame(np.random.default_rng(0).normal(size=(500, 8)))
     assert "hardly apart" in str(clusters(noise))
