@@ -72,7 +72,7 @@ def _written(rows: pl.DataFrame, between: str) -> pl.DataFrame:
         *[_whole(column) for column in rows if column.dtype == pl.Decimal(38, 0)],
         cs.date().dt.to_string("iso"),
         cs.datetime(time_zone=None).dt.to_string(moment),
-        cs.datetime(time_zone="*").dt.to_string(f"{moment}Z"),
+        cs.datetime(time_zone="*").dt.convert_time_zone("UTC").dt.to_string(f"{moment}Z"),
     )
 
 
