@@ -34,7 +34,9 @@ __all__ = ["erase"]
 @click.option(
     "--keep",
     multiple=True,
-    help="A derived dataset without a person's rows, such as sums; may be repeated.",
+    help="A derived dataset without a person's rows, such as sums, or a set of documents whose "
+    "files that cannot be searched are not theirs: your statement, kept in the report; may be "
+    "repeated.",
 )
 @click.option("--dry-run", is_flag=True, help="Say what would go, and change nothing.")
 @click.option("--retrain", is_flag=True, help="Train the models concerned again on what is left.")
@@ -140,6 +142,8 @@ def _plan(workspace: Workspace, found: Found) -> dict[str, object]:
         "objects": len(found.objects),
         "records": len(found.naming) + len(found.predictions) + len(found.described),
         "files": [str(path) for path in found.files],
+        "not searched": found.unread,
+        "without text": found.bare,
         "stale models": [n.ref for n in found.models if n.id not in found.withdrawn],
         "withdrawn models": [n.ref for n in found.models if n.id in found.withdrawn],
     }
@@ -157,6 +161,9 @@ _SAID = {
     "objects": "stored contents that name the person",
     "records": "records to blacken",
     "files": "files in the workspace's directory",
+    "not searched": "documents that cannot be searched (look at them yourself; then --keep SET "
+    "states that they are not theirs)",
+    "without text": "documents with pages that are pictures, which are not searched, by set",
     "stale models": "models that learned from it",
     "withdrawn models": "models that hold rows themselves, and go",
 }
@@ -164,7 +171,7 @@ _SAID = {
 
 def _show_plan(workspace: Workspace, found: Found) -> None:
     plan = _plan(workspace, found)
-    if not any(plan.values()):
+    if not any(value for key, value in plan.items() if key not in ("not searched", "without text")):
         click.echo(
             "nothing here names this person. A short id is looked for in columns tagged subject "
             "only, and so is a number in a table that has such a column: "
@@ -182,7 +189,7 @@ def _show(report: ErasureReport, *, as_json: bool) -> None:
         print_json(said)
         return
     for key, value in said.items():
-        if value and key not in ("left", "backups", "complete"):
+        if value and key not in ("left", "not_searched", "backups", "complete"):
             click.echo(f"{key.replace('_', ' ')}: {_text(value)}")
     for backup in report.backups:
         what = [backup.error]
@@ -193,6 +200,13 @@ def _show(report: ErasureReport, *, as_json: bool) -> None:
         click.echo(f"backups at {backup.url}: {'; '.join(filter(None, what))}")
     for left in report.left:
         click.echo(f"LEFT: {left}")
+    for unread in report.not_searched:
+        click.echo(f"NOT SEARCHED: {unread}")
+    if report.not_searched:
+        click.echo(
+            "look at these yourself and delete what is theirs; then --keep SET states that the "
+            "rest of a set is not"
+        )
     if report.complete:
         click.echo("complete: nothing here or in a backup names the person any more")
     else:

@@ -52,7 +52,8 @@ def erase_subject(
     Args:
         identifiers: what the person is known under; see `Subject`.
         columns: that hold identifiers, beside those tagged ``subject``.
-        keep: datasets that hold no person's rows, though they were made from such.
+        keep: datasets that hold no person's rows, though they were made from such, and sets of
+            documents of which what cannot be looked into is not theirs; the report says so.
         renew_backups: whether to reach the backups; without, the report says that it is not
             complete.
         gone: places of backups of which whoever acts states that what cannot be found there
@@ -116,6 +117,8 @@ def erase_subject(
         kept=tuple(sorted(keep)),
         backups=(),
         left=tuple(subject.without(line) for line in _told(left)),
+        not_searched=tuple(subject.without(line) for line in left.unread),
+        without_text=subject.redacted(left.bare),
     )
     places = recorded_backups(workspace, gone)
     renewed = renew_all(workspace, places, _clean(earlier), renew=renew_backups)

@@ -1,6 +1,6 @@
 """Find: everything in a workspace that holds a person, and what was made from it."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -9,9 +9,15 @@ from msgspec import Struct, field
 
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.entry import get_entry
-from lepton_ai.data.erase.content import holds, opaque
+from lepton_ai.data.erase.content import Sight, holds, look
 from lepton_ai.data.erase.named import categories_name, named_tables
-from lepton_ai.data.erase.rows import TableTraces, table_names, traces_in, versions_of
+from lepton_ai.data.erase.rows import (
+    TableTraces,
+    documents_at,
+    table_names,
+    traces_in,
+    versions_of,
+)
 from lepton_ai.data.erase.subject import Subject
 from lepton_ai.data.images.manifest import Manifest
 from lepton_ai.data.tags import tags_of
@@ -47,6 +53,8 @@ class Found(Struct):
         predictions: ids of receipts that name them.
         described: names of datasets whose entry in the catalog names them.
         files: other files in the workspace's directory that name them.
+        unread: documents and other files that could not be looked into, and why.
+        bare: documents that have pages without text, such as scans, by set.
         derived: nodes of tables made from such versions, without a column to find them by.
         models: nodes of models that learned from any of this.
         withdrawn: ids of the models among them that hold rows of theirs themselves.
@@ -62,6 +70,8 @@ class Found(Struct):
     predictions: list[str] = []
     described: list[str] = []
     files: list[Path] = []
+    unread: list[str] = []
+    bare: dict[str, int] = {}
     derived: list[Node] = []
     models: list[Node] = []
     withdrawn: set[str] = field(default_factory=set)
@@ -82,7 +92,8 @@ def find(
 
     Args:
         columns: that hold identifiers, beside those tagged ``subject``.
-        keep: datasets that hold no person's rows though made from such, as sums do.
+        keep: datasets that hold no person's rows though made from such, as sums do, and sets of
+            documents of which what cannot be looked into is not theirs.
 
     Raises:
         Corrupt: stored bytes were altered.
@@ -94,7 +105,7 @@ def find(
         raise InvalidInput(f"no table has columns {odd}; the columns of all tables are: {there}")
     found = Found()
     judged: set[str] = set()
-    _look_at_objects(workspace, subject, found)
+    sights = _look_at_objects(workspace, subject, found)
     for name in table_names(workspace):
         keys = key_columns(workspace, name, columns)
         traces = traces_in(workspace, name, subject, keys, found.objects)
@@ -107,7 +118,8 @@ def find(
     found.named = named_tables(workspace, subject)
     _look_at_sources(workspace, subject, found)
     look_at_rows(workspace, subject, found)
-    found.files = [path for path in _other_files(workspace) if holds(subject, path.read_bytes())]
+    _look_at_files(workspace, subject, found)
+    _tell_unread(workspace, found, sights, keep)
     learned = _follow(workspace, found, judged | set(keep))
     _look_at_vocabularies(workspace, subject, found, learned)
     return found
@@ -130,12 +142,16 @@ def key_columns(workspace: Workspace, name: str, columns: Collection[str] = ()) 
     return (keys | set(columns)) & known
 
 
-def _look_at_objects(workspace: Workspace, subject: Subject, found: Found) -> None:
-    hits = {
-        address
-        for address, content in held_objects(workspace, tables=False)
-        if holds(subject, content)
-    }
+def _look_at_objects(workspace: Workspace, subject: Subject, found: Found) -> dict[str, Sight]:
+    """Look into all that is stored; return what was seen of what is not read to its end."""
+    hits: set[str] = set()
+    sights: dict[str, Sight] = {}
+    for address, content in held_objects(workspace, tables=False):
+        sight = look(subject, content)
+        if sight.holds:
+            hits.add(address)
+        elif sight.unread or sight.bare:
+            sights[address] = sight
     for node in workspace.lineage.list("dataset"):
         if node.facts.get("format") != "images" or not node.digest:
             continue
@@ -159,6 +175,7 @@ def _look_at_objects(workspace: Workspace, subject: Subject, found: Found) -> No
             found.images[node.id] = sorted(theirs)
             hits.add(node.digest)
     found.objects = hits
+    return sights
 
 
 def _look_at_sources(workspace: Workspace, subject: Subject, found: Found) -> None:
@@ -180,7 +197,8 @@ def _look_at_sources(workspace: Workspace, subject: Subject, found: Found) -> No
             seen.add(address)
             if address in workspace.objects:
                 content = workspace.objects.get(address)
-                if blind or opaque(content) or holds(subject, content, whole=True):
+                sight = look(subject, content, whole=True)
+                if blind or sight.holds or sight.unread:
                     found.objects.add(address)
 
 
@@ -207,6 +225,32 @@ def look_at_rows(workspace: Workspace, subject: Subject, found: Found) -> None:
         said = f"{name} {msgspec.json.encode(get_entry(workspace, name)).decode()}"
         if subject.named_in(said):
             found.described.append(name)
+
+
+def _look_at_files(workspace: Workspace, subject: Subject, found: Found) -> None:
+    for path in _other_files(workspace):
+        sight = look(subject, path.read_bytes())
+        if sight.holds:
+            found.files.append(path)
+        else:
+            found.unread += [f"file {path}: {why}" for why in sight.unread]
+
+
+def _tell_unread(
+    workspace: Workspace, found: Found, sights: Mapping[str, Sight], keep: Collection[str]
+) -> None:
+    """Name the documents that were not looked into as a whole, unless they go anyway."""
+    left = {address: sight for address, sight in sights.items() if address not in found.objects}
+    for name in table_names(workspace) if left else ():
+        seen = {address: path for address, path in documents_at(workspace, name) if address in left}
+        if bare := sum(left[address].bare > 0 for address in seen):
+            found.bare[name] = bare
+        if name not in keep:
+            found.unread += [
+                f"{name}: {path}: {why}"
+                for address, path in sorted(seen.items(), key=lambda item: item[1])
+                for why in left[address].unread
+            ]
 
 
 def _other_files(workspace: Workspace) -> Iterable[Path]:

@@ -53,9 +53,14 @@ class ErasureReport(Struct, frozen=True, kw_only=True):
         objects: how many stored contents were destroyed, keys and bytes.
         stale_models: models that learned from what is gone, and still serve.
         withdrawn_models: models that held rows themselves, and are gone.
-        kept: derived datasets that were declared to hold nothing of anyone.
+        kept: derived datasets that were declared to hold nothing of anyone, and sets of documents
+            of which what cannot be looked into was declared not to be theirs.
         backups: what became of them.
         left: what still names the person, and why; empty when the erasure is complete.
+        not_searched: what could not be looked into, such as encrypted documents, and why; empty
+            when the erasure is complete.
+        without_text: how many documents of each set have pages that are pictures, as scans are,
+            in which nobody looked for the person.
     """
 
     id: str
@@ -76,11 +81,14 @@ class ErasureReport(Struct, frozen=True, kw_only=True):
     kept: tuple[str, ...]
     backups: tuple[BackupRenewed, ...]
     left: tuple[str, ...]
+    not_searched: tuple[str, ...] = ()
+    without_text: dict[str, int] = {}
 
     @property
     def complete(self) -> bool:
-        """Whether nothing is left, here and in any backup."""
-        return not self.left and not any(backup.error for backup in self.backups)
+        """Whether nothing is left, here and in any backup, and all but pictures was searched."""
+        done = not any(backup.error for backup in self.backups)
+        return done and not self.left and not self.not_searched
 
 
 def sign_report(workspace: Workspace, report: ErasureReport) -> bytes:

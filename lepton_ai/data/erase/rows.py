@@ -21,6 +21,7 @@ from lepton_ai.storage.schema import aliases, iceberg_tables
 __all__ = [
     "TableTraces",
     "delete_rows",
+    "documents_at",
     "empty_version",
     "forget_snapshots",
     "snapshots_naming",
@@ -215,6 +216,16 @@ def _about(
     if _lists_documents(table):
         about |= frame["object"].is_in([*objects]).fill_null(value=False)
     return about
+
+
+def documents_at(workspace: Workspace, name: str) -> Iterator[tuple[str, str]]:
+    """Yield address and path of every document that any version of a set lists."""
+    table = WorkspaceCatalog(workspace).get(name)
+    if _lists_documents(table):
+        for location in sorted(set().union(*_named_files(table).values())):
+            if table.io.new_input(location).exists():
+                for frame in _stored(table, location):
+                    yield from frame.select("object", "path").drop_nulls().rows()
 
 
 def _lists_documents(table: IcebergTable) -> bool:

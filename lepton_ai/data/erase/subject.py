@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from lepton_ai.core.errors import InvalidInput
-from lepton_ai.data.erase.written import bytes_patterns, text_pattern
+from lepton_ai.data.erase.written import bytes_patterns, printed_pattern, text_pattern
 from lepton_ai.storage.keys import KeyRing
 
 __all__ = ["ERASED", "Subject"]
@@ -52,6 +52,7 @@ class Subject:
             unicodedata.normalize(form, word) for word in self.distinct for form in ("NFC", "NFD")
         }
         self._text = text_pattern(forms)
+        self._printed = printed_pattern({unicodedata.normalize("NFKC", word) for word in forms})
         self._bytes = [*bytes_patterns(forms)]
         digits = [word for word in self.distinct if word.isascii() and word.isdigit()]
         self._numbers = {int(word) for word in digits if len(word) <= _LONGEST}
@@ -73,6 +74,12 @@ class Subject:
     def without(self, text: str) -> str:
         """Return a text with `ERASED` in the place of the person's name."""
         return text if self._text is None else self._text.sub(ERASED, text)
+
+    def printed_in(self, text: str) -> bool:
+        """Say whether a text names the person whose blanks are guessed, as those of a PDF are."""
+        # Two letters may be one sign in print.
+        plain = unicodedata.normalize("NFKC", text)
+        return self._printed is not None and self._printed.search(plain) is not None
 
     def named_in_bytes(self, data: bytes) -> bool:
         """Say whether bytes hold the person's name in any of the usual encodings."""

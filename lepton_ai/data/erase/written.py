@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from urllib.parse import quote
 
-__all__ = ["bytes_patterns", "text_pattern"]
+__all__ = ["bytes_patterns", "printed_pattern", "text_pattern"]
 
 _CODINGS = ("utf-8", "latin-1", "cp1251", "shift_jis", "euc_kr")
 _WIDE = ("utf-16-le", "utf-16-be")
@@ -19,6 +19,10 @@ _SHORTEST_OLDER = 5
 # Between words: blanks, as escapes as well, and the mark of DICOM.
 _WORD = re.compile(r"[^ \t\n\r\f\v\xa0]+")
 _BLANK = r"[\s^]+"
+# Between letters that were placed one by one: what looks like a blank, or the end of a line.
+_GAP = r"(?:[\s\xad]|[-\u2010]\s)*"
+# Two shorter numbers side by side make up another by chance.
+_LONG_NUMBER = 9
 _BLANK_BYTES = rb"(?:[\s^+]|\xc2?\xa0|\\[nrt]|%20|&nbsp;)+"
 
 
@@ -26,6 +30,22 @@ def text_pattern(words: Iterable[str]) -> re.Pattern[str] | None:
     """Return what finds any of these as a whole word, whatever its case; None without one."""
     joined = "|".join(_BLANK.join(map(re.escape, _WORD.findall(word))) for word in sorted(words))
     return re.compile(rf"(?<!\w)(?:{joined})(?!\w)", re.IGNORECASE) if joined else None
+
+
+def printed_pattern(words: Iterable[str]) -> re.Pattern[str] | None:
+    """Return what finds any of these in a text whose blanks are guessed from the letters' places.
+
+    A short number has all of its digits together or each one apart, as in the boxes of a form.
+    """
+    joined = "|".join(_printed("".join(_WORD.findall(word))) for word in sorted(words))
+    return re.compile(rf"(?<!\w)(?:{joined})(?!\w)", re.IGNORECASE) if joined else None
+
+
+def _printed(word: str) -> str:
+    letters = [*map(re.escape, word)]
+    if word.isdigit() and len(word) < _LONG_NUMBER:
+        return word + "|" + r"\s+".join(letters)
+    return _GAP.join(letters)
 
 
 def bytes_patterns(words: Iterable[str]) -> Iterator[re.Pattern[bytes]]:

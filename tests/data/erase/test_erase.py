@@ -4,7 +4,9 @@ import base64
 import gzip
 import json
 import shutil
+from collections.abc import Callable
 from datetime import date, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +48,8 @@ from lepton_ai.storage import Workspace
 from lepton_ai.storage.backup import create_backup, list_backups, restore_backup, verify_backup
 from lepton_ai.storage.nodes import read_node
 from lepton_ai.storage.schema import metadata, nodes, objects
+from tests.data.erase import papers
+from tests.data.erase.test_content import mail, zipped
 
 WHO = "CANARY-7731"
 NAME = "Zdenka Wrzesniewska"
@@ -380,6 +384,80 @@ def test_escapes_and_older_encodings_are_seen_through(workspace: Workspace, tmp_
     left = everything(workspace)
     for what in (name.encode(), json.dumps(name)[1:-1].encode(), other.encode("iso8859_5")):
         assert what not in left
+
+
+def plant_documents(folder: Path, who: str) -> set[str]:
+    """Write documents of a person and of nobody; return the names of the person's."""
+    made: dict[str, Callable[[str], bytes]] = {
+        **{f"{place}.pdf": make for place, make in papers.PLACES.items()},
+        "one.eml": lambda who: mail(papers.letter(who)).as_bytes(),
+        "many.mbox": lambda who: b"\n".join(
+            b"From a@b.c Thu Jan  1 00:00:01 2026\n" + one.as_bytes()
+            for one in (mail(), mail(papers.letter(who)), mail())
+        ),
+        "Maildir/cur/1767225601.M1P1.host:2,S": lambda who: mail(text=f"of {who}").as_bytes(),
+        "report.docx": lambda who: zipped(
+            "word/document.xml",
+            f"<?xml version='1.0'?><p><t>{who[:4]}</t><t>{who[4:]}</t></p>".encode(),
+        ),
+    }
+    for name, make in made.items():
+        for path, named in ((folder / "theirs" / name, who), (folder / "others" / name, "ANNA-12")):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(make(named))
+    return {f"theirs/{name}" for name in made}
+
+
+def contents_of(workspace: Workspace) -> set[str]:
+    """Return the digest of everything that is stored, decrypted."""
+    with workspace.database.read() as connection:
+        addresses = [*connection.scalars(sa.select(objects.c.address))]
+    return {sha256(workspace.objects.get(address)).hexdigest() for address in addresses}
+
+
+def test_nothing_is_left_in_documents_that_hide_it(workspace: Workspace, tmp_path: Path) -> None:
+    folder, backup = tmp_path / "letters", str(tmp_path / "backups")
+    theirs = plant_documents(folder, WHO)
+    files = {str(f.relative_to(folder)): f for f in folder.rglob("*") if f.is_file()}
+    digests = {name: sha256(file.read_bytes()).hexdigest() for name, file in files.items()}
+    import_documents(folder, name="letters", workspace=workspace)
+    create_backup(workspace, backup)
+    assert {*digests.values()} <= contents_of(workspace)
+    report, _ = erase_subject(workspace, [WHO])
+    assert report.complete
+    assert report.rows == {"letters": len(theirs)}
+    assert set(open_dataset("letters", workspace).paths) == files.keys() - theirs
+    keys = workspace.home / "keys.json"
+    restored = restore_backup(backup, tmp_path / "restored", key_file=keys)
+    for place in (workspace, restored):
+        gone = {name for name, digest in digests.items() if digest not in contents_of(place)}
+        assert gone == theirs
+    restored.close()
+
+
+def test_documents_that_cannot_be_searched_keep_an_erasure_open(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    folder = tmp_path / "letters"
+    folder.mkdir()
+    (folder / "a.pdf").write_bytes(papers.encrypted(WHO, "secret"))
+    (folder / f"of {NAME}.txt").write_text("well")
+    (folder / "scan.pdf").write_bytes(papers.scan())
+    import_documents(folder, name="letters", workspace=workspace)
+    report, _ = erase_subject(workspace, [WHO, NAME])
+    assert report.left == ()
+    assert report.not_searched == ("letters: a.pdf: it is encrypted",)
+    assert report.without_text == {"letters": 1}
+    assert not report.complete
+    # Whoever can read it says that it is not theirs; or it goes.
+    report, _ = erase_subject(workspace, [WHO, NAME], keep=["letters"])
+    assert report.complete
+    assert report.kept == ("letters",)
+    letters = open_dataset("letters", workspace)
+    assert letters.paths == ["a.pdf", "scan.pdf"]
+    letters.delete("path = 'a.pdf'").expire(keep=1)
+    report, _ = erase_subject(workspace, [WHO, NAME])
+    assert (report.not_searched, report.without_text) == ((), {"letters": 1})
 
 
 def test_files_in_the_workspace_are_deleted_or_named(workspace: Workspace) -> None:

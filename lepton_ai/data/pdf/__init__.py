@@ -1,0 +1,1 @@
+"""PDF: what a document says, wherever in the file it says it."""
