@@ -98,7 +98,7 @@ def test_backups_on_a_disk_that_is_elsewhere_are_not_taken_for_removed(
     usb, other, away = (tmp_path / name for name in ("usb", "other disk", "away"))
     create_backup(workspace, str(usb))
     usb.rename(other)
-    second = create_backup(workspace, str(usb))
+    second = create_backup(workspace, str(usb), new_place=True)
     usb.rename(away)
     usb.mkdir()
     said = run("erase", "--subject", WHO, "--yes", code=1)

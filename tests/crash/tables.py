@@ -76,11 +76,7 @@ class Change(Struct, frozen=True):
             case "backup":
                 return create_backup(workspace, url).id
             case "erase":
-                key = [str(self.key)]
-                report, _ = erase_subject(workspace, key, columns=["key"])
-                if any("Not found there" in backup.error for backup in report.backups):
-                    # What a killed backup began is recorded and not there: whoever acts says so.
-                    report, _ = erase_subject(workspace, key, columns=["key"], gone=[url])
+                report, _ = erase_subject(workspace, [str(self.key)], columns=["key"])
                 assert report.complete, report
         return ""
 

@@ -34,11 +34,16 @@ def backup() -> None:
 
 @backup.command()
 @_place
+@click.option(
+    "--new-place",
+    is_flag=True,
+    help="It may be empty although backups were made to it: another disk, or they were removed.",
+)
 @as_json
-def create(destination: str | None, as_json: bool) -> None:
+def create(destination: str | None, new_place: bool, as_json: bool) -> None:
     """Copy what the destination lacks; safe while the workspace is in use."""
     workspace = Workspace.open()
-    info = create_backup(workspace, _url(destination))
+    info = create_backup(workspace, _url(destination), new_place=new_place)
     if as_json:
         print_json(to_builtins(info))
         return

@@ -2,17 +2,21 @@
 
 from collections.abc import Collection, Iterable
 
-import sqlalchemy as sa
 from msgspec import Struct
 
 from lepton_ai.core.errors import InvalidInput, LeptonError, NotFound, Unavailable
 from lepton_ai.data.erase.report import BackupRenewed
 from lepton_ai.security.principal import current_principal
 from lepton_ai.storage import Workspace
-from lepton_ai.storage.backup import create_backup, list_backups, place_of, prune_backups
-from lepton_ai.storage.schema import backups
+from lepton_ai.storage.backup import (
+    create_backup,
+    list_backups,
+    place_of,
+    prune_backups,
+    recorded,
+)
 
-__all__ = ["Place", "forget_backups", "recorded_backups", "renew_all"]
+__all__ = ["Place", "recorded_backups", "renew_all"]
 
 
 class Place(Struct, frozen=True):
@@ -30,9 +34,8 @@ def recorded_backups(workspace: Workspace, gone: Collection[str] = ()) -> list[P
         InvalidInput: one that is said to be gone was never one.
     """
     ids: dict[str, set[str]] = {}
-    with workspace.database.read() as connection:
-        for row in connection.execute(sa.select(backups.c.id, backups.c.url)):
-            ids.setdefault(row.url, set()).add(row.id)
+    for backup in recorded(workspace):
+        ids.setdefault(backup.url, set()).add(backup.id)
     said = {place_of(url): url for url in gone}
     for url in said.keys() - ids:
         known = ", ".join(sorted(ids)) or "none"
@@ -63,12 +66,14 @@ def _renewed(
     except (NotFound, Unavailable) as error:
         return _missing(place, BackupRenewed(url), place.ids - {*clean}, f"{error}. ")
     try:
-        new = create_backup(workspace, url).id
-        removed, _ = prune_backups(workspace, url, keep=1)
+        new = create_backup(workspace, url, new_place=place.gone).id
+        prune_backups(workspace, url, keep=1)
     except LeptonError as error:
         return BackupRenewed(url, error=str(error))
     done = BackupRenewed(url, new, tuple(old))
-    return _missing(place, done, place.ids - {*clean, *old, *removed, new})
+    # What is not there and was to be on this very disk never came to be, and left the record.
+    still = {backup.id for backup in recorded(workspace) if backup.url == url}
+    return _missing(place, done, still - {*clean, *old, new})
 
 
 def _missing(
@@ -87,9 +92,3 @@ def _missing(
         f"{why}Not found there: {', '.join(ids)}. Plug in the disk that has them and ask again; "
         f"if they exist no more, say so: --gone {done.url}",
     )
-
-
-def forget_backups(workspace: Workspace, ids: Collection[str]) -> None:
-    """Forget backups that are said to be gone; the signed report remembers who said so."""
-    with workspace.database.write() as connection:
-        connection.execute(sa.delete(backups).where(backups.c.id.in_(ids)))

@@ -11,7 +11,7 @@ import msgspec
 import sqlalchemy as sa
 from msgspec import structs
 
-from lepton_ai.data.erase.backups import forget_backups, recorded_backups, renew_all
+from lepton_ai.data.erase.backups import recorded_backups, renew_all
 from lepton_ai.data.erase.find import Found, find, key_columns, known_columns, look_at_rows
 from lepton_ai.data.erase.named import remake
 from lepton_ai.data.erase.pictures import remove_images
@@ -27,6 +27,7 @@ from lepton_ai.data.erase.subject import Subject
 from lepton_ai.security.grants import require
 from lepton_ai.security.policy import Permission
 from lepton_ai.storage import Node, Workspace
+from lepton_ai.storage.backup import forget
 from lepton_ai.storage.forget import forget_objects, sweep
 from lepton_ai.storage.schema import aliases
 
@@ -125,7 +126,7 @@ def erase_subject(
     report = structs.replace(report, backups=tuple(renewed))
     envelope = sign_report(workspace, report)
     _finish(workspace, begun, earlier, token, report, envelope)
-    forget_backups(workspace, [backup for place in renewed for backup in place.gone])
+    forget(workspace, [backup for place in renewed for backup in place.gone])
     return report, envelope
 
 

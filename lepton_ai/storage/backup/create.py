@@ -2,17 +2,17 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
-import msgspec
 import sqlalchemy as sa
 from msgspec import Struct
 
-from lepton_ai.core.errors import Conflict, InvalidInput
-from lepton_ai.core.ids import new_id
+from lepton_ai.core.errors import Conflict, InvalidInput, Unavailable
+from lepton_ai.core.ids import new_id, time_of
 from lepton_ai.core.progress import track
 from lepton_ai.storage.backup.destination import Destination
+from lepton_ai.storage.backup.record import forget, record, recorded
 from lepton_ai.storage.backup.snapshot import (
     Manifest,
     PlainFile,
@@ -21,7 +21,7 @@ from lepton_ai.storage.backup.snapshot import (
     write_snapshot,
 )
 from lepton_ai.storage.cipher import CHUNK, KEY_BYTES, seal_chunks, sealed_size
-from lepton_ai.storage.schema import backups, packs
+from lepton_ai.storage.schema import packs
 from lepton_ai.storage.workspace import Workspace
 
 __all__ = ["BackupInfo", "create_backup", "place_of"]
@@ -51,7 +51,7 @@ class BackupInfo(Struct, frozen=True):
     fault: str = ""
 
 
-def create_backup(workspace: Workspace, url: str) -> BackupInfo:
+def create_backup(workspace: Workspace, url: str, *, new_place: bool = False) -> BackupInfo:
     """Back a workspace up, while it is used; only what the destination lacks is copied.
 
     The backup is of one moment: all that was committed before it, nothing of what came after.
@@ -59,9 +59,11 @@ def create_backup(workspace: Workspace, url: str) -> BackupInfo:
 
     Args:
         url: a directory, or an fsspec URL such as ``s3://bucket/prefix``.
+        new_place: whether it may be empty although backups were made to it, as another disk is.
 
     Raises:
-        Unavailable: the destination does not answer as it should.
+        Unavailable: the destination does not answer as it should, or is empty although backups
+            were made to it: a disk that is not mounted, perhaps.
         Conflict: a writer, or another backup, held on for a minute.
         InvalidInput: the destination lies inside the workspace.
     """
@@ -76,7 +78,7 @@ def create_backup(workspace: Workspace, url: str) -> BackupInfo:
         )
     # Two at once would take each other's half-written files for leftovers.
     with workspace.database.alone("backup"):
-        return _create(workspace, destination, url)
+        return _create(workspace, destination, new_place=new_place)
 
 
 def place_of(url: str) -> str:
@@ -84,28 +86,41 @@ def place_of(url: str) -> str:
     return url if "://" in url else str(Path(url).expanduser().absolute())
 
 
-def _create(workspace: Workspace, destination: Destination, url: str) -> BackupInfo:
+def _create(workspace: Workspace, destination: Destination, *, new_place: bool) -> BackupInfo:
     for _ in destination.leftovers():
         pass
+    place = _place(workspace, destination, new_place=new_place)
     workspace.keys.secret(_SECRET)  # made before the moment that is backed up
-    # Recorded first: an erasure must know every place that may hold a copy.
-    # After those that are there, so that the newest is the last made, whatever the clock says.
     known = destination.sizes("snapshots")
+    # One that was broken off was recorded and is not there; no other is being made.
+    gone = [it.id for it in recorded(workspace) if it.place == place and it.id not in known]
+    forget(workspace, gone)
+    # After those that are there, so that the newest is the last made, whatever the clock says.
     backup_id = new_id("backup", after=max(known, default=""))
-    body = workspace.keys.seal(msgspec.json.encode({"url": url}), backup_id.encode())
-    with workspace.database.write() as connection:
-        connection.execute(
-            sa.insert(backups).values(
-                id=backup_id, url=destination.url, body=body, created_at=datetime.now(UTC)
-            )
+    # Recorded first: an erasure must know every place that may hold a copy.
+    record(workspace, backup_id, destination.url, place)
+    return _attempts(workspace, destination, backup_id)
+
+
+def _place(workspace: Workspace, destination: Destination, *, new_place: bool) -> str:
+    """Return the mark of the destination, set now where there is none.
+
+    Raises:
+        Unavailable: it is empty although backups were made to it.
+    """
+    mark = destination.mark()
+    if mark:
+        return mark
+    there = destination.sizes("snapshots")
+    missed = sorted(record.id for record in recorded(workspace) if record.url == destination.url)
+    if missed and not there and not new_place:
+        raise Unavailable(
+            f"{destination.url} holds none of the {len(missed)} backups that were made to it, the "
+            f"last of {time_of(missed[-1]):%Y-%m-%d %H:%M} UTC: is its disk mounted? Nothing was "
+            "written. If it is another disk, or they were removed, say so: "
+            f"lepton backup create {destination.url} --new-place"
         )
-    try:
-        return _attempts(workspace, destination, backup_id)
-    except BaseException:
-        if not destination.touched:
-            with workspace.database.write() as connection:
-                connection.execute(sa.delete(backups).where(backups.c.id == backup_id))
-        raise
+    return destination.set_mark()
 
 
 def _attempts(workspace: Workspace, destination: Destination, backup_id: str) -> BackupInfo:

@@ -10,6 +10,7 @@ from typing import Any
 import fsspec
 
 from lepton_ai.core.errors import Corrupt, LeptonError, NotFound, Unavailable
+from lepton_ai.core.ids import new_id
 from lepton_ai.storage.files import disk_errors, sync_directory
 
 __all__ = ["Destination"]
@@ -17,6 +18,7 @@ __all__ = ["Destination"]
 # The id of a backup is of a time before the year 9775, so that there is always a later one.
 _NAME = re.compile(
     r"(packs|files)/[A-Za-z0-9_-]{1,80}|snapshots/backup_[0-6][0-9a-hjkmnp-tv-z]{25}"
+    r"|place/place_[0-9a-hjkmnp-tv-z]{26}"
 )
 
 # They have no directories, and to make one would make a bucket of a name that was mistyped.
@@ -25,9 +27,6 @@ _OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oss"}
 
 class Destination:
     """One workspace's place at an fsspec URL, such as ``/mnt/backups`` or ``s3://bucket/prefix``.
-
-    Attributes:
-        touched: whether anything may have been written there that the master key alone opens.
 
     Raises:
         Unavailable: from any method, when the storage does not answer as it should.
@@ -40,7 +39,6 @@ class Destination:
             self._filesystem, root = fsspec.url_to_fs(url)
         self._root = f"{root.rstrip('/')}/{workspace_id}"
         self._local = "file" in _protocols(self._filesystem)
-        self.touched = False
         self._is_bucket = not _OBJECT_STORES.isdisjoint(_protocols(self._filesystem))
 
     @classmethod
@@ -84,6 +82,16 @@ class Destination:
         """Say whether it is a directory inside of another."""
         return self._local and Path(self._root).resolve().is_relative_to(directory.resolve())
 
+    def mark(self) -> str:
+        """Return the id that tells one disk from another; nothing where none was put there."""
+        return min(self.sizes("place"), default="")
+
+    def set_mark(self) -> str:
+        """Put an id there, and return it."""
+        mark = new_id("place")
+        self.write(f"place/{mark}", [b""])
+        return mark
+
     def sizes(self, folder: str) -> dict[str, int]:
         """Return the names in a folder, which the pattern of ours fits, and their sizes."""
         with _errors(self.url):
@@ -99,8 +107,6 @@ class Destination:
         path = self._path(name)
         with _errors(self.url), disk_errors(self.url):
             self._prepare(path)
-            # A pack without a snapshot is opened by keys that only the workspace's database has.
-            self.touched |= not name.startswith("packs/")
             return self._upload(path, chunks) if self._is_bucket else self._draft(path, chunks)
 
     def _upload(self, path: str, chunks: Iterable[bytes]) -> int:

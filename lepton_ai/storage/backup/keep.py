@@ -3,14 +3,12 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-import sqlalchemy as sa
-
 from lepton_ai.core.errors import Corrupt, InvalidInput, NotFound
 from lepton_ai.core.ids import time_of
 from lepton_ai.storage.backup.create import BackupInfo
 from lepton_ai.storage.backup.destination import Destination
+from lepton_ai.storage.backup.record import forget
 from lepton_ai.storage.backup.snapshot import open_snapshot, read_head
-from lepton_ai.storage.schema import backups
 from lepton_ai.storage.workspace import Workspace
 
 __all__ = ["list_backups", "prune_backups"]
@@ -92,6 +90,5 @@ def _prune(
             if f"{folder}/{name}" not in needed:
                 destination.delete(f"{folder}/{name}")
                 freed += size
-    with workspace.database.write() as connection:
-        connection.execute(sa.delete(backups).where(backups.c.id.in_(gone)))
+    forget(workspace, gone)
     return sorted(gone), freed

@@ -16,13 +16,21 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from lepton_ai.core.errors import Conflict, Corrupt, InvalidInput, LeptonError, NotFound
+from lepton_ai.core.errors import (
+    Conflict,
+    Corrupt,
+    InvalidInput,
+    LeptonError,
+    NotFound,
+    Unavailable,
+)
 from lepton_ai.core.settings import Settings
 from lepton_ai.storage import KeyLost, Workspace, database
 from lepton_ai.storage.backup import (
     create_backup,
     list_backups,
     prune_backups,
+    recorded,
     restore_backup,
     verify_backup,
 )
@@ -269,6 +277,8 @@ def test_killed_at_any_moment(workspace: Workspace, tmp_path: Path) -> None:
         if new.exists():
             Workspace.open(settings=Settings(home=new)).close()
     create_backup(workspace, str(url))
+    # What was broken off is on the record no more.
+    assert {it.id for it in recorded(workspace)} == {info.id for info in list_backups(str(url))}
     shutil.rmtree(new, ignore_errors=True)
     restored = restore_backup(
         str(url), new, key_file=workspace.home / "keys.json", settings=Settings(home=new)
@@ -414,3 +424,37 @@ def test_a_damaged_copy_is_mended_from_the_workspace(workspace: Workspace, tmp_p
     create_backup(workspace, str(url))
     assert pack.read_bytes() == whole
     assert list(verify_backup(workspace, str(url), first.id)) == []
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["empty", "missing"])
+def test_a_disk_that_is_not_mounted_gets_no_backup(
+    workspace: Workspace, tmp_path: Path, there: bool
+) -> None:
+    disk, away, other = (tmp_path / name for name in ("disk", "away", "other"))
+    first = create_backup(workspace, str(disk))
+    disk.rename(away)
+    if there:
+        disk.mkdir()
+    with pytest.raises(Unavailable, match=rf"none of the 1 .*is its disk mounted.*{disk} --new-pl"):
+        create_backup(workspace, str(disk))
+    assert not [*tmp_path.glob("disk/*")]
+    assert [it.id for it in recorded(workspace)] == [first.id]
+    # Another disk is said to be one once; then they take turns.
+    second = create_backup(workspace, str(disk), new_place=True)
+    for left, right in ((other, away), (away, other)):
+        disk.rename(left)
+        right.rename(disk)
+        create_backup(workspace, str(disk))
+    assert list_backups(str(disk))[0].id == second.id
+    assert len({it.place for it in recorded(workspace)}) == 2
+    assert len(recorded(workspace)) == 4
+
+
+def test_backups_of_an_older_version_get_a_mark(workspace: Workspace, tmp_path: Path) -> None:
+    url = tmp_path / "backups"
+    create_backup(workspace, str(url))
+    (mark,) = (url / workspace.id / "place").iterdir()
+    mark.unlink()
+    create_backup(workspace, str(url))
+    assert len([*(url / workspace.id / "place").iterdir()]) == 1
+    assert len(list_backups(str(url))) == 2
