@@ -185,7 +185,7 @@ _WRAPPINGS: list[tuple[re.Pattern[bytes], Unwrap]] = [
         (rb"!BDN", _closed("an Outlook mailbox is not looked into")),
         (rb".{257}ustar", _tar),
         (_POSTMARK.pattern, _mailbox),
-        (rb"\s*(?:\xef\xbb\xbf)?\s*<(?:\?xml|(?i:!doctype|html))", _markup),
+        (rb"\s*(?:\xef\xbb\xbf)?\s*<[A-Za-z?!]", _markup),
         # Also in a medical image's file, and behind what a mail server put in front.
         (rb"(?:.{128}DICM.*?|.{0,1023}?)%PDF-[0-9].*?[0-9]\s+obj\b", _pdf),
     )
