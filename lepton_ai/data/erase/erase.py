@@ -93,7 +93,8 @@ def erase_subject(
     objects = forget_objects(workspace, found.objects | held)
     sweep(workspace)
     # A column that was called after the person is no more.
-    left = find(workspace, subject, columns={*columns} & known_columns(workspace), keep=keep)
+    there = {*columns} & known_columns(workspace)
+    left = find(workspace, subject, columns=there, keep=keep, sights=found.sights)
     report = ErasureReport(
         id=begun.id,
         workspace=workspace.id,

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 import sqlalchemy as sa
@@ -58,6 +59,7 @@ class Found(Struct):
         derived: nodes of tables made from such versions, without a column to find them by.
         models: nodes of models that learned from any of this.
         withdrawn: ids of the models among them that hold rows of theirs themselves.
+        sights: address of each stored content that does not name them -> what was seen of it.
     """
 
     tables: list[TableTraces] = []
@@ -75,6 +77,7 @@ class Found(Struct):
     derived: list[Node] = []
     models: list[Node] = []
     withdrawn: set[str] = field(default_factory=set)
+    sights: dict[str, Sight] = {}
 
     def __bool__(self) -> bool:
         left = self.tables, self.images, self.objects, self.naming, self.predictions
@@ -87,6 +90,7 @@ def find(
     *,
     columns: Collection[str] = (),
     keep: Collection[str] = (),
+    sights: Mapping[str, Sight] = MappingProxyType({}),
 ) -> Found:
     """Look through everything that a workspace keeps.
 
@@ -94,6 +98,8 @@ def find(
         columns: that hold identifiers, beside those tagged ``subject``.
         keep: datasets that hold no person's rows though made from such, as sums do, and sets of
             documents of which what cannot be looked into is not theirs.
+        sights: what an earlier look for the same person saw, by address; no content changes
+            under its address.
 
     Raises:
         Corrupt: stored bytes were altered.
@@ -105,7 +111,7 @@ def find(
         raise InvalidInput(f"no table has columns {odd}; the columns of all tables are: {there}")
     found = Found()
     judged: set[str] = set()
-    sights = _look_at_objects(workspace, subject, found)
+    _look_at_objects(workspace, subject, found, sights)
     for name in table_names(workspace):
         keys = key_columns(workspace, name, columns)
         traces = traces_in(workspace, name, subject, keys, found.objects)
@@ -119,7 +125,7 @@ def find(
     _look_at_sources(workspace, subject, found)
     look_at_rows(workspace, subject, found)
     _look_at_files(workspace, subject, found)
-    _tell_unread(workspace, found, sights, keep)
+    _tell_unread(workspace, found, keep)
     learned = _follow(workspace, found, judged | set(keep))
     _look_at_vocabularies(workspace, subject, found, learned)
     return found
@@ -142,16 +148,16 @@ def key_columns(workspace: Workspace, name: str, columns: Collection[str] = ()) 
     return (keys | set(columns)) & known
 
 
-def _look_at_objects(workspace: Workspace, subject: Subject, found: Found) -> dict[str, Sight]:
-    """Look into all that is stored; return what was seen of what is not read to its end."""
+def _look_at_objects(
+    workspace: Workspace, subject: Subject, found: Found, sights: Mapping[str, Sight]
+) -> None:
     hits: set[str] = set()
-    sights: dict[str, Sight] = {}
     for address, content in held_objects(workspace, tables=False):
-        sight = look(subject, content)
+        sight = sights.get(address) or look(subject, content)
         if sight.holds:
             hits.add(address)
-        elif sight.unread or sight.bare:
-            sights[address] = sight
+        else:
+            found.sights[address] = sight
     for node in workspace.lineage.list("dataset"):
         if node.facts.get("format") != "images" or not node.digest:
             continue
@@ -175,7 +181,6 @@ def _look_at_objects(workspace: Workspace, subject: Subject, found: Found) -> di
             found.images[node.id] = sorted(theirs)
             hits.add(node.digest)
     found.objects = hits
-    return sights
 
 
 def _look_at_sources(workspace: Workspace, subject: Subject, found: Found) -> None:
@@ -236,11 +241,13 @@ def _look_at_files(workspace: Workspace, subject: Subject, found: Found) -> None
             found.unread += [f"file {path}: {why}" for why in sight.unread]
 
 
-def _tell_unread(
-    workspace: Workspace, found: Found, sights: Mapping[str, Sight], keep: Collection[str]
-) -> None:
+def _tell_unread(workspace: Workspace, found: Found, keep: Collection[str]) -> None:
     """Name the documents that were not looked into as a whole, unless they go anyway."""
-    left = {address: sight for address, sight in sights.items() if address not in found.objects}
+    left = {
+        address: sight
+        for address, sight in found.sights.items()
+        if (sight.unread or sight.bare) and address not in found.objects
+    }
     for name in table_names(workspace) if left else ():
         seen = {address: path for address, path in documents_at(workspace, name) if address in left}
         if bare := sum(left[address].bare > 0 for address in seen):

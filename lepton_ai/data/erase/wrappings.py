@@ -148,6 +148,13 @@ def _markup(data: bytes) -> Iterator[Part]:
     yield _TAG.sub(b"\n", data)
 
 
+def _rtf(data: bytes) -> Iterator[Part]:
+    text = _RTF_BREAK.sub(b"\t", data)  # ends of lines mean nothing
+    text = _RTF_SIGN.sub(lambda sign: chr(int(sign[1]) % 2**16).encode(errors="replace"), text)
+    text = _RTF_BYTE.sub(lambda byte: bytes([int(byte[1], 16)]), text)
+    yield _RTF_REST.sub(b"", text)
+
+
 def _closed(why: str) -> Unwrap:
     return lambda data: iter([Unread(why)])
 
@@ -157,6 +164,11 @@ _BREAK = re.compile(
     rb"</(?:[\w-]+:)?(?:p|h[1-6]?|si|c|t[dhr]|li|div|title)\s*>|<(?:[\w-]+:)?(?:br|tab|cr)\b[^>]*>",
     re.IGNORECASE,
 )
+_RTF_BREAK = re.compile(rb"\\(?:par|line|cell|row|tab)\b ?")
+# A letter outside of ASCII, and what stands there for programs that do not know it.
+_RTF_SIGN = re.compile(rb"\\u(-?[0-9]{1,5}) ?(?:\\'[0-9a-fA-F]{2}|[^\\{}\s])?")
+_RTF_BYTE = re.compile(rb"\\'([0-9a-fA-F]{2})")
+_RTF_REST = re.compile(rb"\\[a-z]+-?[0-9]* ?|\\\*|[{}\r\n]")
 # A mailbox's line before each of its e-mails; the next line is the first of a header.
 _POSTMARK = re.compile(rb"^From [^\n]*[0-9]{4}[^\n]*\n(?=[!-9;-~]+:)", re.MULTILINE)
 # A line of a header comes first, and somewhere is said what hides the text from a plain look.
@@ -183,6 +195,7 @@ _WRAPPINGS: list[tuple[re.Pattern[bytes], Unwrap]] = [
         (rb"Rar!", _closed("rar is not looked into")),
         (rb"\xd0\xcf\x11\xe0", _closed("an old or encrypted Office file is not looked into")),
         (rb"!BDN", _closed("an Outlook mailbox is not looked into")),
+        (rb"\{\\rtf", _rtf),
         (rb".{257}ustar", _tar),
         (_POSTMARK.pattern, _mailbox),
         (rb"\s*(?:\xef\xbb\xbf)?\s*<[A-Za-z?!]", _markup),

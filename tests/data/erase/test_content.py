@@ -87,6 +87,18 @@ def test_names_that_a_record_keeps_in_elements_are_found() -> None:
     assert look(Subject(["Zoya Kovalchuk"]), record).holds
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        rb"{\rtf1\ansi Herr J\'fcrgen M\'fcller\par kam}", rb"{\rtf1 J\u252?rgen M\u252 ?ller,}",
+        rb"{\rtf1 {\b J\'fcrgen}{\i  M\'fcl}ler\par x}",
+    ],
+)  # fmt: skip
+def test_letters_that_rich_text_escapes_are_found(text: bytes) -> None:
+    assert look(Subject(["Jürgen Müller"]), text).holds
+    assert not look(Subject(["Jürgen Mülle"]), text).holds
+
+
 @pytest.mark.parametrize("place", papers.PLACES)
 def test_pdfs_are_looked_into(place: str) -> None:
     paper = papers.PLACES[place](WHO)
