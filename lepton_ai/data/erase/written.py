@@ -3,6 +3,7 @@
 import html
 import json
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from urllib.parse import quote
 
@@ -37,8 +38,16 @@ def printed_pattern(words: Iterable[str]) -> re.Pattern[str] | None:
 
     A short number has all of its digits together or each one apart, as in the boxes of a form.
     """
-    joined = "|".join(_printed("".join(_WORD.findall(word))) for word in sorted(words))
+    joined = "|".join(map(_printed, sorted({form for word in words for form in _orders(word)})))
     return re.compile(rf"(?<!\w)(?:{joined})(?!\w)", re.IGNORECASE) if joined else None
+
+
+def _orders(word: str) -> Iterator[str]:
+    """Yield a name without blanks; with its words the other way round if read from the right."""
+    parts = _WORD.findall(word)
+    yield "".join(parts)
+    if any(unicodedata.bidirectional(letter) in ("R", "AL") for letter in word):
+        yield "".join(reversed(parts))
 
 
 def _printed(word: str) -> str:

@@ -45,7 +45,7 @@ def test_names_are_found_however_they_are_written(text: str, coding: str) -> Non
     [
         ("Zoë Griffith", "Z o ë Griﬃth"), ("Zoë Griffith", "dear ZoëGrif-\nfith,"),
         ("P-1042", "of P\xad-1 0 4 2."), ("P-1042", "P-\n1042"), ("104276", "box 1 0 4 2 7 6"),
-        ("7731004201", "77 31004 201"),
+        ("7731004201", "77 31004 201"), ("משה כהן", "כהן  משה ,ok"), ("משה כהן", "of משה כהן"),
     ],
 )  # fmt: skip
 def test_print_is_read_without_its_blanks(word: str, text: str) -> None:
