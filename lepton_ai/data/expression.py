@@ -152,7 +152,10 @@ def expression(text: str, schema: Mapping[str, Any] | None = None) -> nw.Expr:
     Raises:
         InvalidInput: the formula has an error, or something that is not known here.
     """
-    return _as_expression(_build(parsed(text), _Formula(text, schema or {})))
+    try:
+        return _as_expression(_build(parsed(text), _Formula(text, schema or {})))
+    except RecursionError as error:
+        raise InvalidInput(f"{text[:40]!r}... is nested too deeply; write it shorter") from error
 
 
 def wide(kind: Any) -> Any:

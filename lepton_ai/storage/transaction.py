@@ -24,10 +24,16 @@ from lepton_ai.storage.sealing import Sealed, Stored, seal_object
 from lepton_ai.storage.stream import ObjectStream
 from lepton_ai.storage.writer import ObjectWriter
 
-__all__ = ["Transaction"]
+__all__ = ["Transaction", "is_name"]
 
 # A colon, an at sign and a slash have a meaning in references (name:3, name@champion) and paths.
 _NAME = re.compile(r"[^\s:@/\\\x00-\x1f][^:@/\\\x00-\x1f]{0,199}")
+
+
+def is_name(text: str) -> bool:
+    """Tell whether a text can be referred to as a name, and printed."""
+    # What cannot be printed would move the cursor of a terminal, or turn its text around.
+    return bool(_NAME.fullmatch(text)) and text.isprintable()
 
 
 class Transaction:
@@ -155,8 +161,7 @@ class Transaction:
         if not version:
             return self.nodes([spec])[0]
         connection = self._begin()
-        # What cannot be printed would move the cursor of a terminal, or turn its text around.
-        if not (_NAME.fullmatch(name) and name.isprintable()):
+        if not is_name(name):
             raise InvalidInput(
                 f"{name!r} cannot be the name of a {kind}: use 1 to 200 characters without "
                 "colon, at sign or slash, such as lung-ct"
@@ -200,7 +205,7 @@ class Transaction:
         Raises:
             InvalidInput: the alias cannot be referred to.
         """
-        if not (_NAME.fullmatch(alias) and alias.isprintable()) or alias.isdecimal():
+        if not is_name(alias) or alias.isdecimal():
             raise InvalidInput(f"{alias!r} cannot be an alias; use a word such as champion")
         values = {"node_id": node.id, "updated_at": datetime.now(UTC)}
         self._begin().execute(

@@ -22,6 +22,7 @@ from lepton_ai.data.quality import (
     write_rules,
 )
 from lepton_ai.data.quality.repaired import read_repaired
+from lepton_ai.data.quality.shown import kept_rules
 from lepton_ai.data.table import Table
 from lepton_ai.storage import Workspace
 
@@ -124,14 +125,15 @@ def quarantine_(dataset: str, csv: Path | None, as_json: bool) -> None:
         except pl.exceptions.ComputeError as error:
             raise InvalidInput(f"the rows do not fit CSV ({error}); take them by --json") from error
         click.echo(
-            f"{frame.height:,} rows in {csv}; mend them, then: lepton quality readmit {dataset}"
+            f"{counted(frame.height, 'row')} in {csv}; mend them, then: "
+            f"lepton quality readmit {dataset}"
         )
         return
     if as_json or not frame.width:
         print_rows(frame.to_dicts(), as_json=as_json, empty="nothing is kept aside")
         return
     # Of a wide table, what the rules look at says why; the file has all of it.
-    read = {c for rule in rules_of(Workspace.open(), dataset) for c in rule.columns()}
+    read = {c for rule in kept_rules(Workspace.open(), dataset) for c in rule.columns()}
     named = [c for c in frame.columns if c in read] or frame.columns[:-3]
     rows = frame.select(named[:_WIDE], why="_reasons").head(_SHOWN).to_dicts()
     print_rows(rows, as_json=False, empty="nothing is kept aside")

@@ -106,7 +106,7 @@ def _commit(commit: TableCommit, found: Scan, *, labelled: bool) -> Node:
         present = table is not None and table.snapshot_by_id(node.facts.get("snapshot", 0))
         if node.digest == digest and present:
             raise _Unchanged(node)
-    frame = pl.concat([*admitted(commit, [whole], replaced=True)])
+    frame = pl.concat([*admitted(commit, [whole], stays=None)])
     added = commit.write([frame])
     holds = frame["object"].unique().sort().to_list()
     facts: dict[str, Any] = {

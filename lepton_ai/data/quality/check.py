@@ -1,17 +1,19 @@
 """check: rows against rules, and the report of what was found."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 import polars as pl
 from msgspec import Struct
+from narwhals.exceptions import NarwhalsError
+from polars import selectors
 
 from lepton_ai.core.errors import InvalidInput
-from lepton_ai.data.quality.rules import AnyRule, Context
+from lepton_ai.data.quality.rules import AnyRule, Context, sound
 
-__all__ = ["Finding", "QualityReport", "check", "failures", "findings", "refuse_missing"]
+__all__ = ["Finding", "QualityReport", "check", "measured", "rows_of"]
 
 _EXAMPLES = 5
 _LONGEST = 40  # characters of a value that is shown
@@ -25,16 +27,18 @@ class Finding(Struct, frozen=True):
         failed: rows that fail, for a rule about rows.
         detail: what was measured, or examples of values that fail.
         places: row numbers of some that fail.
+        columns: that the rule reads; None in a check that was kept before they were.
     """
 
     rule: str
     sentence: str
     severity: str
     passed: bool
-    failed: int
-    share: float
-    detail: str
+    failed: int = 0
+    share: float = 0.0
+    detail: str = ""
     places: tuple[int, ...] = ()
+    columns: tuple[str, ...] | None = None
 
     def failing(self) -> str:
         """Return what was found, in words."""
@@ -100,75 +104,75 @@ class QualityReport(Struct, frozen=True):
         return "\n".join(map(_printable, lines))
 
 
-def refuse_missing(rules: Iterable[AnyRule], columns: Collection[str]) -> None:
-    """Refuse rules about columns that are not there.
+def rows_of(data: Any) -> pl.DataFrame:
+    """Return rows as rules see them: NaN is no value."""
+    from lepton_ai.data.frames import frame_of
+    from lepton_ai.data.table import Table
 
-    Raises:
-        InvalidInput: a rule names some.
-    """
-    for rule in rules:
-        missing = [name for name in rule.columns() if name not in columns]
-        if missing:
-            raise InvalidInput(
-                f"the rule {rule.sentence()!r} names columns {missing} that are not there; there "
-                f"are {[*columns]}"
-            )
+    frame = data.to_polars() if isinstance(data, Table) else frame_of(data)
+    return frame.with_columns(selectors.float().fill_nan(None))
 
 
-def failures(frame: pl.DataFrame, rules: Sequence[AnyRule], context: Context) -> pl.DataFrame:
-    """Return, for each rule about rows, a column that is true where a row fails.
-
-    Raises:
-        InvalidInput: a rule names columns that are not there, or that it cannot measure.
-    """
-    refuse_missing(rules, frame.columns)
-    columns = []
-    for place, rule in enumerate(rules):
-        if not rule.of_rows:
-            continue
-        try:
-            wrong = rule.failing(frame, context).fill_null(value=False)
-            columns.append(frame.select(wrong.alias(str(place)))[str(place)])
-        except (pl.exceptions.PolarsError, TypeError) as error:
-            kinds = {name: str(frame.schema[name]) for name in rule.columns()}
-            raise InvalidInput(
-                f"the rule {rule.sentence()!r} cannot be measured on {kinds}: {error}"
-            ) from error
-    return pl.DataFrame(columns)
-
-
-def findings(
-    frame: pl.DataFrame, rules: Sequence[AnyRule], context: Context, wrong: pl.DataFrame
-) -> tuple[Finding, ...]:
-    """Return what each rule found.
+def measured(
+    frame: pl.DataFrame, rule: AnyRule, context: Context
+) -> tuple[Finding, pl.Series | None]:
+    """Return what a rule finds, and where a row fails; None of a rule about the whole.
 
     Args:
-        wrong: what `failures` returned for the same rules.
+        frame: as `rows_of` returns it.
+
+    Raises:
+        InvalidInput: the rule names columns that are not there, or that it cannot measure.
     """
-    found = []
-    for place, rule in enumerate(rules):
-        kind = str(type(rule).__struct_config__.tag)
-        if not rule.of_rows:
-            held, detail = rule.measure(frame, context)
-            found.append(Finding(kind, rule.sentence(), rule.severity, held, 0, 0.0, detail))
-            continue
-        places = wrong[str(place)].arg_true()
-        # Of rows that lack a value there is none to show.
-        shown = (
-            frame.select(rule.columns())[places[:_EXAMPLES]].unique(maintain_order=True).rows()
-            if kind != "not_null"
-            else []
+    names = rule.columns()
+    missing = [name for name in names if name not in frame.columns]
+    if missing:
+        raise InvalidInput(
+            f"the rule {rule.sentence()!r} names columns {missing} that are not there; there "
+            f"are {frame.columns}"
         )
-        examples = ", ".join(_example(row) for row in shown)
-        failed = places.len()
-        share = failed / frame.height if frame.height else 0.0
-        found.append(
-            Finding(
-                kind, rule.sentence(), rule.severity, not failed, failed, share,
-                f"such as {examples}" if examples else "", tuple(places[:_EXAMPLES].to_list()),
-            )
-        )  # fmt: skip
-    return tuple(found)
+    try:
+        if rule.of_rows:
+            wrong = rule.failing(frame, context).fill_null(value=False)
+            return _of_rows(frame, rule, frame.select(_wrong=wrong)["_wrong"])
+        held, detail = rule.measure(frame, context)
+    except (pl.exceptions.PolarsError, NarwhalsError, TypeError) as error:
+        kinds = {name: str(frame.schema[name]) for name in names}
+        raise InvalidInput(
+            f"the rule {rule.sentence()!r} cannot be measured on {kinds}: {error}"
+        ) from error
+    return _finding(rule, passed=held, detail=detail), None
+
+
+def _of_rows(
+    frame: pl.DataFrame, rule: AnyRule, wrong: pl.Series
+) -> tuple[Finding, pl.Series | None]:
+    places = wrong.arg_true()
+    some = places[:_EXAMPLES]
+    # Of rows that lack a value there is none to show.
+    names = [] if rule.tag() == "not_null" else rule.columns()
+    shown = frame.select(names)[some].unique(maintain_order=True).rows() if names else []
+    finding = _finding(
+        rule,
+        passed=not places.len(),
+        failed=places.len(),
+        share=places.len() / frame.height if frame.height else 0.0,
+        detail=f"such as {', '.join(map(_example, shown))}" if shown else "",
+        places=tuple(some.to_list()),
+    )
+    return finding, wrong
+
+
+def _finding(rule: AnyRule, *, passed: bool, detail: str, **rest: Any) -> Finding:
+    return Finding(
+        rule.tag(),
+        rule.sentence(),
+        rule.severity,
+        passed,
+        detail=detail,
+        columns=tuple(rule.columns()),
+        **rest,
+    )
 
 
 def check(
@@ -181,15 +185,10 @@ def check(
         context: frames that rules need besides: other datasets, and the rows before.
 
     Raises:
-        InvalidInput: a rule cannot be measured on these columns.
+        InvalidInput: a rule is wrong, or cannot be measured on these columns.
     """
-    from lepton_ai.data.frames import frame_of
-    from lepton_ai.data.table import Table
-
-    around = context or Context()
-    frame = data.to_polars() if isinstance(data, Table) else frame_of(data)
-    wrong = failures(frame, rules, around)
-    found = findings(frame, rules, around, wrong)
+    frame = rows_of(data)
+    found = tuple(measured(frame, sound(rule), context or Context())[0] for rule in rules)
     return QualityReport(subject, frame.height, datetime.now(UTC), found)
 
 

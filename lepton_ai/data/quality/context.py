@@ -8,33 +8,43 @@ from lepton_ai.core.errors import InvalidInput, NotFound
 from lepton_ai.data.catalog import open_dataset
 from lepton_ai.data.quality.rules import AnyRule, Context, References, Stable, Unique
 from lepton_ai.data.table import Table
+from lepton_ai.data.tables.entering import Staying
 from lepton_ai.storage import Workspace
 
 __all__ = ["entering_context", "version_context"]
 
 
 def entering_context(
-    workspace: Workspace, name: str, rules: Sequence[AnyRule], *, replaced: bool
+    workspace: Workspace, name: str, rules: Sequence[AnyRule], stays: Staying | None
 ) -> Context:
     """Return what rules need of rows that come: the rows that are there.
 
     Args:
-        replaced: those that come take the place of all that are there, whose keys do not count.
+        name: of the table, or of a branch of it.
+        stays: which of the rows that are there stay, whose keys count; None: none of them.
     """
     keys: set[str] = set()
-    if not replaced:
+    if stays is not None:
         keys = {column for rule in rules if isinstance(rule, Unique) for column in rule.columns()}
     compared = _compared(rules)
     table = _table(workspace, name) if keys or compared else None
+    present = None
+    if table is not None and stays is not None and keys:
+        present = _part(table, keys.union(stays.columns))
+        present = None if present is None else stays.of(present)
     return Context(
         datasets=_others(workspace, rules),
-        present=None if table is None or not keys else _part(table, keys),
+        present=present,
         before=None if table is None or not compared else _part(table, compared),
     )
 
 
 def version_context(table: Table, rules: Sequence[AnyRule]) -> Context:
-    """Return what rules need of a version: the one before it, and other datasets."""
+    """Return what rules need of a version: the one before it, and other datasets.
+
+    Raises:
+        AccessDenied: the principal sees what they need masked.
+    """
     compared = _compared(rules)
     version = table.dataset.version
     before = None
@@ -63,6 +73,7 @@ def _others(workspace: Workspace, rules: Sequence[AnyRule]) -> dict[str, pl.Data
         other = open_dataset(name, workspace)
         if not isinstance(other, Table):
             raise InvalidInput(f"{name} holds no table; rules refer to tables")
+        other.require(sorted(columns), "check rules")
         found[name] = other.to_polars(sorted(columns))
     return found
 

@@ -7,16 +7,20 @@ import msgspec
 import polars as pl
 from msgspec import Struct
 
-from lepton_ai.core.errors import InvalidInput
-from lepton_ai.data.entry import change_entry, get_entry
-from lepton_ai.data.quality.check import QualityReport, failures, findings, refuse_missing
+from lepton_ai.core.errors import InvalidInput, LeptonError
+from lepton_ai.data.entry import change_entry
+from lepton_ai.data.quality.check import Finding, QualityReport, measured, rows_of
 from lepton_ai.data.quality.context import entering_context
-from lepton_ai.data.quality.rules import AnyRule, refuse_wrong
+from lepton_ai.data.quality.rules import AnyRule, sound
+from lepton_ai.data.quality.shown import discreet, hidden_columns
+from lepton_ai.data.tables.entering import ALL, Staying
+from lepton_ai.data.tags import main_name
 from lepton_ai.security.policy import OWNER
 from lepton_ai.security.principal import acting_as
 from lepton_ai.storage import Workspace
+from lepton_ai.storage.transaction import is_name
 
-__all__ = ["Gated", "Refused", "clear_rules", "gate", "kept_rules", "set_rules"]
+__all__ = ["Gated", "Refused", "clear_rules", "gate", "set_rules"]
 
 REASONS = "_reasons"
 
@@ -63,12 +67,18 @@ class Gated(Struct, frozen=True):
 def set_rules(workspace: Workspace, name: str, rules: Sequence[AnyRule]) -> None:
     """Let only rows enter a table that satisfy these rules; rows that are there stay.
 
+    Args:
+        name: of a table, which need not be there yet; rules hold for all its branches.
+
     Raises:
-        InvalidInput: a rule is wrong in itself.
+        InvalidInput: a rule is wrong in itself, or the name is not that of a table.
     """
-    for rule in rules:
-        refuse_wrong(rule)
-    kept = tuple(msgspec.to_builtins(rule) for rule in rules)
+    if name != main_name(name) or not is_name(name):
+        raise InvalidInput(
+            f"{name!r} is no name of a table; rules hold for all its versions and branches: give "
+            "its name alone, such as patients"
+        )
+    kept = tuple(msgspec.to_builtins(sound(rule)) for rule in rules)
     change_entry(workspace, name, lambda entry: msgspec.structs.replace(entry, rules=kept))
 
 
@@ -77,55 +87,84 @@ def clear_rules(workspace: Workspace, name: str) -> None:
     set_rules(workspace, name, [])
 
 
-def kept_rules(workspace: Workspace, name: str) -> list[AnyRule]:
-    """Return the rules of a table, whoever acts: for the gate itself."""
-    return msgspec.convert(list(get_entry(workspace, name).rules), list[AnyRule])
-
-
 def gate(
     workspace: Workspace,
     name: str,
     frames: Iterable[pl.DataFrame],
     rules: Sequence[AnyRule],
     *,
-    replaced: bool = False,
+    stays: Staying | None = ALL,
 ) -> Gated:
     """Measure rows that want to enter a table; in memory are the columns that rules read.
 
     Args:
+        name: of the table, or of a branch of it.
         frames: of the same columns; one at least.
-        replaced: the rows take the place of all that are there, which then do not count.
+        stays: which of the rows that are there stay; None: none of them.
 
     Raises:
         Refused: a rule about the whole does not hold.
         InvalidInput: a rule cannot be measured on these rows.
     """
     columns = next(iter(frames)).columns
-    # A warning keeps nothing out, not even by a column that these rows do not have.
-    rules = [r for r in rules if r.severity == "error" or {*r.columns()} <= {*columns}]
-    refuse_missing(rules, columns)
-    read = {column for rule in rules for column in rule.columns()}
+    read = {column for rule in rules for column in rule.columns() if column in columns}
     # Where rules read none, one column tells how many rows there are.
-    frame = pl.concat([frame.select([*read] or columns[:1]) for frame in frames])
-    # Rules are about what is there, not about what whoever acts may see of it.
-    with acting_as(OWNER):
-        context = entering_context(workspace, name, rules, replaced=replaced)
-    wrong = failures(frame, rules, context)
-    found = findings(frame, rules, context, wrong)
-    report = QualityReport(f"{name}, rows that came", frame.height, datetime.now(UTC), found)
-    for rule, finding in zip(rules, found, strict=True):
-        if not (rule.of_rows or finding.passed) and rule.severity == "error":
+    frame = rows_of(pl.concat([frame.select([*read] or columns[:1]) for frame in frames]))
+    hidden = hidden_columns(workspace, name)
+    found = []
+    wrong: dict[str, pl.Series] = {}
+    for rule in rules:
+        finding, fails = _measured(workspace, name, frame, rule, stays, hidden)
+        found.append(finding)
+        if rule.severity == "warning":
+            continue
+        if fails is not None:
+            wrong[str(len(found))] = fails
+        elif not finding.passed:
+            said = discreet(finding, hidden)
+            but = f", but {said.detail}" if said.detail else " does not hold"
             raise Refused(
-                f"these rows may not enter {name}: {finding.sentence}, but {finding.detail}. "
+                f"these rows may not enter {name}: {said.sentence}{but}. "
                 "Nothing was stored; mend the rows, or change the rules: lepton quality set"
             )
-    said = [
-        pl.when(pl.col(place)).then(pl.lit(rules[int(place)].sentence()))
-        for place in wrong.columns
-        if rules[int(place)].severity == "error"
-    ]
-    if not said:
+    report = QualityReport(f"{name}, rows that came", frame.height, datetime.now(UTC), tuple(found))
+    if not wrong:
         return Gated(pl.Series(REASONS, [None] * frame.height, dtype=pl.String), report)
-    reasons = wrong.select(pl.concat_str(said, separator="; ", ignore_nulls=True).alias(REASONS))
+    said_of_rows = [
+        pl.when(pl.col(place)).then(pl.lit(found[int(place) - 1].sentence)) for place in wrong
+    ]
+    reasons = pl.DataFrame(wrong).select(
+        pl.concat_str(said_of_rows, separator="; ", ignore_nulls=True).alias(REASONS)
+    )
     kept_out = reasons[REASONS].str.len_chars() > 0
     return Gated(reasons.select(pl.when(kept_out).then(REASONS))[REASONS], report)
+
+
+def _measured(
+    workspace: Workspace,
+    name: str,
+    frame: pl.DataFrame,
+    rule: AnyRule,
+    stays: Staying | None,
+    hidden: frozenset[str],
+) -> tuple[Finding, pl.Series | None]:
+    """Return what a rule finds; a warning keeps nothing out, not even if it cannot be measured."""
+    try:
+        # Rules are about what is there, not about what whoever acts may see of it.
+        with acting_as(OWNER):
+            context = entering_context(workspace, name, [rule], stays)
+        return measured(frame, rule, context)
+    except LeptonError:
+        names = tuple(rule.columns())
+        unknown = Finding(
+            rule.tag(), rule.sentence(), rule.severity, passed=False, columns=names,
+            detail="it cannot be measured on these rows",
+        )  # fmt: skip
+        if rule.severity == "warning":
+            return unknown, None
+        if hidden.isdisjoint(names):
+            raise
+    raise InvalidInput(
+        f"these rows may not enter {name}: {discreet(unknown, hidden).sentence}, cannot be "
+        "measured on them; ask whoever set the rules"
+    )

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from lepton_ai.data.quality.check import QualityReport, check, refuse_missing
+from lepton_ai.data.quality.check import QualityReport, check
 from lepton_ai.data.quality.context import version_context
-from lepton_ai.data.quality.rules import AnyRule
+from lepton_ai.data.quality.rules import AnyRule, sound
 from lepton_ai.data.table import Table
 from lepton_ai.storage import Transaction
 
@@ -23,10 +23,10 @@ def check_table(table: Table, rules: Sequence[AnyRule]) -> QualityReport:
 
     Raises:
         InvalidInput: a rule cannot be measured on these columns.
-        AccessDenied: a rule reads a column that the principal sees masked.
+        AccessDenied: a rule reads a column that the principal sees masked, here or elsewhere.
     """
-    refuse_missing(rules, table.columns)
-    names = list(dict.fromkeys(name for rule in rules for name in rule.columns()))
+    read = {column for rule in map(sound, rules) for column in rule.columns()}
+    names = [name for name in table.columns if name in read]
     table.require(names, "check rules")
     # A table of which rules read nothing still has rows to count.
     frame = table.to_polars(names or table.columns[:1])

@@ -9,19 +9,24 @@ from lepton_ai.data.frames import frame_of
 from lepton_ai.data.quality.gate import REASONS
 from lepton_ai.data.quality.repaired import typed
 from lepton_ai.data.table import Table
+from lepton_ai.data.tables.entering import QUARANTINE
+from lepton_ai.data.tags import main_name
 from lepton_ai.security.principal import current_principal
 from lepton_ai.storage import Workspace
 
 __all__ = ["quarantine", "readmit"]
 
+_MARKS = (REASONS, "_id", "_time")
+
 
 def quarantine(name: str, workspace: Workspace | None = None) -> Table | None:
     """Return the rows of a table that were kept aside; None when there never were any.
 
-    Columns are those of the table, then ``_reasons``, ``_id`` and ``_time``.
+    Those of its branches lie there too. Columns are those of the table, then ``_reasons``,
+    ``_id`` and ``_time``.
     """
     try:
-        table = open_dataset(f"{name}.quarantine", workspace)
+        table = open_dataset(main_name(name) + QUARANTINE, workspace)
     except NotFound:
         return None
     assert isinstance(table, Table)
@@ -32,14 +37,16 @@ def readmit(name: str, repaired: Any, workspace: Workspace | None = None) -> tup
     """Let repaired rows in; they leave the quarantine, and what still fails goes back there.
 
     Args:
-        repaired: rows of the quarantine, mended, with their ``_id``.
+        name: of the table, or of a branch of it.
+        repaired: rows of the quarantine, mended, whole and with their ``_id``.
 
     Returns:
         How many rows entered the table, and how many stayed out.
 
     Raises:
         NotFound: there is no quarantine, or it has no such row.
-        InvalidInput: a value is not of the table's type.
+        InvalidInput: a value is not of the table's type, or columns of the rows are missing,
+            whose values would be lost.
         AccessDenied: the principal sees columns of the rows masked.
     """
     place = workspace or Workspace.open()
@@ -58,9 +65,15 @@ def readmit(name: str, repaired: Any, workspace: Workspace | None = None) -> tup
         raise InvalidInput("a row of the quarantine can enter once; an _id is there twice")
     table = open_dataset(name, place)
     assert isinstance(table, Table)
-    own = rows.drop([c for c in (REASONS, "_id", "_time") if c in rows.columns])
+    own = rows.drop([c for c in _MARKS if c in rows.columns])
     view = sight(place, kept.dataset, current_principal())
-    view.require(own.columns, "readmit rows")
+    view.require([c for c in kept.columns if c not in _MARKS], "readmit rows")
+    lost = [c for c in table.columns if c in kept.columns and c not in own.columns]
+    if lost:
+        raise InvalidInput(
+            f"the repaired rows lack the columns {lost}, whose values would be lost; give whole "
+            f"rows, as: lepton quality quarantine {name} --csv rows.csv"
+        )
     # First in, then out: a crash between the two leaves a row twice at worst, never nowhere.
     after = table.append(own)
     quoted = ", ".join("'" + each.replace("'", "''") + "'" for each in ids)

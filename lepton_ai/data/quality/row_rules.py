@@ -29,7 +29,7 @@ class NotNull(OfColumn, frozen=True, kw_only=True, tag="not_null"):
 
     def failing(self, frame: pl.DataFrame, context: Context) -> pl.Expr:
         """Return what is true where a row fails."""
-        return _missing(frame, self.column)
+        return pl.col(self.column).is_null()
 
     def sentence(self) -> str:
         """Return the rule as people say it."""
@@ -67,7 +67,8 @@ def _of_kind(column: pl.Expr, dtype: Any, kind: Kind) -> pl.Expr:
         whole = pl.lit(True) if dtype.is_integer() else column == column.floor()
         if dtype.is_float():
             whole &= column.is_finite()
-        fits = {"integer": whole, "number": pl.lit(True), "boolean": column.is_in([0, 1])}
+        truth = (column == 0) | (column == 1)
+        fits = {"integer": whole, "number": pl.lit(True), "boolean": truth}
     elif base == pl.Boolean:
         fits = {"boolean": pl.lit(True)}
     elif base == pl.Date:
@@ -90,36 +91,38 @@ class Type(OfColumn, frozen=True, kw_only=True, tag="type"):
 
     def failing(self, frame: pl.DataFrame, context: Context) -> pl.Expr:
         """Return what is true where a row fails."""
-        fits = _of_kind(pl.col(self.column), frame.schema[self.column], self.type)
-        return ~fits & ~_missing(frame, self.column)
+        column = pl.col(self.column)
+        return ~_of_kind(column, frame.schema[self.column], self.type) & column.is_not_null()
 
     def sentence(self) -> str:
         """Return the rule as people say it."""
         return f"{self.column} is of type {self.type}"
 
 
-def _missing(frame: pl.DataFrame, name: str) -> pl.Expr:
-    column = pl.col(name)
-    empty = column.is_null()
-    return empty | column.is_nan() if frame.schema[name].is_float() else empty
-
-
 class Range(OfColumn, frozen=True, kw_only=True, tag="range"):
-    """Values, where there are any, lie between two bounds, which are allowed themselves."""
+    """Values, where there are any, lie between two bounds, which are allowed themselves.
 
-    low: float | date | None = None
-    high: float | date | None = None
+    A bound that is a date is the whole of that day.
+    """
+
+    low: int | float | date | None = None
+    high: int | float | date | None = None
 
     def failing(self, frame: pl.DataFrame, context: Context) -> pl.Expr:
         """Return what is true where a row fails."""
+        kind = frame.schema[self.column]
+        days = any(isinstance(bound, date) for bound in (self.low, self.high))
+        # Polars would compare days with numbers, as those since 1970.
+        if kind != pl.Null and days != kind.is_temporal():
+            raise TypeError("days are compared with dates and times, numbers with numbers")
         column = pl.col(self.column)
+        if kind == pl.Datetime:
+            column = column.dt.date()
         wrong = pl.lit(False)
         if self.low is not None:
             wrong = wrong | (column < self.low)
         if self.high is not None:
             wrong = wrong | (column > self.high)
-        if frame.schema[self.column].is_float():
-            wrong = wrong | column.is_nan()
         return wrong
 
     def sentence(self) -> str:
@@ -165,7 +168,10 @@ class OneOf(OfColumn, frozen=True, kw_only=True, tag="one_of"):
 
     def failing(self, frame: pl.DataFrame, context: Context) -> pl.Expr:
         """Return what is true where a row fails."""
-        return ~pl.col(self.column).is_in(list(self.values))
+        kind = frame.schema[self.column]
+        # 1 is among 1.0 and 2.5, and 0.1 among numbers of fewer digits.
+        values = pl.Series(self.values, dtype=kind if kind.is_float() else None)
+        return ~pl.col(self.column).is_in(values.implode())
 
     def sentence(self) -> str:
         """Return the rule as people say it."""
@@ -173,7 +179,10 @@ class OneOf(OfColumn, frozen=True, kw_only=True, tag="one_of"):
 
 
 class Unique(Rule, frozen=True, kw_only=True, tag="unique"):
-    """No two rows have the same key; of rows that come, also none that the table has already."""
+    """No two rows have the same key; of rows that come, also none that the table has already.
+
+    A key of which a part is empty is none.
+    """
 
     key: tuple[str, ...]
 
@@ -183,18 +192,18 @@ class Unique(Rule, frozen=True, kw_only=True, tag="unique"):
 
     def failing(self, frame: pl.DataFrame, context: Context) -> pl.Expr:
         """Return what is true where a row fails."""
+        whole = pl.all_horizontal(pl.col(self.key).is_not_null())
         twice = ~pl.struct(self.key).is_first_distinct()
         known = context.present
         if known is None or not known.height or not {*self.key} <= {*known.columns}:
-            return twice
+            return whole & twice
         there = frame.select(self.key).join(
             known.select(self.key).unique().with_columns(_there=pl.lit(True)),
             on=self.key,
             how="left",
             maintain_order="left",
-            nulls_equal=True,
         )["_there"]
-        return twice | pl.lit(there).fill_null(value=False)
+        return whole & (twice | pl.lit(there).fill_null(value=False))
 
     def sentence(self) -> str:
         """Return the rule as people say it."""
@@ -232,7 +241,10 @@ class Expression(Rule, frozen=True, kw_only=True, tag="expression"):
         """Return what is true where a row fails."""
         rows = nw.from_native(frame)
         formula = expression(self.formula, rows.collect_schema())
-        holds = rows.select(_holds=formula)["_holds"].to_native()
+        # Beside the rows, so that what is the same for all of them is there for each.
+        holds = rows.with_columns(_holds=formula)["_holds"].to_native()
+        if holds.dtype != pl.Boolean:
+            raise TypeError(f"the formula is not true or false, but {holds.dtype}")
         return ~pl.lit(holds.fill_null(value=True))
 
     def sentence(self) -> str:

@@ -34,6 +34,11 @@ class Rule(Struct, frozen=True, kw_only=True, tag_field="rule", omit_defaults=Tr
     of_rows: ClassVar[bool] = True
     severity: Literal["error", "warning"] = "error"
 
+    @classmethod
+    def tag(cls) -> str:
+        """Return the name of the kind of rule."""
+        return str(cls.__struct_config__.tag)
+
     def columns(self) -> list[str]:
         """Return the columns that the rule reads."""
         raise NotImplementedError
@@ -64,8 +69,14 @@ class OfColumn(Rule, frozen=True, kw_only=True):
 def bounds(low: float | date | None, high: float | date | None) -> str:
     """Return two bounds in words, such as ``at least 18 and at most 70``."""
     parts = [
-        f"at {word} {bound:,.10g}" if isinstance(bound, int | float) else f"at {word} {bound}"
+        f"at {word} {_said(bound)}"
         for word, bound in (("least", low), ("most", high))
         if bound is not None
     ]
     return " and ".join(parts)
+
+
+def _said(bound: float | date) -> str:
+    if isinstance(bound, int):
+        return f"{bound:,}"
+    return f"{bound:,.10g}" if isinstance(bound, float) else str(bound)

@@ -1,18 +1,22 @@
 """Shown: rules and kept checks, without what they tell of columns that are not seen in clear."""
 
-import re
-
 import msgspec
 
 from lepton_ai.core.errors import NotFound
 from lepton_ai.data.access import Sight, sight
+from lepton_ai.data.entry import get_entry
 from lepton_ai.data.quality.check import Finding, QualityReport
-from lepton_ai.data.quality.gate import kept_rules
 from lepton_ai.data.quality.rules import AnyRule
+from lepton_ai.data.tags import main_name
 from lepton_ai.security.principal import current_principal
 from lepton_ai.storage import Workspace
 
-__all__ = ["check_history", "rules_of"]
+__all__ = ["check_history", "discreet", "hidden_columns", "kept_rules", "rules_of"]
+
+
+def kept_rules(workspace: Workspace, name: str) -> list[AnyRule]:
+    """Return the rules of a table, whoever acts: for the gate itself."""
+    return msgspec.convert(list(get_entry(workspace, name).rules), list[AnyRule])
 
 
 def rules_of(workspace: Workspace, name: str) -> list[AnyRule]:
@@ -21,7 +25,7 @@ def rules_of(workspace: Workspace, name: str) -> list[AnyRule]:
     Raises:
         AccessDenied: a rule is about a column that the principal sees masked: it may say values.
     """
-    rules = kept_rules(workspace, name)
+    rules = kept_rules(workspace, main_name(name))
     _sight(workspace, name).require({c for r in rules for c in r.columns()}, "read the rules")
     return rules
 
@@ -34,14 +38,28 @@ def check_history(name: str, workspace: Workspace | None = None) -> list[Quality
     place = workspace or Workspace.open()
     nodes = place.lineage.list("check", name)
     reports = [msgspec.convert(node.facts, QualityReport) for node in nodes]
-    view = _sight(place, name)
-    hidden = sorted({*view.masked, *view.refused})
+    hidden = hidden_columns(place, name)
     return [
         msgspec.structs.replace(
-            report, findings=tuple(_without_values(finding, hidden) for finding in report.findings)
+            report, findings=tuple(discreet(finding, hidden) for finding in report.findings)
         )
         for report in reports
     ]
+
+
+def hidden_columns(workspace: Workspace, name: str) -> frozenset[str]:
+    """Return the columns of a table that whoever acts does not see in clear."""
+    view = _sight(workspace, name)
+    return view.masked.union(view.refused)
+
+
+def discreet(finding: Finding, hidden: frozenset[str]) -> Finding:
+    """Return a finding without the values that a rule names where its columns are not seen."""
+    about = hidden if finding.columns is None else hidden.intersection(finding.columns)
+    if not about:
+        return finding
+    said = f"{finding.rule} of {', '.join(sorted(about))}, which you see masked"
+    return msgspec.structs.replace(finding, sentence=said, detail="")
 
 
 def _sight(workspace: Workspace, name: str) -> Sight:
@@ -51,12 +69,3 @@ def _sight(workspace: Workspace, name: str) -> Sight:
         return sight(workspace, workspace.lineage.find("dataset", name), who)
     except NotFound:
         return Sight(who.name, name)
-
-
-def _without_values(finding: Finding, hidden: list[str]) -> Finding:
-    # What is kept names no columns; a name that occurs by chance hides a little more.
-    about = [n for n in hidden if re.search(rf"(?<!\w){re.escape(n)}(?!\w)", finding.sentence)]
-    if not about:
-        return finding
-    said = f"{finding.rule} of {', '.join(about)}, which you see masked"
-    return msgspec.structs.replace(finding, sentence=said, detail="")

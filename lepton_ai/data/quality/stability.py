@@ -10,11 +10,12 @@ __all__ = ["stability"]
 def stability(before: pl.Series, now: pl.Series) -> float:
     """Return the population stability index of two columns; 0: the same distribution."""
     if before.dtype.is_numeric():
-        deciles = [before.quantile(n / 10, "linear") for n in range(1, 10)]
-        edges = sorted({edge for edge in deciles if edge is not None})
-        pairs = [_intervals(s, edges) for s in (before, now)]
+        both = [s.cast(pl.Float64).fill_nan(None) for s in (before, now)]
+        deciles = [both[0].quantile(n / 10, "linear") for n in range(1, 10)]
+        edges = sorted(edge for edge in deciles if edge is not None)
+        pairs = [_intervals(s, edges) for s in both]
     else:
-        pairs = [s.cast(pl.String).fill_null("(none)") for s in (before, now)]
+        pairs = [s.cast(pl.String) for s in (before, now)]
     counts = [dict(s.value_counts().rows()) for s in pairs]
     index = 0.0
     for value in {*counts[0], *counts[1]}:
@@ -25,6 +26,9 @@ def stability(before: pl.Series, now: pl.Series) -> float:
 
 
 def _intervals(values: pl.Series, edges: list[float]) -> pl.Series:
-    number = sum((pl.col("x") > edge).cast(pl.Int64) for edge in edges) + pl.lit(0)
-    named = pl.when(pl.col("x").is_null()).then(pl.lit("(none)")).otherwise(number.cast(pl.String))
-    return pl.DataFrame({"x": values}).select(_interval=named)["_interval"]
+    """Return the number of each value's interval; what is empty has none."""
+    # A value that many rows have is several deciles, and an interval of its own: what comes to
+    # lie below it is not the same.
+    above = [values >= edge if edge in edges[:n] else values > edge for n, edge in enumerate(edges)]
+    number = sum((part.cast(pl.Int64) for part in above), values.is_null().cast(pl.Int64))
+    return number.set(values.is_null(), None)

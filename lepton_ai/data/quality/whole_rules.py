@@ -1,7 +1,7 @@
 """Rules about the whole: each says of all rows together whether it holds, and what it measured."""
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Any, ClassVar, Literal
 
 import polars as pl
@@ -23,7 +23,7 @@ class Complete(OfColumn, frozen=True, kw_only=True, tag="complete"):
 
     def measure(self, frame: pl.DataFrame, context: Context) -> tuple[bool, str]:
         """Return whether it holds, and what was measured."""
-        values = _known(frame, self.column)
+        values = frame[self.column].drop_nulls()
         known = values.len() / frame.height if frame.height else 1.0
         return known >= self.share, f"{known:.1%} of the rows have one"
 
@@ -69,10 +69,8 @@ class Fresh(OfColumn, frozen=True, kw_only=True, tag="fresh"):
                 raise InvalidInput(f"{self.column} holds no times; parse them first")
             newest = datetime.combine(newest, datetime.max.time())
         moment = newest if newest.tzinfo else newest.replace(tzinfo=UTC)
-        age = max(datetime.now(UTC) - moment, timedelta(0))
-        return age <= timedelta(
-            hours=self.hours
-        ), f"the newest is {age.total_seconds() / 3600:.1f} h old"
+        hours = max((datetime.now(UTC) - moment).total_seconds() / 3600, 0.0)
+        return hours <= self.hours, f"the newest is {hours:.1f} h old"
 
     def sentence(self) -> str:
         """Return the rule as people say it."""
@@ -113,7 +111,7 @@ class Stable(OfColumn, frozen=True, kw_only=True, tag="stable"):
         return f"{self.column} is distributed as {model} (index at most {self.most:g})"
 
 
-# A figure of a column's values; none of them is missing, and there is one at least.
+# A figure of a column's values, none of which is missing; None where they are too few.
 _FIGURES: Mapping[str, Callable[[pl.Series], Any]] = {
     "mean": lambda values: values.mean(),
     "median": lambda values: values.median(),
@@ -134,15 +132,15 @@ class Statistic(OfColumn, frozen=True, kw_only=True, tag="statistic"):
 
     of_rows: ClassVar[bool] = False
     of: Literal["mean", "median", "std", "min", "max", "sum", "distinct"]
-    low: float | None = None
-    high: float | None = None
+    low: int | float | None = None
+    high: int | float | None = None
 
     def measure(self, frame: pl.DataFrame, context: Context) -> tuple[bool, str]:
         """Return whether it holds, and what was measured."""
-        values = _known(frame, self.column)
+        values = frame[self.column].drop_nulls()
         if self.of != "distinct" and not (values.dtype.is_numeric() or values.dtype == pl.Boolean):
             raise InvalidInput(f"{self.column} holds {values.dtype}, not numbers")
-        found = _FIGURES[self.of](values) if values.len() else None
+        found = _FIGURES[self.of](values)
         if found is None:
             return False, "there are too few values"
         held = (self.low is None or found >= self.low) and (self.high is None or found <= self.high)
@@ -152,8 +150,3 @@ class Statistic(OfColumn, frozen=True, kw_only=True, tag="statistic"):
         """Return the rule as people say it."""
         name = "number of different values" if self.of == "distinct" else self.of
         return f"the {name} of {self.column} is {bounds(self.low, self.high)}"
-
-
-def _known(frame: pl.DataFrame, name: str) -> pl.Series:
-    values = frame[name]
-    return (values.fill_nan(None) if values.dtype.is_float() else values).drop_nulls()

@@ -1,13 +1,13 @@
 """Recipes written in YAML, for a person to edit: one mapping a step, with why it is there."""
 
-import re
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import yaml
 
-from lepton_ai.core.errors import InvalidInput, NotFound
+from lepton_ai.core.errors import InvalidInput
+from lepton_ai.core.yaml_text import read_yaml
 from lepton_ai.data.recipes.recipe import Recipe
 from lepton_ai.data.recipes.steps import AnyStep
 
@@ -43,16 +43,7 @@ def read_recipe(source: str | Path, *, fitted: bool = True) -> Recipe:
         NotFound: there is no such file.
         InvalidInput: it is no YAML, or a step is wrong; the message says which.
     """
-    text = source if isinstance(source, str) and "\n" in source else _text(Path(source))
-    if len(text) > _LARGEST:
-        raise InvalidInput(f"a recipe may have {_LARGEST:,} characters; this has {len(text):,}")
-    try:
-        # Anchors could make a small file large; recipes need none.
-        if any(isinstance(e, yaml.AliasEvent) for e in yaml.parse(text, Loader=_Loader)):
-            raise InvalidInput("recipes are written without anchors and aliases (& and *)")
-        whole: Any = _Loader(text).get_single_data()
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise InvalidInput(f"the recipe is no YAML: {error}") from error
+    whole: Any = read_yaml(source, "a recipe", most=_LARGEST)
     whole = {"steps": whole} if isinstance(whole, list) else whole
     if not isinstance(whole, dict) or not isinstance(whole.get("steps"), list):
         raise InvalidInput("a recipe has steps, each such as: - {step: impute, columns: [age]}")
@@ -93,29 +84,6 @@ def _refuse_unknown(what: str, given: dict[Any, Any], known: list[str]) -> None:
     odd = sorted(str(key) for key in given.keys() - {*known})
     if odd:
         raise InvalidInput(f"{what}: {', '.join(odd)} unknown; it has {', '.join(known)}")
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.expanduser().read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise NotFound(f"there is no file {path} with a recipe") from error
-    except (UnicodeDecodeError, OSError) as error:
-        raise InvalidInput(f"{path} cannot be read as text: {error}") from error
-
-
-class _Loader(yaml.SafeLoader):  # type: ignore[misc]
-    """Reads words as words: only true and false are truth values, as in YAML 1.2; dates are text.
-
-    Else ``on``, the key of joins, and ``no``, a country, would be truth values.
-    """
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, form) for tag, form in forms if not tag.endswith((":bool", ":timestamp"))]
-    for first, forms in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("^(?:true|false)$"), list("tf"))
 
 
 class _Dumper(yaml.SafeDumper):  # type: ignore[misc]

@@ -22,7 +22,7 @@ from lepton_ai.core.errors import InvalidInput
 from lepton_ai.data.tables.columns import change_columns
 from lepton_ai.data.tables.commit import Change, TableCommit
 from lepton_ai.data.tables.conditions import check_condition, condition, row_filter, unfit
-from lepton_ai.data.tables.entering import admitted, ruled
+from lepton_ai.data.tables.entering import Staying, admitted, ruled
 from lepton_ai.data.tables.fitting import fitted
 from lepton_ai.data.tables.heads import Parents, after, head_of, repeated
 from lepton_ai.data.tables.scan import data_files, read_file
@@ -74,8 +74,12 @@ def upsert(
     with TableCommit(workspace, name) as commit:
         head, schema = head_of(commit)
         fitting = [fitted(frame, schema) for frame in frames]
-        coming = pl.concat([*admitted(commit, fitting, replaced=True)])
-        keys = _keys(coming, list(on), schema)
+        if not on or any(name not in schema for name in on):
+            raise InvalidInput(f"the key must be some of {list(schema)}; got {list(on)}")
+        named = pl.concat([frame.select(on) for frame in fitting])
+        stays = Staying(lambda rows: rows.join(named, on=list(on), how="anti"), on)
+        coming = pl.concat([*admitted(commit, fitting, stays=stays)])
+        keys = _keys(coming, list(on))
         there = keys.head(0)
 
         def rest(frame: pl.DataFrame) -> pl.DataFrame:
@@ -145,7 +149,8 @@ def _replace(
         hint = row_filter(where, commit.table.schema())
         kept = _rewritten(commit, schema, rest, hint, removed)
         coming = [fitted(frame, schema) for frame in frames]
-        coming = [*admitted(commit, coming)] if coming else []
+        stays = Staying(rest, goes.meta.root_names())
+        coming = [*admitted(commit, coming, stays=stays)] if coming else []
         added = commit.write(frame for part in (kept, coming) for frame in part)
         if not removed and not added:
             return head
@@ -177,9 +182,7 @@ def evolve(
         return commit.publish(change)
 
 
-def _keys(frame: pl.DataFrame, on: list[str], schema: Mapping[str, Any]) -> pl.DataFrame:
-    if not on or any(name not in schema for name in on):
-        raise InvalidInput(f"the key must be some of {list(schema)}; got {on}")
+def _keys(frame: pl.DataFrame, on: list[str]) -> pl.DataFrame:
     keys = frame.select(on)
     if any(keys[name].null_count() for name in on):
         raise InvalidInput(f"the key {on} is empty in some of the new rows; fill or drop them")

@@ -80,6 +80,7 @@ class TableCommit:
 
     Attributes:
         table: as it was when the block began; None where there is none yet.
+        aside: a name for the rows that its rules keep aside; equal ones have the same.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class TableCommit:
         self._own = transaction is None
         self.catalog = WorkspaceCatalog(workspace, self.transaction)
         self.table: IcebergTable | None = None
+        self.aside = ""
         self._draft: TableMetadata | None = None
         self._staged: IcebergTransaction | None = None
         self._leaving: list[Path] = []

@@ -86,15 +86,16 @@ def _stored(
                 if "#" in name and commit.branch not in commit.table.refs():
                     raise InvalidInput(f"there is no branch {name!r}; make it: table.branch(...)")
                 adapt(commit, wanted)
-            added = commit.write(admitted(commit, _same(source, schema), replaced=True))
+            added = commit.write(admitted(commit, _same(source, schema), stays=None))
             digest = _digest(commit, added, schema)
             versions = workspace.lineage.list("dataset", name)
             newest = versions[-1] if commit.table and versions else None
-            if newest is not None and digest in (newest.digest, newest.facts.get("content")):
+            if newest is not None and _came_before(newest, digest, commit.aside):
                 derived = _derivation(facts or {})
                 if derived in (None, _derivation(newest.facts)):
                     raise _Unchanged(newest)
             again = any(node.digest == digest for node in versions)
+            facts = {**(facts or {}), **({"kept_aside": commit.aside} if commit.aside else {})}
             change = Change(
                 operation,
                 schema,
@@ -102,12 +103,18 @@ def _stored(
                 replaces=True,
                 parents=parents,
                 # An older version of equal rows is not the newest one.
-                facts={**(facts or {}), "content": digest} if again else facts or {},
+                facts={**facts, "content": digest} if again else facts,
                 digest=None if again else digest,
             )
             return commit.publish(change)
     except _Unchanged as unchanged:
         return unchanged.node
+
+
+def _came_before(newest: Node, digest: str, aside: str) -> bool:
+    """Say whether a version holds these rows, and was made beside the same ones kept aside."""
+    same = digest in (newest.digest, newest.facts.get("content"))
+    return same and newest.facts.get("kept_aside", "") == aside
 
 
 def _derivation(facts: Mapping[str, Any]) -> dict[str, set[str]] | None:

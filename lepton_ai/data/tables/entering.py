@@ -1,11 +1,13 @@
 """Entering: rows pass the rules of their table, or go to its quarantine, in the same commit."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from hashlib import blake2b
 from itertools import chain
 from typing import Any
 
 import polars as pl
+from msgspec import Struct
 
 from lepton_ai.core.ids import new_id
 from lepton_ai.data.entry import get_entry
@@ -15,18 +17,33 @@ from lepton_ai.data.tables.commit import Change, TableCommit
 from lepton_ai.data.tables.scan import data_files, read_file
 from lepton_ai.data.tables.types import schema_of
 
-__all__ = ["QUARANTINE", "admitted", "ruled"]
+__all__ = ["ALL", "QUARANTINE", "Staying", "admitted", "ruled"]
 
 QUARANTINE = ".quarantine"
 
 
+class Staying(Struct, frozen=True):
+    """Which of the rows that are there stay when others come.
+
+    Attributes:
+        of: returns of rows that are there those that stay.
+        columns: that tell it.
+    """
+
+    of: Callable[[pl.DataFrame], pl.DataFrame]
+    columns: Sequence[str] = ()
+
+
+ALL = Staying(lambda rows: rows)
+
+
 def admitted(
-    commit: TableCommit, frames: Iterable[pl.DataFrame], *, replaced: bool = False
+    commit: TableCommit, frames: Iterable[pl.DataFrame], *, stays: Staying | None = ALL
 ) -> Iterable[pl.DataFrame]:
     """Return the rows that may enter; the others are kept aside when the commit ends well.
 
     Args:
-        replaced: the rows take the place of all that are there.
+        stays: which of the rows that are there stay; None: none of them.
 
     Raises:
         Refused: a rule about the whole does not hold.
@@ -34,16 +51,17 @@ def admitted(
     name = commit.name.partition("#")[0]
     if not ruled(commit):
         return frames
-    from lepton_ai.data.quality.gate import gate, kept_rules
+    from lepton_ai.data.quality.gate import gate
     from lepton_ai.data.quality.kept import keep
+    from lepton_ai.data.quality.shown import kept_rules
 
     # The rows are measured before the first of them is written.
     coming = Spool(frames, commit.workspace.home)
-    gated = gate(
-        commit.workspace, name, coming, kept_rules(commit.workspace, name), replaced=replaced
-    )
+    rules = kept_rules(commit.workspace, name)
+    gated = gate(commit.workspace, commit.name, coming, rules, stays=stays)
     keep(commit.transaction, name, gated.report)
     if gated.kept_out:
+        commit.aside = commit.workspace.keys.token(f"aside {_content(gated.failed(coming))}")
         _keep_aside(commit, name, gated.failed(coming))
     return gated.passed(coming)
 
@@ -77,6 +95,14 @@ def _keep_aside(commit: TableCommit, name: str, failed: Iterator[pl.DataFrame]) 
                 adapt(aside, iceberg_schema(schema))
         change = Change("quarantine", schema, added=aside.write(rows), removed=removed)
         aside.publish(change)
+
+
+def _content(frames: Iterator[pl.DataFrame]) -> str:
+    """Return a hash of rows, which says whether the same ones came before."""
+    digest = blake2b()
+    for frame in frames:
+        digest.update(frame.write_ipc(None).getbuffer())
+    return digest.hexdigest()
 
 
 def _marked(rows: pl.DataFrame, now: datetime) -> pl.DataFrame:

@@ -15,6 +15,7 @@ from lepton_ai.data.catalog import open_dataset
 from lepton_ai.data.entry import ColumnEntry, change_entry
 from lepton_ai.data.quality import (
     Complete,
+    Context,
     Expression,
     Fresh,
     Length,
@@ -66,7 +67,9 @@ def hide(workspace: Workspace, dataset: str, column: str) -> None:
     ("rule", "places"),
     [
         (NotNull(column="age"), [2, 3]),
-        (Range(column="age", low=0, high=120), [1, 3]),
+        (Range(column="age", low=0, high=120), [1]),
+        (OneOf(column="age", values=(31, -5)), []),
+        (Expression(formula="age < 40"), []),
         (Range(column="start", high=dt.date(2026, 3, 1)), [1]),
         (Length(column="code", low=2, high=2), [1]),
         (Pattern(column="code", pattern="[A-Z][0-9]"), [1, 2]),
@@ -80,6 +83,8 @@ def hide(workspace: Workspace, dataset: str, column: str) -> None:
         (Type(column="start", type="datetime"), []),
         (Type(column="start", type="number"), [0, 1, 3]),
         (Type(column="id", type="boolean"), [1, 2, 3]),
+        (Type(column="age", type="boolean"), [0, 1]),
+        (Unique(key=("sex", "code")), []),
     ],
 )
 def test_rules_about_rows(rule, places: list[int]) -> None:
@@ -129,6 +134,74 @@ def test_text_that_stands_for_a_type(kind, fits: list[str], not_: list[str]) -> 
     assert list(finding.places) == list(range(len(fits), len(fits) + len(not_)))[:5]
 
 
+def test_a_key_of_which_a_part_is_empty_is_none() -> None:
+    frame = pl.DataFrame({"a": [1, 1, None, None, 1], "b": [0.0, None, 2.0, 2.0, -0.0]})
+    assert check(frame, [Unique(key=("a", "b"))]).findings[0].places == (4,)
+    nothing = {"x": [None, None, float("nan"), float("nan"), 0.0]}
+    assert check(nothing, [Unique(key=("x",))]).passed
+    there = Context(present=pl.DataFrame(nothing))
+    assert check(nothing, [Unique(key=("x",))], context=there).findings[0].places == (4,)
+
+
+def test_a_bound_that_is_a_date_is_the_whole_day() -> None:
+    last = dt.datetime(2026, 3, 1, 23, 59)
+    for zone in (None, "UTC"):
+        times = pl.Series([last, last + dt.timedelta(minutes=1)]).dt.replace_time_zone(zone)
+        (finding,) = check({"at": times}, [Range(column="at", high=last.date())]).findings
+        assert finding.places == (1,)
+
+
+def test_days_are_not_compared_with_numbers() -> None:
+    day = dt.date(2026, 1, 1)
+    for values, bound in (
+        ([day], 0),
+        ([dt.datetime(2026, 1, 1)], 0),
+        ([20_000], day),
+        ([1.0], day),
+    ):
+        with pytest.raises(InvalidInput, match="numbers with numbers"):
+            check({"x": values}, [Range(column="x", low=bound)])
+
+
+def test_values_are_numbers_of_the_columns_kind() -> None:
+    frame = pl.DataFrame({"x": [0.1, 1.0, 2.5, 3.0]}, schema={"x": pl.Float32})
+    (finding,) = check(frame, [OneOf(column="x", values=(0.1, 1, 2.5))]).findings
+    assert finding.places == (3,)
+    large = 2**53 + 1
+    assert not check(
+        {"x": [large - 1]}, read_rules(f"- {{rule: range, column: x, low: {large}}}\n")
+    ).passed
+
+
+def test_a_formula_about_all_rows_holds_for_each_or_none(workspace: Workspace) -> None:
+    rule = Expression(formula="sum(n) > 5")
+    frame = pl.DataFrame({"n": [1, 2, 3]})
+    assert check(frame, [rule, NotNull(column="n")]).passed
+    assert check(frame.head(0), [rule]).passed
+    set_rules(workspace, "t", [rule])
+    assert len(read_table(frame, name="t")) == 3
+    assert len(read_table(frame.head(2), name="t")) == 0
+    assert quarantine("t").to_polars()["n"].to_list() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "formula",
+    ["n + 1", "None", "n > 'x'", "day > '2026-01-01'", "matches(text, '(')", "n" + " + n" * 2000],
+)
+def test_a_formula_that_says_nothing_is_refused(formula: str) -> None:
+    frame = {"n": [1], "day": [dt.date(2026, 1, 1)], "text": ["a"]}
+    with pytest.raises(InvalidInput, match=r"cannot be measured|nested too deeply"):
+        check(frame, [Expression(formula=formula)])
+
+
+def test_what_cannot_be_measured_is_told_whatever_the_column_holds() -> None:
+    frame = {"x": [[1]] * 60}
+    rules = [Fresh(column="x", hours=1), Stable(column="x"), Range(column="x", low=1)]
+    for rule in rules:
+        with pytest.raises(InvalidInput, match="cannot be measured"):
+            check(frame, [rule], context=Context(before=pl.DataFrame(frame)))
+
+
 def test_a_fraction_is_no_integer() -> None:
     frame = {"x": [1.0, 1.5, None, float("nan"), float("inf")]}
     (finding,) = check(frame, [Type(column="x", type="integer")]).findings
@@ -160,6 +233,23 @@ def test_stability_is_the_textbooks() -> None:
     normal = np.random.default_rng(0).normal(size=(2, 5000))
     assert stability(pl.Series(normal[0]), pl.Series(normal[1])) < 0.02
     assert stability(pl.Series(normal[0]), pl.Series(normal[1] + 1)) > 0.5
+    # Against NumPy: ten intervals between the deciles of the rows before.
+    edges = np.quantile(normal[0], np.arange(1, 10) / 10)
+    old, new = (np.bincount(np.searchsorted(edges, x)) / 5000 for x in (normal[0], normal[1] + 1))
+    assert stability(pl.Series(normal[0]), pl.Series(normal[1] + 1)) == pytest.approx(
+        ((new - old) * np.log(new / old)).sum()
+    )
+
+
+def test_what_comes_to_lie_below_a_constant_is_not_the_same() -> None:
+    five, zeros = pl.Series([5.0] * 100), pl.Series([0.0] * 60 + [*range(1, 41)])
+    for other in (3.0, 7.0, None, float("nan")):
+        assert stability(five, pl.Series([other] * 100, dtype=pl.Float64)) > 5
+    assert stability(five, five) == 0
+    assert stability(zeros, zeros.replace(0.0, -1.0)) > 5
+    # NaN is no value, and not a large one.
+    missing = pl.Series([float("nan")] * 40 + [*range(60)], dtype=pl.Float64)
+    assert stability(missing, missing.fill_nan(None)) == 0
 
 
 def test_rows_that_break_a_rule_are_kept_aside_in_the_same_commit(workspace: Workspace) -> None:
@@ -194,6 +284,68 @@ def test_rows_that_break_a_rule_are_kept_aside_in_the_same_commit(workspace: Wor
     with pytest.raises(NotFound, match="unknown"):
         readmit("people", mended)
     assert list(workspace.verify()) == []
+
+
+def test_keys_are_those_of_the_rows_that_stay(workspace: Workspace) -> None:
+    set_rules(workspace, "t", [Unique(key=("id",)), Unique(key=("mail",))])
+    table = read_table({"id": [1, 2], "mail": ["a", "b"]}, name="t")
+    table = table.overwrite({"id": [1], "mail": ["c"]}, where="id = 1")
+    assert sorted(table.to_polars().rows()) == [(1, "c"), (2, "b")]
+    assert quarantine("t") is None
+    # Another key than that by which rows are replaced.
+    table = table.upsert({"id": [1, 3], "mail": ["c", "b"]}, on="id")
+    assert sorted(table.to_polars().rows()) == [(1, "c"), (2, "b")]
+    assert quarantine("t").to_polars()["_reasons"].to_list() == ["mail is different in each row"]
+
+
+def test_keys_are_those_of_the_branch(workspace: Workspace) -> None:
+    set_rules(workspace, "t", [Unique(key=("id",))])
+    branch = read_table({"id": [1, 2]}, name="t").branch("trial")
+    branch = branch.append({"id": [3]}).append({"id": [3]})
+    assert sorted(branch.to_polars()["id"]) == [1, 2, 3]
+    branch = branch.delete("id = 1").append({"id": [1]})
+    assert sorted(branch.to_polars()["id"]) == [1, 2, 3]
+    row = quarantine("t#trial").to_polars().with_columns(id=pl.lit(4, dtype=pl.Int64))
+    assert readmit("t#trial", row) == (1, 0)
+    assert sorted(open_dataset("t#trial").to_polars()["id"]) == [1, 2, 3, 4]
+    assert len(open_dataset("t")) == 2
+
+
+def test_no_row_is_lost_where_those_that_pass_are_there_already(workspace: Workspace) -> None:
+    set_rules(workspace, "t", [Range(column="n", high=9)])
+    read_table({"n": [1, 99]}, name="t")
+    again = read_table({"n": [1, 99]}, name="t")
+    assert again.ref == "t:1"
+    assert quarantine("t").to_polars()["n"].to_list() == [99]
+    read_table({"n": [1, 55]}, name="t")
+    assert quarantine("t").to_polars()["n"].to_list() == [99, 55]
+    assert open_dataset("t").to_polars()["n"].to_list() == [1]
+
+
+def test_a_repair_is_whole(workspace: Workspace) -> None:
+    set_rules(workspace, "people", [Range(column="age", high=120)])
+    read_table({"name": ["Ada", "Bob"], "age": [36, 410]}, name="people")
+    mended = quarantine("people").to_polars().with_columns(age=pl.lit(41)).drop("name")
+    with pytest.raises(InvalidInput, match="would be lost"):
+        readmit("people", mended)
+    hide(workspace, "people", "name")
+    with acting_as("visitor"), pytest.raises(AccessDenied, match="readmit"):
+        readmit("people", mended)
+    assert quarantine("people").to_polars()["name"].to_list() == ["Bob"]
+
+
+def test_a_warning_keeps_nothing_out_even_if_it_cannot_be_measured(workspace: Workspace) -> None:
+    rules = [
+        Range(column="s", low=1, severity="warning"),
+        NotNull(column="other", severity="warning"),
+        References(column="s", dataset="gone", other="x", severity="warning"),
+    ]
+    set_rules(workspace, "t", rules)
+    assert len(read_table({"s": ["a"]}, name="t")) == 1
+    (report,) = check_history("t")
+    assert [(f.passed, f.detail) for f in report.findings] == [
+        (False, "it cannot be measured on these rows")
+    ] * 3
 
 
 def test_a_rule_about_the_whole_refuses_everything(workspace: Workspace) -> None:
@@ -258,7 +410,7 @@ def test_what_came_is_in_the_history_warnings_too(workspace: Workspace) -> None:
     read_table(ROWS, name="people").append({"age": [-1.0], "sex": ["f"]})
     first, second = check_history("people")
     assert (first.subject, first.rows, first.passed) == ("people, rows that came", 4, False)
-    assert [f.failed for f in first.findings] == [1, 2]
+    assert [f.failed for f in first.findings] == [1, 1]
     assert second.passed
     assert [f.passed for f in second.findings] == [True, False]
 
@@ -350,6 +502,9 @@ def test_yaml_there_and_back() -> None:
         ("rules:\n- {rule: expression, formula: 'import os'}", "no formula"),
         ("a: [\n", "no YAML"), ("3\n", "rules are a list"),
         ("a: &a [x]\nb: [*a, *a]\n", "without anchors"),
+        ("rules:\n- {rule: range, column: a, low: 0, low: 9}", "'low' is there twice"),
+        ("rules:\n- {rule: row_count, low: 1}\nrules: []\n", "'rules' is there twice"),
+        ("rules: []\nseverity: warning\n", "beside it is nothing"),
         ("!!python/object/apply:os.system ['true']\n", "no YAML"),
         ("x" * 1_000_001 + "\n", "may have"),
     ],
@@ -382,8 +537,88 @@ def test_rules_of_masked_columns_tell_no_values(workspace: Workspace) -> None:
     assert len(open_dataset("people")) == 1
 
 
+@pytest.mark.parametrize(
+    "rule",
+    [
+        OneOf(column="city", values=(77,)),
+        Statistic(column="city", of="distinct", low=77),
+        Expression(formula="city == 77"),
+        Expression(formula=r'col("\x63ity") > 77'),
+    ],
+)
+def test_what_refuses_rows_tells_nothing_of_masked_columns(workspace: Workspace, rule) -> None:
+    table = read_table({"city": ["Kyiv"], "age": [1]}, name="people")
+    if isinstance(rule, Statistic):
+        check_table(table, [rule])
+    hide(workspace, "people", "city")
+    set_rules(workspace, "people", [rule])
+    with acting_as("visitor"):
+        with pytest.raises(InvalidInput, match="of city, which you see masked") as refused:
+            open_dataset("people").append({"city": ["Lviv"], "age": [2]})
+        assert "77" not in str(refused.value)
+        assert "77" not in str(check_history("people"))
+
+
+def test_the_history_knows_which_columns_a_rule_reads(workspace: Workspace) -> None:
+    set_rules(workspace, "people", [Expression(formula=r'col("\x63ity") == "Kyiv"')])
+    read_table({"city": ["Kyiv", "Lviv"]}, name="people")
+    hide(workspace, "people", "city")
+    with acting_as("visitor"):
+        said = str(check_history("people"))
+    assert "expression of city, which you see masked" in said
+    assert "Kyiv" not in said
+
+
+def test_values_elsewhere_that_are_masked_cannot_be_checked_against(workspace: Workspace) -> None:
+    read_table({"ward": ["a", "b"]}, name="wards")
+    read_table({"ward": ["a", "c"]}, name="stays")
+    hide(workspace, "wards", "ward")
+    rule = References(column="ward", dataset="wards", other="ward")
+    with acting_as("visitor"), pytest.raises(AccessDenied, match="check rules"):
+        check_table(open_dataset("stays"), [rule])
+    assert check_history("stays") == []
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        Range(column="a", low="x"), Range(column="a", high=dt.datetime(2026, 1, 1)),
+        Range(column="a", high=float("nan")), Range(column="a", low=-float("inf")),
+        Fresh(column="a", hours=float("inf")), Fresh(column="a", hours=-1),
+        Stable(column="a", most=-1), Unique(key="visit"), Type(column="a", type="colour"),
+        NotNull(column="a", severity="fatal"), OneOf(column="a", values=()), "not_null",
+        Length(column="a", high=-1), RowCount(low=-3, high=-1), Complete(column="a", share="x"),
+    ],
+)  # fmt: skip
+def test_a_rule_that_could_not_be_read_again_is_not_kept(workspace: Workspace, rule) -> None:
+    with pytest.raises(InvalidInput):
+        set_rules(workspace, "t", [rule])
+    with pytest.raises(InvalidInput):
+        check({"a": [1]}, [rule])
+    assert rules_of(workspace, "t") == []
+
+
+@pytest.mark.parametrize(
+    "name", ["people:1", "people@best", "people#trial", "a/b", "", "t.quarantine"]
+)
+def test_rules_are_not_set_where_they_would_hold_for_nothing(
+    workspace: Workspace, name: str
+) -> None:
+    with pytest.raises(InvalidInput, match="no name of a table"):
+        set_rules(workspace, name, [NotNull(column="a")])
+
+
+def test_words_are_words() -> None:
+    rules = read_rules("- {rule: one_of, column: on, values: [no, 2026-01-01]}\n")
+    assert rules == [OneOf(column="on", values=("no", "2026-01-01"))]
+
+
 def test_wrong_columns_are_told() -> None:
-    for rule in (NotNull(column="nothing"), Range(column="code", low=1), Length(column="age")):
+    for rule in (
+        NotNull(column="nothing"),
+        Range(column="code", low=1),
+        Length(column="age", low=1),
+    ):
         with pytest.raises(InvalidInput, match=r"not there|cannot be measured"):
             check(ROWS, [rule])
 
@@ -409,11 +644,11 @@ def test_on_the_command_line(workspace: Workspace, tmp_path: Path) -> None:
     read_table(ROWS.drop("start", "end"), name="people")
     assert run.invoke(quality, ["check", "people"]).exit_code == 0
     done = run.invoke(quality, ["quarantine", "people", "--csv", str(tmp_path / "q.csv")])
-    assert "2 rows" in done.output
-    text = (tmp_path / "q.csv").read_text().replace("-5.0", "5.0").replace("NaN", "7.0")
+    assert "1 row in" in done.output
+    text = (tmp_path / "q.csv").read_text().replace("-5.0", "5.0")
     (tmp_path / "q.csv").write_text(text)
     done = run.invoke(quality, ["readmit", "people", str(tmp_path / "q.csv")])
-    assert done.output == "2 rows entered people, 0 stay out\n", done.exception
+    assert done.output == "1 row entered people, 0 stay out\n", done.exception
     assert len(open_dataset("people")) == 4
 
 
