@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import msgspec
 import polars as pl
 
 from lepton_ai.core.errors import InvalidInput, NotFound
@@ -9,6 +10,8 @@ from lepton_ai.data.catalog import open_dataset
 from lepton_ai.data.quality.rules import AnyRule, Context, References, Stable, Unique
 from lepton_ai.data.table import Table
 from lepton_ai.data.tables.entering import Staying
+from lepton_ai.data.tables.scan import Scan
+from lepton_ai.data.tags import main_name
 from lepton_ai.storage import Workspace
 
 __all__ = ["entering_context", "version_context"]
@@ -26,16 +29,12 @@ def entering_context(
     keys: set[str] = set()
     if stays is not None:
         keys = {column for rule in rules if isinstance(rule, Unique) for column in rule.columns()}
+    present = _there(workspace, name, keys.union(stays.columns)) if stays and keys else None
     compared = _compared(rules)
-    table = _table(workspace, name) if keys or compared else None
-    present = None
-    if table is not None and stays is not None and keys:
-        present = _part(table, keys.union(stays.columns))
-        present = None if present is None else stays.of(present)
     return Context(
         datasets=_others(workspace, rules),
-        present=present,
-        before=None if table is None or not compared else _part(table, compared),
+        present=None if present is None or stays is None else stays.of(present),
+        before=_there(workspace, name, compared) if compared else None,
     )
 
 
@@ -76,6 +75,20 @@ def _others(workspace: Workspace, rules: Sequence[AnyRule]) -> dict[str, pl.Data
         other.require(sorted(columns), "check rules")
         found[name] = other.to_polars(sorted(columns))
     return found
+
+
+def _there(workspace: Workspace, name: str, wanted: set[str]) -> pl.DataFrame | None:
+    """Return columns of a table or a branch as those that come name them; None: no table."""
+    try:
+        head = workspace.lineage.find("dataset", name)
+        newest = workspace.lineage.find("dataset", main_name(name))
+        # Columns belong to all branches, whatever they were when the branch was last changed.
+        now = {key: newest.facts[key] for key in ("types", "schema")}
+        scan = Scan(workspace, msgspec.structs.replace(head, facts=head.facts | now))
+    except (NotFound, KeyError):
+        return None
+    names = [column for column in scan.schema if column in wanted]
+    return scan.frame(names) if names else None
 
 
 def _table(workspace: Workspace, name: str) -> Table | None:

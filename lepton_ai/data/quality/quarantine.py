@@ -3,6 +3,7 @@
 from typing import Any
 
 from lepton_ai.core.errors import InvalidInput, NotFound
+from lepton_ai.data import tables
 from lepton_ai.data.access import sight
 from lepton_ai.data.catalog import open_dataset
 from lepton_ai.data.frames import frame_of
@@ -35,6 +36,8 @@ def quarantine(name: str, workspace: Workspace | None = None) -> Table | None:
 
 def readmit(name: str, repaired: Any, workspace: Workspace | None = None) -> tuple[int, int]:
     """Let repaired rows in; they leave the quarantine, and what still fails goes back there.
+
+    All of it is one commit.
 
     Args:
         name: of the table, or of a branch of it.
@@ -74,13 +77,8 @@ def readmit(name: str, repaired: Any, workspace: Workspace | None = None) -> tup
             f"the repaired rows lack the columns {lost}, whose values would be lost; give whole "
             f"rows, as: lepton quality quarantine {name} --csv rows.csv"
         )
-    # First in, then out: a crash between the two leaves a row twice at worst, never nowhere.
-    after = table.append(own)
-    quoted = ", ".join("'" + each.replace("'", "''") + "'" for each in ids)
-    newest = quarantine(name, place)
-    assert newest is not None
-    newest.delete(f"_id in ({quoted})")
+    after = tables.append(place, table.name, [own], leaving=ids)
     # Of others that wrote meanwhile nothing is counted: the version before is what this one grew.
-    before = dict(place.lineage.parents(after.dataset.id))["previous"]
-    entered = int(after.dataset.facts["rows"]) - int(before.facts["rows"])
+    before = dict(place.lineage.parents(after.id))["previous"]
+    entered = int(after.facts["rows"]) - int(before.facts["rows"])
     return entered, len(ids) - entered

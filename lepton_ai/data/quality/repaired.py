@@ -44,13 +44,13 @@ def typed(rows: pl.DataFrame, schema: Mapping[str, Any]) -> pl.DataFrame:
 
 
 def _read(values: pl.Series, kind: Any) -> pl.Series:
-    if values.dtype == kind:
+    # What is no text has a type of its own, and must fit that of the table.
+    if kind == pl.String or values.dtype != pl.String:
         return values
-    text = values.dtype == pl.String
     try:
-        if text and kind.is_temporal() and kind != pl.Duration:
+        if kind.is_temporal() and kind != pl.Duration:
             done = values.str.strptime(kind, strict=False)
-        elif text and kind == pl.Boolean:
+        elif kind == pl.Boolean:
             done = values.str.to_lowercase().replace_strict(
                 _TRUTHS, default=None, return_dtype=pl.Boolean
             )
@@ -58,7 +58,7 @@ def _read(values: pl.Series, kind: Any) -> pl.Series:
             done = values.cast(kind, strict=False)
     except pl.exceptions.PolarsError as error:
         raise InvalidInput(
-            f"column {values.name!r} holds {values.dtype}, and the table {kind}: {error}"
+            f"column {values.name!r} holds text, and the table {kind}: {error}"
         ) from error
     lost = values.filter(done.is_null() & values.is_not_null())
     if lost.len():

@@ -130,6 +130,12 @@ class Range(OfColumn, frozen=True, kw_only=True, tag="range"):
         return f"{self.column} is {bounds(self.low, self.high)}"
 
 
+def _text(frame: pl.DataFrame, name: str) -> pl.Expr:
+    """Return a column of text; one that lists its values, or has none, is text too."""
+    listed = frame.schema[name].base_type() in (pl.Enum, pl.Null)
+    return pl.col(name).cast(pl.String) if listed else pl.col(name)
+
+
 class Length(OfColumn, frozen=True, kw_only=True, tag="length"):
     """Text has so many characters."""
 
@@ -138,7 +144,7 @@ class Length(OfColumn, frozen=True, kw_only=True, tag="length"):
 
     def failing(self, frame: pl.DataFrame, context: Context) -> pl.Expr:
         """Return what is true where a row fails."""
-        size = pl.col(self.column).str.len_chars()
+        size = _text(frame, self.column).str.len_chars()
         wrong = size < self.low
         return wrong if self.high is None else wrong | (size > self.high)
 
@@ -154,7 +160,7 @@ class Pattern(OfColumn, frozen=True, kw_only=True, tag="pattern"):
 
     def failing(self, frame: pl.DataFrame, context: Context) -> pl.Expr:
         """Return what is true where a row fails."""
-        return ~pl.col(self.column).str.contains(f"^(?:{self.pattern})$")
+        return ~_text(frame, self.column).str.contains(f"^(?:{self.pattern})$")
 
     def sentence(self) -> str:
         """Return the rule as people say it."""

@@ -5,7 +5,7 @@ costs more to read than its rows. A change that another process overtook is made
 that left, up to twenty times.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -37,19 +37,25 @@ _at_most: Any = LessThanOrEqual
 
 @repeated
 def append(
-    workspace: Workspace, name: str, frames: Iterable[pl.DataFrame], parents: Parents = ()
+    workspace: Workspace,
+    name: str,
+    frames: Iterable[pl.DataFrame],
+    parents: Parents = (),
+    leaving: Collection[str] = (),
 ) -> Node:
     """Add rows at the end.
 
     Args:
         frames: here and below, taken again when another process was faster.
+        leaving: ids of rows of the quarantine that these rows are, mended.
 
     Raises:
         InvalidInput: the rows have columns that the table lacks, or of other types.
     """
     with TableCommit(workspace, name) as commit:
         head, schema = head_of(commit)
-        added = commit.write(admitted(commit, (fitted(frame, schema) for frame in frames)))
+        fitting = (fitted(frame, schema) for frame in frames)
+        added = commit.write(admitted(commit, fitting, leaving=leaving))
         change = Change("append", schema, added=added, parents=after(head, parents))
         # What a rule was measured on must still be there, or two equal keys could enter at once.
         return commit.publish(change, based_on="rows" if ruled(commit) else "columns")

@@ -1,6 +1,6 @@
 """Entering: rows pass the rules of their table, or go to its quarantine, in the same commit."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import blake2b
 from itertools import chain
@@ -8,7 +8,9 @@ from typing import Any
 
 import polars as pl
 from msgspec import Struct
+from pyiceberg.manifest import DataFile
 
+from lepton_ai.core.errors import NotFound
 from lepton_ai.core.ids import new_id
 from lepton_ai.data.entry import get_entry
 from lepton_ai.data.spool import Spool
@@ -38,18 +40,24 @@ ALL = Staying(lambda rows: rows)
 
 
 def admitted(
-    commit: TableCommit, frames: Iterable[pl.DataFrame], *, stays: Staying | None = ALL
+    commit: TableCommit,
+    frames: Iterable[pl.DataFrame],
+    *,
+    stays: Staying | None = ALL,
+    leaving: Collection[str] = (),
 ) -> Iterable[pl.DataFrame]:
     """Return the rows that may enter; the others are kept aside when the commit ends well.
 
     Args:
         stays: which of the rows that are there stay; None: none of them.
+        leaving: ids of rows of the quarantine that these rows are, mended.
 
     Raises:
         Refused: a rule about the whole does not hold.
+        NotFound: the quarantine does not have all that leave it.
     """
     name = commit.name.partition("#")[0]
-    if not ruled(commit):
+    if not (ruled(commit) or leaving):
         return frames
     from lepton_ai.data.quality.gate import gate
     from lepton_ai.data.quality.kept import keep
@@ -59,10 +67,12 @@ def admitted(
     coming = Spool(frames, commit.workspace.home)
     rules = kept_rules(commit.workspace, name)
     gated = gate(commit.workspace, commit.name, coming, rules, stays=stays)
-    keep(commit.transaction, name, gated.report)
+    if rules:
+        keep(commit.transaction, name, gated.report)
     if gated.kept_out:
         commit.aside = commit.workspace.keys.token(f"aside {_content(gated.failed(coming))}")
-        _keep_aside(commit, name, gated.failed(coming))
+    if gated.kept_out or leaving:
+        _keep_aside(commit, name, gated.failed(coming), leaving)
     return gated.passed(coming)
 
 
@@ -72,29 +82,55 @@ def ruled(commit: TableCommit) -> bool:
     return not name.endswith(QUARANTINE) and bool(get_entry(commit.workspace, name).rules)
 
 
-def _keep_aside(commit: TableCommit, name: str, failed: Iterator[pl.DataFrame]) -> None:
-    """Append rows to the quarantine, in the transaction of the table's own commit."""
-    first = next(failed)
+def _keep_aside(
+    commit: TableCommit, name: str, failed: Iterator[pl.DataFrame], leaving: Collection[str]
+) -> None:
+    """Change the rows of the quarantine, in the transaction of the table's own commit."""
     now = datetime.now(UTC)
-    rows: Iterator[pl.DataFrame] = (_marked(frame, now) for frame in chain([first], failed))
-    schema = _marked(first.head(0), now).schema
+    marked = (_marked(frame, now) for frame in failed)
+    first = next(marked, None)
+    rows = iter(()) if first is None else chain([first], marked)
     where = name + QUARANTINE
     with TableCommit(commit.workspace, where, transaction=commit.transaction) as aside:
-        removed = []
+        removed: list[DataFile] = []
         if aside.table is None:
+            if first is None:
+                raise NotFound(f"nothing of {name!r} was ever kept aside")
+            schema = first.schema
             aside.begin(iceberg_schema(schema), encrypted=commit.encrypted)
         else:
             head = commit.workspace.lineage.find("dataset", where)
             before = dict(schema_of(head.facts["types"]))
-            if before != dict(schema):
+            schema = pl.Schema(before) if first is None else first.schema
+            changed = before != dict(schema)
+            if changed or leaving:
+                there, removed = _left(aside, before, leaving, every=changed)
                 # The table's columns changed since: what lies here is written anew with both.
-                removed = data_files(aside.table)
-                there = [read_file(aside.table, file, before) for file in removed]
                 schema = _both(before, schema)
                 rows = (_in_columns(frame, schema) for frame in chain(there, rows))
+            if changed:
                 adapt(aside, iceberg_schema(schema))
         change = Change("quarantine", schema, added=aside.write(rows), removed=removed)
-        aside.publish(change)
+        # Of two that mend the same row only one lets it in.
+        aside.publish(change, based_on_rows=bool(leaving))
+
+
+def _left(
+    aside: TableCommit, schema: Mapping[str, Any], leaving: Collection[str], *, every: bool
+) -> tuple[list[pl.DataFrame], list[DataFile]]:
+    """Return what is left of the files that rows leave, or of every file, and those files."""
+    assert aside.table is not None
+    there, removed, gone = [], [], 0
+    for file in data_files(aside.table):
+        frame = read_file(aside.table, file, schema)
+        rest = frame.filter(~pl.col("_id").is_in([*leaving]))
+        gone += frame.height - rest.height
+        if every or rest.height < frame.height:
+            there.append(rest)
+            removed.append(file)
+    if gone < len(leaving):
+        raise NotFound(f"{len(leaving) - gone:,} of these rows left {aside.name} meanwhile")
+    return there, removed
 
 
 def _content(frames: Iterator[pl.DataFrame]) -> str:
