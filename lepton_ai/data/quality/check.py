@@ -10,13 +10,15 @@ from msgspec import Struct
 from narwhals.exceptions import NarwhalsError
 from polars import selectors
 
-from lepton_ai.core.errors import InvalidInput
+from lepton_ai.core.errors import InvalidInput, LeptonError
 from lepton_ai.data.quality.rules import AnyRule, Context, sound
 
 __all__ = ["Finding", "QualityReport", "check", "measured", "rows_of"]
 
 _EXAMPLES = 5
 _LONGEST = 40  # characters of a value that is shown
+# What values raise that Python cannot hold, such as days of the year 100,000.
+_UNFIT = (TypeError, ValueError, OverflowError, pl.exceptions.PanicException)
 _WIDEST = 72  # characters of a sentence, for what is written after it to stand in a column
 
 
@@ -28,6 +30,7 @@ class Finding(Struct, frozen=True):
         detail: what was measured, or examples of values that fail.
         places: row numbers of some that fail.
         columns: that the rule reads; None in a check that was kept before they were.
+        shows_values: whether the detail tells values of rows.
     """
 
     rule: str
@@ -39,6 +42,7 @@ class Finding(Struct, frozen=True):
     detail: str = ""
     places: tuple[int, ...] = ()
     columns: tuple[str, ...] | None = None
+    shows_values: bool = False
 
     def failing(self) -> str:
         """Return what was found, in words."""
@@ -81,12 +85,12 @@ class QualityReport(Struct, frozen=True):
         return page(self)
 
     def without_values(self) -> "QualityReport":
-        """Return the report without examples of values, to be kept or shown to anyone.
+        """Return the report without values of rows, to be kept or shown to anyone.
 
         What is kept outlives the rows, and whoever may see it need not be one who may see them.
         """
         bare = tuple(
-            msgspec.structs.replace(f, detail="") if f.failed else f for f in self.findings
+            msgspec.structs.replace(f, detail="") if f.shows_values else f for f in self.findings
         )
         return msgspec.structs.replace(self, findings=bare)
 
@@ -136,7 +140,9 @@ def measured(
             wrong = rule.failing(frame, context).fill_null(value=False)
             return _of_rows(frame, rule, frame.select(_wrong=wrong)["_wrong"])
         held, detail = rule.measure(frame, context)
-    except (pl.exceptions.PolarsError, NarwhalsError, TypeError) as error:
+    except LeptonError:
+        raise
+    except (*_UNFIT, NarwhalsError, pl.exceptions.PolarsError) as error:
         kinds = {name: str(frame.schema[name]) for name in names}
         raise InvalidInput(
             f"the rule {rule.sentence()!r} cannot be measured on {kinds}: {error}"
@@ -171,6 +177,7 @@ def _finding(rule: AnyRule, *, passed: bool, detail: str, **rest: Any) -> Findin
         passed,
         detail=detail,
         columns=tuple(rule.columns()),
+        shows_values=rule.shows_values(),
         **rest,
     )
 

@@ -55,6 +55,10 @@ class Rule(Struct, frozen=True, kw_only=True, tag_field="rule", omit_defaults=Tr
         """Return the rule as people say it."""
         raise NotImplementedError
 
+    def shows_values(self) -> bool:
+        """Tell whether what is found shows values of rows."""
+        return self.of_rows
+
 
 class OfColumn(Rule, frozen=True, kw_only=True):
     """A rule about one column."""

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 import polars as pl
 
 from lepton_ai.core.errors import InvalidInput
+from lepton_ai.core.words import counted
 from lepton_ai.data.quality.rule import Context, OfColumn, Rule, bounds
 from lepton_ai.data.quality.stability import stability
 
@@ -25,11 +26,12 @@ class Complete(OfColumn, frozen=True, kw_only=True, tag="complete"):
         """Return whether it holds, and what was measured."""
         values = frame[self.column].drop_nulls()
         known = values.len() / frame.height if frame.height else 1.0
-        return known >= self.share, f"{known:.1%} of the rows have one"
+        lacking = counted(frame.height - values.len(), "row")
+        return known >= self.share, f"{known:.1%} of the rows have one, not {lacking}"
 
     def sentence(self) -> str:
         """Return the rule as people say it."""
-        return f"{self.column} is known in at least {self.share:.1%} of the rows"
+        return f"{self.column} is known in at least {100 * self.share:.10g}% of the rows"
 
 
 class RowCount(Rule, frozen=True, kw_only=True, tag="row_count"):
@@ -71,6 +73,10 @@ class Fresh(OfColumn, frozen=True, kw_only=True, tag="fresh"):
         moment = newest if newest.tzinfo else newest.replace(tzinfo=UTC)
         hours = max((datetime.now(UTC) - moment).total_seconds() / 3600, 0.0)
         return hours <= self.hours, f"the newest is {hours:.1f} h old"
+
+    def shows_values(self) -> bool:
+        """Tell whether what is found shows values of rows."""
+        return True
 
     def sentence(self) -> str:
         """Return the rule as people say it."""
@@ -145,6 +151,10 @@ class Statistic(OfColumn, frozen=True, kw_only=True, tag="statistic"):
             return False, "there are too few values"
         held = (self.low is None or found >= self.low) and (self.high is None or found <= self.high)
         return held, f"it is {found:,.6g}"
+
+    def shows_values(self) -> bool:
+        """Tell whether what is found shows values of rows."""
+        return self.of in ("min", "max")
 
     def sentence(self) -> str:
         """Return the rule as people say it."""

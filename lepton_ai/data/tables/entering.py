@@ -66,6 +66,9 @@ def admitted(
     # The rows are measured before the first of them is written.
     coming = Spool(frames, commit.workspace.home)
     rules = kept_rules(commit.workspace, name)
+    if leaving:
+        # Rows that come back were part of a whole that was measured when they first came.
+        rules = [rule for rule in rules if rule.of_rows]
     gated = gate(commit.workspace, commit.name, coming, rules, stays=stays)
     if rules:
         keep(commit.transaction, name, gated.report)

@@ -198,6 +198,10 @@ def test_a_formula_that_says_nothing_is_refused(formula: str) -> None:
 
 
 def test_what_cannot_be_measured_is_told_whatever_the_column_holds() -> None:
+    far = pl.Series([2**62]).cast(pl.Datetime("us"))
+    for rule in (Fresh(column="x", hours=1), Range(column="x", high=dt.date(2026, 1, 1))):
+        with pytest.raises(InvalidInput, match="cannot be measured"):
+            check({"x": far}, [rule])
     frame = {"x": [[1]] * 60}
     rules = [Fresh(column="x", hours=1), Stable(column="x"), Range(column="x", low=1)]
     for rule in rules:
@@ -712,6 +716,30 @@ def test_a_row_enters_once(workspace: Workspace) -> None:
         readmit("t", row.with_columns(n=pl.lit(7.5)))
     with pytest.raises(InvalidInput, match="twice"):
         readmit("t", pl.concat([row, row]))
+
+
+def test_rows_come_back_one_by_one(workspace: Workspace) -> None:
+    whole = [RowCount(low=3), Statistic(column="n", of="mean", high=40)]
+    set_rules(workspace, "t", [Range(column="n", high=9), *whole])
+    read_table({"n": [1, 2, 99]}, name="t")
+    row = quarantine("t").to_polars()
+    assert readmit("t", row) == (0, 1)
+    assert readmit("t", quarantine("t").to_polars().with_columns(n=pl.lit(9))) == (1, 0)
+
+
+def test_an_extreme_is_a_value_of_a_row(workspace: Workspace) -> None:
+    table = read_table({"n": [1.0, 76.5], "at": [dt.datetime(2026, 1, 1)] * 2}, name="t")
+    rules = [Statistic(column="n", of=of, low=0) for of in ("max", "min", "mean")]
+    found = check_table(table, [*rules, Fresh(column="at", hours=1)]).findings
+    assert [f.detail for f in found[:3]] == ["it is 76.5", "it is 1", "it is 38.75"]
+    (kept,) = check_history("t")
+    assert [f.detail for f in kept.findings] == ["", "", "it is 38.75", ""]
+
+
+def test_a_share_is_told_as_it_was_asked_for() -> None:
+    (found,) = check({"x": [None] + [1] * 9999}, [Complete(column="x", share=0.99999)]).findings
+    assert found.sentence == "x is known in at least 99.999% of the rows"
+    assert found.detail == "100.0% of the rows have one, not 1 row"
 
 
 def test_a_row_that_two_mend_enters_once(workspace: Workspace) -> None:
