@@ -107,7 +107,7 @@ def history(dataset: str, as_json: bool) -> None:
 
 
 def _broken(finding: Finding) -> str:
-    rows = f" ({finding.failed:,} rows)" if finding.failed else ""
+    rows = f" ({counted(finding.failed, 'row')})" if finding.failed else ""
     return f"{finding.sentence}{rows}"
 
 
@@ -123,7 +123,10 @@ def quarantine_(dataset: str, csv: Path | None, as_json: bool) -> None:
         try:
             frame.write_csv(csv)
         except pl.exceptions.ComputeError as error:
-            raise InvalidInput(f"the rows do not fit CSV ({error}); take them by --json") from error
+            raise InvalidInput(
+                f"the rows do not fit CSV ({error}); mend them in Python: "
+                f"readmit({dataset!r}, quarantine({dataset!r}).to_polars())"
+            ) from error
         click.echo(
             f"{counted(frame.height, 'row')} in {csv}; mend them, then: "
             f"lepton quality readmit {dataset}"

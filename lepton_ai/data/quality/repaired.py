@@ -47,6 +47,8 @@ def _read(values: pl.Series, kind: Any) -> pl.Series:
     # What is no text has a type of its own, and must fit that of the table.
     if kind == pl.String or values.dtype != pl.String:
         return values
+    if kind == pl.Binary:
+        raise InvalidInput(f"column {values.name!r} holds bytes, which text does not stand for")
     try:
         if kind.is_temporal() and kind != pl.Duration:
             done = values.str.strptime(kind, strict=False)

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from lepton_ai.core.errors import NotFound
+from lepton_ai.core.errors import InvalidInput, NotFound
 from lepton_ai.data.access import Sight, sight
 from lepton_ai.data.entry import get_entry
 from lepton_ai.data.quality.check import Finding, QualityReport
@@ -10,6 +10,7 @@ from lepton_ai.data.quality.rules import AnyRule
 from lepton_ai.data.tags import main_name
 from lepton_ai.security.principal import current_principal
 from lepton_ai.storage import Workspace
+from lepton_ai.storage.transaction import is_name
 
 __all__ = ["check_history", "discreet", "hidden_columns", "kept_rules", "rules_of"]
 
@@ -24,8 +25,9 @@ def rules_of(workspace: Workspace, name: str) -> list[AnyRule]:
 
     Raises:
         AccessDenied: a rule is about a column that the principal sees masked: it may say values.
+        InvalidInput: the name says a version too, of which there are none.
     """
-    rules = kept_rules(workspace, main_name(name))
+    rules = kept_rules(workspace, main_name(_named(name)))
     _sight(workspace, name).require({c for r in rules for c in r.columns()}, "read the rules")
     return rules
 
@@ -34,9 +36,12 @@ def check_history(name: str, workspace: Workspace | None = None) -> list[Quality
     """Return the checks of a table that were kept, oldest first: of versions, and of what came.
 
     What a rule says about a column that the principal sees masked, it says without values.
+
+    Raises:
+        InvalidInput: the name says a version too; the history is that of all of them.
     """
     place = workspace or Workspace.open()
-    nodes = place.lineage.list("check", name)
+    nodes = place.lineage.list("check", _named(name))
     reports = [msgspec.convert(node.facts, QualityReport) for node in nodes]
     hidden = hidden_columns(place, name)
     return [
@@ -60,6 +65,12 @@ def discreet(finding: Finding, hidden: frozenset[str]) -> Finding:
         return finding
     said = f"{finding.rule} of {', '.join(sorted(about))}, which you see masked"
     return msgspec.structs.replace(finding, sentence=said, detail="")
+
+
+def _named(name: str) -> str:
+    if not is_name(name):
+        raise InvalidInput(f"{name!r} is no name of a table; give its name alone, such as patients")
+    return name
 
 
 def _sight(workspace: Workspace, name: str) -> Sight:

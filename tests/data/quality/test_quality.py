@@ -633,6 +633,21 @@ def test_rules_are_not_set_where_they_would_hold_for_nothing(
         set_rules(workspace, name, [NotNull(column="a")])
 
 
+def test_rules_and_history_are_those_of_all_versions(workspace: Workspace) -> None:
+    for ask in (lambda: rules_of(workspace, "t:1"), lambda: check_history("t:1")):
+        with pytest.raises(InvalidInput, match="no name of a table"):
+            ask()
+
+
+def test_bytes_do_not_come_back_as_text(workspace: Workspace) -> None:
+    set_rules(workspace, "t", [Range(column="n", high=9)])
+    read_table({"n": [99], "raw": [b"\x00"]}, name="t")
+    rows = quarantine("t").to_polars().with_columns(n=pl.lit(1))
+    with pytest.raises(InvalidInput, match="holds bytes"):
+        readmit("t", rows.with_columns(raw=pl.lit("AA==")))
+    assert readmit("t", rows) == (1, 0)
+
+
 def test_words_are_words() -> None:
     rules = read_rules("- {rule: one_of, column: on, values: [no, 2026-01-01]}\n")
     assert rules == [OneOf(column="on", values=("no", "2026-01-01"))]
