@@ -69,9 +69,15 @@ def _others(workspace: Workspace, rules: Sequence[AnyRule]) -> dict[str, pl.Data
             wanted.setdefault(rule.dataset, set()).add(rule.column)
     found = {}
     for name, columns in wanted.items():
-        other = open_dataset(name, workspace)
-        if not isinstance(other, Table):
-            raise InvalidInput(f"{name} holds no table; rules refer to tables")
+        other = _table(workspace, name)
+        if other is None:
+            raise InvalidInput(f"rules refer to the table {name!r}, which is not there")
+        missing = sorted(columns.difference(other.columns))
+        if missing:
+            raise InvalidInput(
+                f"rules refer to columns {missing} of {name}, which are not there; there are "
+                f"{other.columns}"
+            )
         other.require(sorted(columns), "check rules")
         found[name] = other.to_polars(sorted(columns))
     return found

@@ -38,23 +38,34 @@ class NotNull(OfColumn, frozen=True, kw_only=True, tag="not_null"):
 
 Kind = Literal["integer", "number", "text", "boolean", "date", "datetime"]
 
-_MOMENTS = ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M")
+_DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_TIME = r"[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?"
+_ZONE = "(?:[Zz]|[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?)"
+_MOMENTS = ("%H:%M:%S%.f", "%H:%M")
 
 
-def _as_moment(text: pl.Expr) -> pl.Expr:
-    plain = text.str.replace(r"(?i)t", " ").str.replace(r"(?i)(z|[+-]\d\d:?\d\d)$", "")
-    read = [plain.str.to_datetime(form, strict=False, time_unit="us") for form in _MOMENTS]
-    return pl.coalesce(*read, text.str.to_date("%Y-%m-%d", strict=False).cast(pl.Datetime("us")))
+def _is_day(text: pl.Expr) -> pl.Expr:
+    # Polars alone would take 26-2-3 for a day of the year 26.
+    there = text.str.to_date("%Y-%m-%d", strict=False).is_not_null()
+    return text.str.contains(f"^{_DAY}$") & there
+
+
+def _is_moment(text: pl.Expr) -> pl.Expr:
+    time = text.str.slice(11).str.replace(f"{_ZONE}$", "")
+    read = [time.str.to_time(form, strict=False) for form in _MOMENTS]
+    written = text.str.contains(f"^{_DAY}[Tt ]{_TIME}{_ZONE}?$")
+    moment = written & _is_day(text.str.head(10)) & pl.coalesce(read).is_not_null()
+    return moment | _is_day(text)
 
 
 # What text must look like to stand for a value of a kind.
 _WRITTEN: Mapping[Kind, Callable[[pl.Expr], pl.Expr]] = {
-    "integer": lambda text: text.str.contains(r"^[+-]?\d+$"),
+    "integer": lambda text: text.str.contains("^[+-]?[0-9]+$"),
     "number": lambda text: text.cast(pl.Float64, strict=False).is_not_null(),
     "text": lambda text: pl.lit(True),
     "boolean": lambda text: text.str.to_lowercase().is_in(["true", "false", "0", "1"]),
-    "date": lambda text: text.str.to_date("%Y-%m-%d", strict=False).is_not_null(),
-    "datetime": lambda text: _as_moment(text).is_not_null(),
+    "date": _is_day,
+    "datetime": _is_moment,
 }
 
 
