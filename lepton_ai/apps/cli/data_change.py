@@ -25,7 +25,8 @@ def append(name: str, file: str, as_json: bool) -> None:
     """Add the rows of FILE to a table; columns that it lacks are empty."""
     table = open_table(name)
     rows, source = _rows_for(table, file)
-    _tell(table.append(rows, sources=[source]), as_json=as_json)
+    made = table.append(rows, sources=[source])
+    _tell(made, as_json=as_json, kept_out=made.dataset.facts["kept_out"])
 
 
 @click.command()
@@ -39,7 +40,8 @@ def upsert(name: str, file: str, keys: tuple[str, ...], as_json: bool) -> None:
     rows, source = _rows_for(table, file)
     made = table.upsert(rows, on=keys, sources=[source])
     facts = made.dataset.facts
-    _tell(made, as_json=as_json, replaced=facts["updated"], added=facts["inserted"])
+    done = {"replaced": facts["updated"], "added": facts["inserted"]}
+    _tell(made, as_json=as_json, kept_out=facts["kept_out"], **done)
 
 
 @click.command()
@@ -67,9 +69,15 @@ def _rows_for(table: Table, file: str) -> tuple[Spool, str]:
     return rows, source
 
 
-def _tell(made: Table, *, as_json: bool, **done: int) -> None:
+def _tell(made: Table, *, as_json: bool, kept_out: int = 0, **done: int) -> None:
     if as_json:
-        print_json({"dataset": made.ref, **done, "rows": len(made)})
+        aside = {"kept_out": kept_out} if kept_out else {}
+        print_json({"dataset": made.ref, **done, "rows": len(made), **aside})
         return
     told = "".join(f"{count:,} {word}, " for word, count in done.items())
     click.echo(f"{made.ref}: {told}{counted(len(made), 'row')}")
+    if kept_out:
+        click.echo(
+            f"{counted(kept_out, 'row')} kept aside, for breaking a rule; see why: "
+            f"lepton quality quarantine {made.name}"
+        )

@@ -7,7 +7,7 @@ import msgspec
 import polars as pl
 from msgspec import Struct
 
-from lepton_ai.core.errors import InvalidInput, LeptonError
+from lepton_ai.core.errors import InvalidInput, NotFound
 from lepton_ai.data.entry import change_entry
 from lepton_ai.data.quality.check import Finding, QualityReport, measured, rows_of
 from lepton_ai.data.quality.context import entering_context
@@ -112,14 +112,14 @@ def gate(
     frame = rows_of(pl.concat([frame.select([*read] or columns[:1]) for frame in frames]))
     hidden = hidden_columns(workspace, name)
     found = []
-    wrong: dict[str, pl.Series] = {}
+    reasons = []
     for rule in rules:
         finding, fails = _measured(workspace, name, frame, rule, stays, hidden)
         found.append(finding)
         if rule.severity == "warning":
             continue
         if fails is not None:
-            wrong[str(len(found))] = fails
+            reasons.append(pl.when(pl.lit(fails)).then(pl.lit(finding.sentence)))
         elif not finding.passed:
             said = discreet(finding, hidden)
             but = f", but {said.detail}" if said.detail else " does not hold"
@@ -128,16 +128,11 @@ def gate(
                 "Nothing was stored; mend the rows, or change the rules: lepton quality set"
             )
     report = QualityReport(f"{name}, rows that came", frame.height, datetime.now(UTC), tuple(found))
-    if not wrong:
+    if not reasons:
         return Gated(pl.Series(REASONS, [None] * frame.height, dtype=pl.String), report)
-    said_of_rows = [
-        pl.when(pl.col(place)).then(pl.lit(found[int(place) - 1].sentence)) for place in wrong
-    ]
-    reasons = pl.DataFrame(wrong).select(
-        pl.concat_str(said_of_rows, separator="; ", ignore_nulls=True).alias(REASONS)
-    )
-    kept_out = reasons[REASONS].str.len_chars() > 0
-    return Gated(reasons.select(pl.when(kept_out).then(REASONS))[REASONS], report)
+    whole = pl.concat_str(reasons, separator="; ", ignore_nulls=True)
+    said_of_rows = frame.select(pl.when(whole != "").then(whole).alias(REASONS))
+    return Gated(said_of_rows[REASONS], report)
 
 
 def _measured(
@@ -154,7 +149,7 @@ def _measured(
         with acting_as(OWNER):
             context = entering_context(workspace, name, [rule], stays)
         return measured(frame, rule, context)
-    except LeptonError:
+    except (InvalidInput, NotFound):
         names = tuple(rule.columns())
         unknown = Finding(
             rule.tag(), rule.sentence(), rule.severity, passed=False, columns=names,

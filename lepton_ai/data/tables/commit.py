@@ -81,6 +81,7 @@ class TableCommit:
     Attributes:
         table: as it was when the block began; None where there is none yet.
         aside: a name for the rows that its rules keep aside; equal ones have the same.
+        kept_out: how many those are.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class TableCommit:
         self.catalog = WorkspaceCatalog(workspace, self.transaction)
         self.table: IcebergTable | None = None
         self.aside = ""
+        self.kept_out = 0
         self._draft: TableMetadata | None = None
         self._staged: IcebergTransaction | None = None
         self._leaving: list[Path] = []
@@ -258,6 +260,7 @@ class TableCommit:
             "schema": done.metadata.current_schema_id,
             "operation": change.operation,
             "encrypted": self.encrypted,
+            "kept_out": self.kept_out,
             **change.facts,
         }
         return self.transaction.node(

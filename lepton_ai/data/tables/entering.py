@@ -72,6 +72,7 @@ def admitted(
     gated = gate(commit.workspace, commit.name, coming, rules, stays=stays)
     if rules:
         keep(commit.transaction, name, gated.report)
+    commit.kept_out = gated.kept_out
     if gated.kept_out:
         commit.aside = commit.workspace.keys.token(f"aside {_content(gated.failed(coming))}")
     if gated.kept_out or leaving:

@@ -1,4 +1,5 @@
 import datetime as dt
+import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
@@ -695,6 +696,23 @@ def test_on_the_command_line(workspace: Workspace, tmp_path: Path) -> None:
     done = run.invoke(quality, ["readmit", "people", str(tmp_path / "q.csv")])
     assert done.output == "1 row entered people, 0 stay out\n", done.exception
     assert len(open_dataset("people")) == 4
+
+
+def test_the_command_that_adds_rows_tells_how_many_were_kept_out(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    from lepton_ai.apps.cli.data import data
+
+    set_rules(workspace, "t", [Range(column="n", high=9)])
+    read_table({"n": [1, 99]}, name="t")
+    (tmp_path / "rows.csv").write_text("n\n2\n98\n97\n")
+    run = CliRunner()
+    added = run.invoke(data, ["append", "t", str(tmp_path / "rows.csv")]).output
+    assert added.startswith("t:2: 2 rows\n2 rows kept aside")
+    again = run.invoke(data, ["upsert", "t", str(tmp_path / "rows.csv"), "--on", "n", "--json"])
+    assert json.loads(again.output)["kept_out"] == 2
+    gone = run.invoke(data, ["delete", "t", "--where", "n = 2"]).output
+    assert "kept aside" not in gone
 
 
 def test_rows_come_back_from_a_file_as_they_were(workspace: Workspace, tmp_path: Path) -> None:
