@@ -89,7 +89,7 @@ def expire(name: str, keep: int, force: bool, as_json: bool) -> None:
 @click.confirmation_option(prompt="All versions' rows will be gone. Go on?")
 @as_json
 def drop(name: str, as_json: bool) -> None:
-    """Remove a table with all its versions; what was made from it stays."""
+    """Remove a table with all its versions and rows kept aside; what was made from it stays."""
     workspace = Workspace.open()
     count = tables.drop(workspace, name)
     workspace.objects.collect()

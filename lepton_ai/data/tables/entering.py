@@ -116,7 +116,7 @@ def _keep_aside(
                 adapt(aside, iceberg_schema(schema))
         change = Change("quarantine", schema, added=aside.write(rows), removed=removed)
         # Of two that mend the same row only one lets it in.
-        aside.publish(change, based_on_rows=bool(leaving))
+        aside.publish(change, based_on="rows" if leaving else "columns")
 
 
 def _left(

@@ -11,6 +11,7 @@ from pyiceberg.table import Table as IcebergTable
 from lepton_ai.core.errors import InvalidInput, NotFound
 from lepton_ai.data.tables.catalog import CATALOG, identifier
 from lepton_ai.data.tables.commit import Change, TableCommit
+from lepton_ai.data.tables.entering import QUARANTINE
 from lepton_ai.data.tables.fileio import SCHEME
 from lepton_ai.data.tables.heads import after, head_of, repeated
 from lepton_ai.data.tables.plain import path_of, table_folder
@@ -222,9 +223,10 @@ def remove_files(commit: TableCommit, locations: Iterable[str]) -> int:
 
 
 def drop(workspace: Workspace, name: str) -> int:
-    """Remove a table with all its versions' rows; their nodes stay in the lineage.
+    """Remove a table with all its versions' rows, and those that its rules kept aside.
 
-    Of ``name#branch`` only the branch goes; `expire` then removes the rows that it alone had.
+    The versions' nodes stay in the lineage. Of ``name#branch`` only the branch goes; `expire` then
+    removes the rows that it alone had.
 
     Returns:
         How many files were removed.
@@ -233,7 +235,7 @@ def drop(workspace: Workspace, name: str) -> int:
         NotFound: there is no such table or branch.
     """
     with TableCommit(workspace, name) as commit:
-        connection = commit.transaction.connection
+        workspace.database.serialise(commit.transaction.connection, f"table:{name}")
         table = commit.catalog.get(name)
         if commit.branch != "main":
             if commit.branch not in table.refs():
@@ -241,14 +243,20 @@ def drop(workspace: Workspace, name: str) -> int:
             table.manage_snapshots().remove_branch(commit.branch).commit()
             commit.catalog.keep_written()
             return 0
-        namespace, word = identifier(name)
-        connection.execute(
-            sa.delete(iceberg_tables).where(
-                iceberg_tables.c.catalog_name == CATALOG,
-                iceberg_tables.c.table_namespace == namespace,
-                iceberg_tables.c.table_name == word,
-            )
+        count = _removed(commit, table)
+        with TableCommit(workspace, name + QUARANTINE, transaction=commit.transaction) as aside:
+            return count + (0 if aside.table is None else _removed(aside, aside.table))
+
+
+def _removed(commit: TableCommit, table: IcebergTable) -> int:
+    namespace, word = identifier(commit.name)
+    commit.transaction.execute(
+        sa.delete(iceberg_tables).where(
+            iceberg_tables.c.catalog_name == CATALOG,
+            iceberg_tables.c.table_namespace == namespace,
+            iceberg_tables.c.table_name == word,
         )
-        present = present_files(commit, table)
-        remove_files(commit, present)
-        return len(present)
+    )
+    present = present_files(commit, table)
+    remove_files(commit, present)
+    return len(present)

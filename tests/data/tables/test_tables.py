@@ -233,7 +233,14 @@ def used(workspace: Workspace, name: str) -> set[str]:
 
 def test_a_dropped_table_leaves_nothing(workspace: Workspace) -> None:
     from lepton_ai.data import tables
+    from lepton_ai.data.quality import Range, set_rules
 
+    set_rules(workspace, "t", [Range(column="age", high=50)])
+    assert len(read_table(PATIENTS, name="t").to_polars()) == 2
+    assert len(open_dataset("t.quarantine")) == 1
+    assert tables.drop(workspace, "t") > 3
+    assert count(workspace, files) == 0
+    set_rules(workspace, "t", [])
     table = read_table(PATIENTS, name="t").append(PATIENTS)
     plain = tables.store_table(workspace, "p", [PATIENTS], encrypted=False)
     assert tables.drop(workspace, "t") > 3
@@ -246,7 +253,7 @@ def test_a_dropped_table_leaves_nothing(workspace: Workspace) -> None:
     workspace.objects.collect(timedelta(0))
     assert count(workspace, objects) == 0
     again = read_table(PATIENTS, name="t")
-    assert again.version == 3
+    assert again.version == 4
     assert len(again.to_polars()) == 3
 
 
