@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, cast
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import polars as pl
 from msgspec import structs
@@ -16,6 +16,7 @@ from lepton_ai.core.progress import watch
 from lepton_ai.data import tables
 from lepton_ai.data.frames import checked, frame_of
 from lepton_ai.data.readers import Format, Rejects, formats, suffixes
+from lepton_ai.data.readers.address import is_address, parts_of, plain
 from lepton_ai.data.readers.formats import LOG
 from lepton_ai.data.returning import warn_of_erased
 from lepton_ai.data.spool import Spool
@@ -105,8 +106,8 @@ def read_table(
     format_ = _format(path, given)
     # What is read is what is kept, whatever becomes of the file meanwhile.
     spec, stored = _put(_opened(source), path, place)
-    if isinstance(source, str) and "://" in source:
-        spec = structs.replace(spec, facts={**spec.facts, "path": _plain(source)})
+    if is_address(source):
+        spec = structs.replace(spec, facts={**spec.facts, "path": plain(str(source))})
     with (
         place.objects.open(stored.address) as kept,
         watch(cast("BinaryIO", kept), f"reading {path.name}") as file,
@@ -285,16 +286,16 @@ def _asked(workspace: Workspace, url: str, query: str, name: str) -> Table:
 
 def _path(source: str | Path) -> Path:
     """Return the path of a file; of one at an address, what stands for it."""
-    if isinstance(source, str) and "://" in source:
-        return Path(unquote(urlsplit(source).path) or "/")
+    if is_address(source):
+        return Path(unquote(parts_of(str(source)).path) or "/")
     return Path(source).expanduser()
 
 
 def _opened(source: str | Path) -> AbstractContextManager[BinaryIO]:
-    if isinstance(source, str) and "://" in source:
+    if is_address(source):
         from lepton_ai.data.readers.remote import opened
 
-        return opened(source)
+        return opened(str(source))
     path = Path(source).expanduser()
     if not path.is_file():
         raise NotFound(f"there is no file {path}; give the path of a CSV or Parquet file")
@@ -302,12 +303,6 @@ def _opened(source: str | Path) -> AbstractContextManager[BinaryIO]:
         return path.open("rb")
     except OSError as error:
         raise AccessDenied(f"{path} cannot be opened: {error.strerror}") from error
-
-
-def _plain(url: str) -> str:
-    from lepton_ai.data.readers.remote import plain
-
-    return plain(url)
 
 
 def _format(path: Path, options: Mapping[str, Any]) -> Format:

