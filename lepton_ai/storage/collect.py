@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -147,7 +148,7 @@ def _copy(
     database: Database, backend: Backend, name: str, pack: PackWriter
 ) -> Iterator[dict[str, Any]]:
     """Append a pack's living objects to a new pack and yield where each went."""
-    read = read_ahead(backend, name)
+    read = read_ahead(partial(backend.read, name))
     for row in objects_of(database, name):
         try:
             sealed = read(row.offset, row.sealed_size)

@@ -33,9 +33,17 @@ class RemoteBackend:
 
     def publish(self, name: str) -> None:
         """Upload the pack; object storage shows it whole or not at all."""
+        local = partial_path(self.spool, name)
         try:
             with self._filesystem() as (filesystem, root):
-                filesystem.put_file(str(partial_path(self.spool, name)), f"{root}/{name}")
+                filesystem.put_file(str(local), f"{root}/{name}")
+                # A proxy that answers in the storage's place says yes to everything.
+                kept, size = filesystem.info(f"{root}/{name}", refresh=True), local.stat().st_size
+            if kept["size"] != size:
+                raise Unavailable(
+                    f"object storage {self._url} took the pack {name}, but shows {kept['size']} "
+                    f"of its {size} bytes, so nothing was stored; check what answers at its address"
+                )
         except FileNotFoundError as error:
             raise Unavailable(
                 f"object storage {self._url} does not exist: {error}; "

@@ -10,9 +10,11 @@ from lepton_ai.storage.backends import Backend, writer_lives
 from lepton_ai.storage.database import Database
 from lepton_ai.storage.schema import objects, packs
 
-__all__ = ["leftover_files", "leftover_packs", "objects_of", "read_ahead"]
+__all__ = ["ReadAt", "leftover_files", "leftover_packs", "objects_of", "read_ahead"]
 
 _AHEAD = 8 * 2**20
+
+ReadAt = Callable[[int, int], bytes]
 
 
 def objects_of(database: Database, pack: str) -> list[Row[tuple[str, int, int, int, str, bytes]]]:
@@ -29,17 +31,23 @@ def objects_of(database: Database, pack: str) -> list[Row[tuple[str, int, int, i
         return [*connection.execute(query.where(objects.c.pack == pack).order_by(objects.c.offset))]
 
 
-def read_ahead(backend: Backend, pack: str) -> Callable[[int, int], bytes]:
-    """Return a reader of a pack that fetches 8 MiB at once: small objects lie side by side."""
+def read_ahead(read: ReadAt, end: int | None = None) -> ReadAt:
+    """Return a reader that fetches 8 MiB at once: small objects lie side by side.
+
+    Args:
+        read: gives bytes of a pack, by offset and size.
+        end: the offset at which nothing more is wanted.
+    """
     kept, start = b"", 0
 
-    def read(offset: int, size: int) -> bytes:
+    def ahead(offset: int, size: int) -> bytes:
         nonlocal kept, start
         if offset < start or offset + size > start + len(kept):
-            kept, start = backend.read(pack, offset, max(size, _AHEAD)), offset
+            most = _AHEAD if end is None else min(_AHEAD, end - offset)
+            kept, start = read(offset, max(size, most)), offset
         return kept[offset - start : offset - start + size]
 
-    return read
+    return ahead
 
 
 def leftover_packs(database: Database, backend: Backend) -> Iterator[str]:

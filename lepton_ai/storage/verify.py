@@ -114,7 +114,7 @@ def _rows(database: Database, table: sa.Table) -> Iterator[sa.Row[Any]]:
 
 
 def _verify_pack(database: Database, keys: KeyRing, backend: Backend, pack: str) -> Iterator[Fault]:
-    read = read_ahead(backend, pack)
+    read = read_ahead(partial(backend.read, pack))
     for row in objects_of(database, pack):
         try:
             key = keys.unwrap(row.key_id, row.wrapped_key, row.address)

@@ -7,6 +7,7 @@ import boto3
 import pytest
 from botocore.client import BaseClient
 from moto.server import ThreadedMotoServer
+from s3fs import S3FileSystem
 
 from lepton_ai.core.settings import Settings
 from lepton_ai.storage import Workspace
@@ -83,6 +84,8 @@ def s3_server() -> Iterator[str]:
 @pytest.fixture
 def client(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> BaseClient:
     """A client of that server, with a bucket called lepton."""
+    # What another test opened in this process may know another server.
+    S3FileSystem.clear_instance_cache()
     monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")

@@ -4,14 +4,19 @@ import io
 import multiprocessing
 import os
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import msgspec
 import pytest
+import sqlalchemy as sa
 from botocore.client import BaseClient
+from s3fs import S3FileSystem
 
 from lepton_ai.core.errors import Corrupt, Unavailable
 from lepton_ai.core.settings import Settings
 from lepton_ai.storage import Workspace
+from lepton_ai.storage.schema import packs
 
 FORK = multiprocessing.get_context("fork")
 NOW = timedelta(0)
@@ -131,6 +136,51 @@ def test_a_bucket_that_is_not_there_is_named(workspace: Workspace, settings: Set
         opened.objects.put(b"x")
     assert [*(opened.home / "objects").iterdir()] == []
     opened.close()
+
+
+class _Portal(BaseHTTPRequestHandler):
+    """What answers in the place of a storage: a page, and yes to everything."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self.rfile.read(int(self.headers.get("content-length", 0)))
+        page = b"<html>Please log in</html>"
+        self.send_response(200)
+        self.send_header("content-length", str(len(page)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(page)
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_PUT(self) -> None:
+        self.do_GET()
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+def test_what_the_storage_does_not_show_is_not_stored(
+    settings: Settings, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Portal)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+    S3FileSystem.clear_instance_cache()
+    try:
+        with pytest.raises(Unavailable, match=r"shows 26 of its \d+ bytes, so nothing was stored"):
+            workspace.objects.put(b"x")
+    finally:
+        S3FileSystem.clear_instance_cache()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    with workspace.database.read() as connection:
+        assert connection.execute(sa.select(packs)).all() == []
+    assert [*(workspace.home / "objects").iterdir()] == []
 
 
 def test_packs_are_dated_by_the_storage(workspace: Workspace) -> None:

@@ -151,6 +151,7 @@ def _attempt(
         size = write_snapshot(
             destination, workspace.keys, connection, head, manifest, dump(connection)
         )
+    destination.check("snapshots", {backup_id: size})
     total = sum(needed.values()) + sum(file.size for file in plain) + size
     return BackupInfo(
         backup_id, destination.url, workspace.id, head.created_at, len(needed), total,
@@ -172,10 +173,13 @@ def _copy_packs(workspace: Workspace, destination: Destination, needed: dict[str
                 )
             yield piece
 
-    return sum(
+    copied = sum(
         destination.write(f"packs/{name}", pieces(name, needed[name]))
         for name in track(missing, "copying packs")
     )
+    if copied:
+        destination.check("packs", needed)
+    return copied
 
 
 def _plain_files(workspace: Workspace) -> set[Path]:
@@ -202,6 +206,8 @@ def _copy_files(
             continue
         found.append(file)
         copied += size
+    if copied:
+        destination.check("files", {file.name: sealed_size(file.size) for file in found})
     return found, copied
 
 

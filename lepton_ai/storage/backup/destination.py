@@ -2,14 +2,15 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import fsspec
 
-from lepton_ai.core.errors import Corrupt, LeptonError, NotFound, Unavailable
+from lepton_ai.core.errors import Corrupt, InvalidInput, LeptonError, NotFound, Unavailable
 from lepton_ai.core.ids import new_id
 from lepton_ai.storage.files import disk_errors, sync_directory
 
@@ -35,11 +36,11 @@ class Destination:
     def __init__(self, url: str, workspace_id: str) -> None:
         self.url = url
         self.workspace_id = workspace_id
-        with _errors(url):
-            self._filesystem, root = fsspec.url_to_fs(url)
+        self._filesystem, root = _opened(url)
         self._root = f"{root.rstrip('/')}/{workspace_id}"
         self._local = "file" in _protocols(self._filesystem)
         self._is_bucket = not _OBJECT_STORES.isdisjoint(_protocols(self._filesystem))
+        self._bucket_was_there = False
 
     @classmethod
     def all(cls, url: str) -> list["Destination"]:
@@ -48,8 +49,8 @@ class Destination:
         Raises:
             NotFound: there is none.
         """
+        filesystem, root = _opened(url)
         with _errors(url):
-            filesystem, root = fsspec.url_to_fs(url)
             try:
                 found = sorted(
                     name.rstrip("/").rpartition("/")[2]
@@ -101,6 +102,20 @@ class Destination:
                 return {}
         names = {entry["name"].rpartition("/")[2]: entry["size"] for entry in entries}
         return {name: size for name, size in names.items() if _NAME.fullmatch(f"{folder}/{name}")}
+
+    def check(self, folder: str, wanted: Mapping[str, int]) -> None:
+        """Make sure that what was written is there: a proxy may say yes in the storage's place.
+
+        Raises:
+            Unavailable: a file is not there, or of another size.
+        """
+        present = self.sizes(folder)
+        for name, size in wanted.items():
+            if present.get(name) != size:
+                raise Unavailable(
+                    f"{self.url} took {folder}/{name}, but shows {present.get(name, 0)} of its "
+                    f"{size} bytes, so there is no backup; check what answers at its address"
+                )
 
     def write(self, name: str, chunks: Iterable[bytes]) -> int:
         """Write a file, which is seen under its name once it is whole; return its size."""
@@ -154,7 +169,8 @@ class Destination:
                 raise Unavailable(f"{self.url}: the folder {folder} cannot be made") from error
             return
         bucket = path.partition("/")[0]
-        if not self._filesystem.exists(bucket):
+        self._bucket_was_there = self._bucket_was_there or self._filesystem.exists(bucket)
+        if not self._bucket_was_there:
             raise Unavailable(f"{self.url}: there is no bucket {bucket!r}; make it first")
 
     def read(self, name: str, offset: int, size: int) -> bytes:
@@ -190,6 +206,18 @@ class Destination:
         if not _NAME.fullmatch(name):
             raise Corrupt(f"the backup names a file {name!r} that no backup of ours has")
         return f"{self._root}/{name}"
+
+
+def _opened(url: str) -> tuple[Any, str]:
+    """Return the file system of a URL, and the path in it."""
+    if "://" in url and urlsplit(url).password:
+        raise InvalidInput(
+            "the URL of a backup destination holds a password, which would be recorded and shown; "
+            "give it as a setting of fsspec, such as FSSPEC_SFTP_PASSWORD"
+        )
+    with _errors(url):
+        filesystem, root = fsspec.url_to_fs(url)
+        return filesystem, root
 
 
 def _protocols(filesystem: Any) -> tuple[str, ...]:

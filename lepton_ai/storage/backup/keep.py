@@ -1,6 +1,6 @@
 """Keeping backups: listing them, and removing old ones."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from lepton_ai.core.errors import Corrupt, InvalidInput, NotFound
@@ -11,7 +11,7 @@ from lepton_ai.storage.backup.record import forget
 from lepton_ai.storage.backup.snapshot import open_snapshot, read_head
 from lepton_ai.storage.workspace import Workspace
 
-__all__ = ["list_backups", "prune_backups"]
+__all__ = ["backups_of", "list_backups", "prune_backups"]
 
 
 def list_backups(url: str, workspace_id: str | None = None) -> list[BackupInfo]:
@@ -29,8 +29,13 @@ def list_backups(url: str, workspace_id: str | None = None) -> list[BackupInfo]:
 
 
 def _list(place: Destination) -> Iterator[BackupInfo]:
+    return backups_of(place, sorted(place.sizes("snapshots").items()))
+
+
+def backups_of(place: Destination, snapshots: Iterable[tuple[str, int]]) -> Iterator[BackupInfo]:
+    """Read what snapshots, given by name and size, say of themselves."""
     # Its name, not what it says: one put in the place of another must be noticed.
-    for name, size in sorted(place.sizes("snapshots").items()):
+    for name, size in snapshots:
         try:
             moment, fault = read_head(place, name).created_at, ""
         except Corrupt as error:

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,14 @@ from lepton_ai.storage.backends import partial_path
 from lepton_ai.storage.backup.destination import Destination
 from lepton_ai.storage.backup.draft import check_empty, drafted, move_in
 from lepton_ai.storage.backup.filling import empty_database, fill_database
-from lepton_ai.storage.backup.keep import list_backups
+from lepton_ai.storage.backup.keep import backups_of
 from lepton_ai.storage.backup.snapshot import Manifest, open_snapshot
 from lepton_ai.storage.cipher import SealedReader, sealed_size
 from lepton_ai.storage.database import Database
 from lepton_ai.storage.files import disk_errors, replace_file
 from lepton_ai.storage.keys import KeyRing
 from lepton_ai.storage.keysources import KeyFile
+from lepton_ai.storage.scan import ReadAt, read_ahead
 from lepton_ai.storage.verify import Fault
 from lepton_ai.storage.workspace import Workspace
 
@@ -146,11 +148,12 @@ def verify_backup(workspace: Workspace, url: str, backup: str | None = None) -> 
 def _verify_batch(
     workspace: Workspace, destination: Destination, batch: list[dict[str, Any]]
 ) -> Iterator[Fault]:
-    for row in track(batch, "verifying objects"):
+    rows = sorted(batch, key=lambda row: (row["pack"], row["offset"]))
+    for row, read in track(_together(destination, rows), "verifying objects", len(rows)):
         key = workspace.keys.unwrap(row["key_id"], row["wrapped_key"], row["address"])
 
-        def fetch(offset: int, size: int, row: dict[str, Any] = row) -> bytes:
-            return destination.read(f"packs/{row['pack']}", row["offset"] + offset, size)
+        def fetch(offset: int, size: int, start: int = row["offset"], read: ReadAt = read) -> bytes:
+            return read(start + offset, size)
 
         reader = SealedReader(key, row["size"], fetch, row["address"])
         digest = hashlib.sha256()
@@ -169,6 +172,24 @@ def _verify_batch(
             )
 
 
+def _together(
+    destination: Destination, rows: list[dict[str, Any]]
+) -> Iterator[tuple[dict[str, Any], ReadAt]]:
+    """Yield each object and what reads its pack; those that lie side by side are read at once."""
+    begin = 0
+    for number, row in enumerate(rows, 1):
+        end = row["offset"] + row["sealed_size"]
+        if number < len(rows) and (rows[number]["pack"], rows[number]["offset"]) == (
+            row["pack"],
+            end,
+        ):
+            continue
+        read = read_ahead(partial(destination.read, f"packs/{row['pack']}"), end)
+        for one in rows[begin:number]:
+            yield one, read
+        begin = number
+
+
 def _verify_file(destination: Destination, name: str, size: int, key: bytes) -> Iterator[Fault]:
     try:
         for _ in _plain(destination, name, size, key):
@@ -178,22 +199,25 @@ def _verify_file(destination: Destination, name: str, size: int, key: bytes) -> 
 
 
 def _choose(destination: Destination, backup: str | None, at: datetime | None) -> str:
-    known = list_backups(destination.url, destination.workspace_id)
+    known = sorted(destination.sizes("snapshots").items())
     if backup is not None:
-        if backup not in [info.id for info in known]:
+        names = [name for name, _ in known]
+        if backup not in names:
             raise NotFound(
-                f"{destination.url} has no backup {backup}; it has "
-                f"{', '.join(info.id for info in known) or 'none'}"
+                f"{destination.url} has no backup {backup}; it has {', '.join(names) or 'none'}"
             )
         return backup
-    fitting = [info for info in known if at is None or _not_after(info.created_at, at)]
-    if not fitting:
-        oldest = f"; the oldest is of {known[0].created_at:%Y-%m-%d %H:%M:%S} UTC" if known else ""
-        raise NotFound(f"{destination.url} has no backup of {at or 'this workspace'}{oldest}")
-    if fitting[-1].fault:
-        others = [info.id for info in known if not info.fault]
-        raise Corrupt(f"{fitting[-1].fault}; choose with --backup: {', '.join(others) or 'none'}")
-    return fitting[-1].id
+    # The newest first: of many, one is read and not all.
+    for info in backups_of(destination, reversed(known)):
+        if at is not None and not _not_after(info.created_at, at):
+            continue
+        if info.fault:
+            others = [one.id for one in backups_of(destination, known) if not one.fault]
+            raise Corrupt(f"{info.fault}; choose with --backup: {', '.join(others) or 'none'}")
+        return info.id
+    oldest = next(backups_of(destination, known), None)
+    hint = f"; the oldest is of {oldest.created_at:%Y-%m-%d %H:%M:%S} UTC" if oldest else ""
+    raise NotFound(f"{destination.url} has no backup of {at or 'this workspace'}{hint}")
 
 
 def _not_after(moment: datetime, limit: datetime) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from botocore.client import BaseClient
 
+from lepton_ai.core.errors import InvalidInput
 from lepton_ai.storage.backup.destination import Destination
 from lepton_ai.storage.files import StorageFull
 
@@ -62,3 +63,10 @@ def test_other_files_are_not_taken_for_snapshots(tmp_path: Path) -> None:
     for name in ("README", "backup_", f"backup_{'u' * 26}", f"backup_{'0' * 26}"):
         (folder / name).write_bytes(b"x")
     assert Destination(str(tmp_path), "workspace_0").sizes("snapshots") == {f"backup_{'0' * 26}": 1}
+
+
+def test_a_password_in_the_address_is_refused_and_not_repeated() -> None:
+    for opened in (Destination.all, lambda url: Destination(url, "workspace_0")):
+        with pytest.raises(InvalidInput, match="FSSPEC_") as caught:
+            opened("sftp://me:hidden@host/backups")
+        assert "hidden" not in str(caught.value)

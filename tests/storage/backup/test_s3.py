@@ -1,8 +1,13 @@
 """Backups in S3: a real client against a real server (moto) on loopback."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from aiobotocore.httpsession import AIOHTTPSession
 from botocore.client import BaseClient
 
 from lepton_ai.core.errors import NotFound, Unavailable
@@ -14,6 +19,7 @@ from lepton_ai.storage.backup import (
     restore_backup,
     verify_backup,
 )
+from lepton_ai.storage.backup.destination import Destination
 from tests.storage.backup.test_backup import content, fill
 
 
@@ -63,3 +69,44 @@ def test_what_does_not_answer_says_so(workspace: Workspace, client: BaseClient, 
         create_backup(workspace, "s3://nobucket/x")
     with pytest.raises(NotFound, match="holds no backup"):
         list_backups(url + "/elsewhere")
+
+
+def test_no_request_is_made_twice(workspace: Workspace, client: BaseClient, url: str) -> None:
+    """At 300 ms a request, what is asked for nothing is what a person waits for."""
+    for _ in range(5):
+        with workspace.transaction() as tx:
+            tx.node("source", "s", holds=tx.put_many([os.urandom(100) for _ in range(20)])[0])
+    for _ in range(3):
+        create_backup(workspace, url)
+    with requests() as asked:
+        create_backup(workspace, url)
+    # Three folders, the bucket, the snapshot and its proof.
+    assert len(asked) <= 7
+    with requests() as asked:
+        assert [*verify_backup(workspace, url)] == []
+    assert sum("/packs/" in one for one in asked) == 5
+    assert sum("/snapshots/backup_" in one for one in asked) == 3
+
+
+@contextmanager
+def requests() -> Iterator[list[str]]:
+    """Collect the addresses that S3 is asked for."""
+    asked: list[str] = []
+    send = AIOHTTPSession.send
+
+    async def noted(self: AIOHTTPSession, request: Any) -> Any:
+        asked.append(request.url)
+        return await send(self, request)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(AIOHTTPSession, "send", noted)
+        yield asked
+
+
+def test_what_the_destination_does_not_show_is_no_backup(
+    workspace: Workspace, client: BaseClient, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(workspace)
+    monkeypatch.setattr(Destination, "_upload", lambda self, path, chunks: sum(map(len, chunks)))
+    with pytest.raises(Unavailable, match=r"took packs/pack_.*shows 0 of its"):
+        create_backup(workspace, url)
