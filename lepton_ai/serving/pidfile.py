@@ -13,6 +13,7 @@ from typing import TypeVar
 import msgspec
 
 from lepton_ai.core.errors import Conflict
+from lepton_ai.core.locks import lock_errors
 
 __all__ = ["PidFile"]
 
@@ -39,7 +40,8 @@ class PidFile:
         # A process that looks whether there is an owner holds the lock for an instant itself.
         for attempt in range(_ATTEMPTS, -1, -1):
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                with lock_errors(self.path.parent):
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
                 if attempt == 0:
@@ -64,7 +66,7 @@ class PidFile:
     def held(self) -> bool:
         """Tell whether a live process, this one or another, is the owner."""
         try:
-            with self.path.open("rb") as file:
+            with self.path.open("rb") as file, lock_errors(self.path.parent):
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except FileNotFoundError:
             return False

@@ -14,6 +14,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from lepton_ai.core.errors import InvalidInput
+from lepton_ai.core.locks import lock_errors
 from lepton_ai.core.optional import load
 from lepton_ai.core.settings import Settings
 from lepton_ai.storage.files import sync_directory
@@ -108,7 +109,8 @@ def writer_lives(spool: Path, name: str) -> bool:
     except FileNotFoundError:
         return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        with lock_errors(spool):
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     finally:

@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Engine, exc
 from sqlalchemy.dialects import postgresql, sqlite
 
 from lepton_ai.core.errors import Conflict, InvalidInput
+from lepton_ai.core.locks import lock_errors
 from lepton_ai.storage.engines import WAIT_SECONDS, make_engine
 from lepton_ai.storage.meanings import translated
 from lepton_ai.storage.schema import metadata
@@ -148,7 +149,8 @@ class Database:
         if self.dialect == "sqlite":
             path = Path(str(self.url.database)).with_name(f"{subject}.lock")
             try:
-                held = FileLock(path, timeout=WAIT_SECONDS).acquire()
+                with lock_errors(path.parent):
+                    held = FileLock(path, timeout=WAIT_SECONDS).acquire()
             except Timeout as error:
                 raise Conflict(busy) from error
             with held:

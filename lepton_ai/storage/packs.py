@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from lepton_ai.core.ids import new_id
+from lepton_ai.core.locks import lock_errors
 from lepton_ai.storage.backends import Backend, lock_path, partial_path
 from lepton_ai.storage.files import disk_errors
 
@@ -31,7 +32,7 @@ class PackSeries:
         self._name = new_id("pack")
         self._backend = backend
         self._lock_path = lock_path(backend.spool, self._name)
-        with disk_errors(str(backend.spool)):
+        with disk_errors(str(backend.spool)), lock_errors(backend.spool):
             self._lock = _create_locked(self._lock_path)
         self.packs: list[PackWriter] = []
 

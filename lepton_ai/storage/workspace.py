@@ -10,6 +10,7 @@ from filelock import FileLock
 from sqlalchemy import Connection
 
 from lepton_ai.core.errors import Conflict, Corrupt, InvalidInput
+from lepton_ai.core.locks import lock_errors
 from lepton_ai.core.settings import Settings
 from lepton_ai.storage.backends import open_backend
 from lepton_ai.storage.database import Database
@@ -154,7 +155,7 @@ def _prepare(settings: Settings, database: Database, keys: KeyRing) -> None:
             f"the workspace {home} cannot be made: {error.strerror} ({error.filename}); set "
             "LEPTON_HOME, or --home, to a directory that you may write to"
         ) from error
-    with FileLock(home / "setup.lock"):
+    with lock_errors(home), FileLock(home / "setup.lock"):
         file = _sqlite_file(database)
         if file is None or file.exists():
             _fill(settings, database, keys)

@@ -1,4 +1,5 @@
 import errno
+import fcntl
 import os
 import resource
 import shutil
@@ -11,7 +12,11 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from lepton_ai.core.errors import InvalidInput
+from lepton_ai.serving.pidfile import PidFile
 from lepton_ai.storage import NodeSpec, StorageFull, Workspace
+from lepton_ai.storage.backup import create_backup
+from lepton_ai.storage.backup.draft import drafted
 from lepton_ai.storage.files import disk_errors, replace_file
 from lepton_ai.storage.schema import packs
 
@@ -27,6 +32,29 @@ def in_child(check: Callable[[], None]) -> None:
             traceback.print_exc()
             os._exit(1)
     assert os.waitpid(child, 0)[1] == 0
+
+
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_disk_without_locks_is_named(
+    workspace: Workspace, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(descriptor: int, operation: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    (workspace.home / "objects" / ".pack_a.lock").touch()
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    work: list[Callable[[], object]] = [
+        lambda: workspace.objects.put(b"x"),
+        lambda: workspace.objects.collect(),
+        lambda: Workspace.open(tmp_path / "new"),
+        lambda: drafted(tmp_path / "restored").__enter__(),
+        lambda: PidFile(tmp_path / "pid").acquire(),
+    ]
+    if workspace.database.dialect == "sqlite":
+        work.append(lambda: create_backup(workspace, str(tmp_path / "backups")))
+    for do in work:
+        with pytest.raises(InvalidInput, match=r"knows no file locks .*local disk"):
+            do()
 
 
 def assert_untouched(workspace: Workspace) -> None:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lepton_ai.core.errors import Conflict, InvalidInput
+from lepton_ai.core.locks import lock_errors
 from lepton_ai.storage.files import sync_directory
 
 __all__ = ["check_empty", "drafted", "move_in"]
@@ -48,7 +49,8 @@ def drafted(target: Path) -> Iterator[Path]:
     lock = os.open(draft, os.O_RDONLY | os.O_DIRECTORY)
     try:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with lock_errors(target):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise Conflict(f"another process restores into {target} just now") from error
         for path in draft.iterdir():
