@@ -1,6 +1,7 @@
 """Settings: ``LEPTON_*`` variables over ``lepton.toml`` in the workspace over the defaults."""
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +11,7 @@ from msgspec import Meta, Struct, ValidationError, convert, structs
 
 from lepton_ai.core.errors import InvalidInput
 
-__all__ = ["Settings", "describe", "home_of"]
+__all__ = ["Settings", "describe", "holds_password", "home_of"]
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -130,6 +131,11 @@ def home_of(
 ) -> Path:
     """Return the workspace directory: the given one, else ``LEPTON_HOME``, else ``~/.lepton``."""
     return Path(home or environ.get("LEPTON_HOME") or "~/.lepton").expanduser().absolute()
+
+
+def holds_password(url: str) -> bool:
+    """Say whether a URL holds a password, so that it must not be shown."""
+    return re.match(r"[^/]*://[^/]*:[^/]*@", url) is not None
 
 
 def describe() -> dict[str, str]:

@@ -16,7 +16,7 @@ from msgspec import Struct
 from lepton_ai.core.errors import InvalidInput
 from lepton_ai.core.locks import lock_errors
 from lepton_ai.core.optional import load
-from lepton_ai.core.settings import Settings
+from lepton_ai.core.settings import Settings, holds_password
 from lepton_ai.storage.files import sync_directory
 
 __all__ = ["BACKENDS", "Backend", "LocalBackend", "StoredPack", "open_backend"]
@@ -129,9 +129,14 @@ def open_backend(settings: Settings, workspace_id: str) -> Backend:
     """Return the backend that the setting ``objects_url`` names.
 
     Raises:
-        InvalidInput: the URL's scheme is not one of `BACKENDS`.
+        InvalidInput: the URL's scheme is not one of `BACKENDS`, or it holds a password.
         MissingExtra: the backend's library is not installed.
     """
+    if holds_password(settings.objects_url):
+        raise InvalidInput(
+            "objects_url holds a password, which would be shown; write s3://bucket/prefix, and "
+            "give credentials by AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        )
     scheme, separator, _ = settings.objects_url.partition("://")
     if bool(separator) != bool(settings.objects_url) or scheme not in BACKENDS:
         known = ", ".join(f"{name}://bucket/prefix" for name in BACKENDS if name)

@@ -238,7 +238,7 @@ class Database:
 def _parse(url: str | sa.URL) -> sa.URL:
     try:
         parsed = sa.make_url(url)
-    except exc.ArgumentError as error:
+    except (exc.ArgumentError, ValueError) as error:
         raise InvalidInput(
             "database_url is not a database URL (it may hold a password, so it is not shown); "
             "write one such as postgresql://user@host/name, or leave it empty for SQLite"

@@ -12,25 +12,29 @@ from sqlalchemy import exc
 from lepton_ai.core.errors import Conflict, Corrupt, LeptonError, Unavailable
 from lepton_ai.storage.files import StorageFull, denied
 
-__all__ = ["translated"]
+__all__ = ["shown", "translated"]
+
+
+def shown(url: sa.URL) -> str:
+    """Return a database's URL without passwords, which drivers take in the query too."""
+    return url.set(query={}).render_as_string(hide_password=True)
 
 
 @contextmanager
 def translated(url: sa.URL) -> Iterator[None]:
-    """Say in the house's errors what a driver says in its own."""
-    name = url.render_as_string(hide_password=True)
+    """Say in the house's errors, on one line, what a driver says in its own."""
     try:
         yield
     except (exc.DBAPIError, sqlite3.Error) as error:
         cause = error.orig if isinstance(error, exc.DBAPIError) else error
-        text = str(cause).strip()
+        text = " ".join(str(cause).split())
         # SQLite's own name of the error says more than its text.
         clues = f"{text} {getattr(cause, 'sqlite_errorname', '')}"
         if _may_not(url, clues):
             raise denied(Path(str(url.database)).parent) from error
         for words, kind, advice in _MEANINGS:
             if any(word in clues for word in words):
-                raise kind(f"metadata database {name}: {text}; {advice}") from error
+                raise kind(f"metadata database {shown(url)}: {text}; {advice}") from error
         raise
 
 
@@ -73,7 +77,14 @@ _MEANINGS: tuple[tuple[tuple[str, ...], type[LeptonError], str], ...] = (
         "nothing was changed. Check the disk, its quota and its mount, then run the command again",
     ),
     (
-        ("connection failed", "could not connect", "server closed the connection", "refused"),
+        (
+            "connection failed",
+            "could not connect",
+            "failed to resolve",
+            "timeout expired",
+            "server closed the connection",
+            "refused",
+        ),
         Unavailable,
         "check that the server runs and that LEPTON_DATABASE_URL is right",
     ),

@@ -104,6 +104,6 @@ class RemoteBackend:
         except Exception as error:  # every storage has its own errors
             raise Unavailable(
                 f"object storage {self._url} does not answer as it should: "
-                f"{type(error).__name__}: {error}; check that it runs, LEPTON_OBJECTS_URL and "
-                "its credentials"
+                f"{type(error).__name__}: {' '.join(str(error).split())}; check that it "
+                "runs, LEPTON_OBJECTS_URL and its credentials"
             ) from error

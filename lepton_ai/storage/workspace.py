@@ -17,6 +17,7 @@ from lepton_ai.storage.database import Database
 from lepton_ai.storage.files import disk_errors, sync_directory
 from lepton_ai.storage.keys import KeyRing
 from lepton_ai.storage.lineage import Lineage
+from lepton_ai.storage.meanings import shown
 from lepton_ai.storage.objects import ObjectStore
 from lepton_ai.storage.schema import REVISION, state
 from lepton_ai.storage.transaction import Transaction
@@ -188,7 +189,7 @@ def _fill(settings: Settings, database: Database, keys: KeyRing) -> None:
         if any(not path.name.startswith(".") for path in spool.iterdir()):
             raise Conflict(
                 f"{spool} holds objects, but the metadata database "
-                f"{database.url.render_as_string(hide_password=True)} is new and knows none of "
+                f"{shown(database.url)} is new and knows none of "
                 "them: restore the database from a backup, or correct LEPTON_DATABASE_URL"
             )
         keys.initialise(connection)

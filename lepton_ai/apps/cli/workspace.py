@@ -4,7 +4,7 @@ import click
 from msgspec import structs
 
 from lepton_ai.apps.cli.output import as_json, print_json, print_rows
-from lepton_ai.core.settings import Settings, describe
+from lepton_ai.core.settings import Settings, describe, holds_password
 from lepton_ai.storage import Workspace
 
 __all__ = ["init", "settings"]
@@ -33,12 +33,16 @@ def settings(as_json: bool) -> None:
     A setting NAME is read from the variable LEPTON_NAME, else from lepton.toml in the
     workspace, else it keeps its default. Keys and passwords are not shown.
     """
-    loaded = structs.asdict(Settings.load())
-    hidden = {"master_key": "(set)", "database_url": "(set)"}
+    loaded = {name: str(value) for name, value in structs.asdict(Settings.load()).items()}
+    hidden = {
+        "master_key",
+        "database_url",
+        *filter(lambda name: holds_password(loaded[name]), loaded),
+    }
     rows = [
         {
             "setting": name,
-            "value": hidden.get(name, str(loaded[name])) if loaded[name] else str(loaded[name]),
+            "value": "(set)" if loaded[name] and name in hidden else loaded[name],
             "meaning": meaning,
         }
         for name, meaning in describe().items()

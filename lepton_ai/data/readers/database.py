@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from lepton_ai.core.errors import InvalidInput, MissingExtra, NotFound
 from lepton_ai.data.readers.columns import series, shared
+from lepton_ai.storage.meanings import shown
 
 __all__ = ["Answer", "Wider"]
 
@@ -34,10 +35,12 @@ class Answer:
         try:
             made = sa.make_url(url)
         except (sa.exc.ArgumentError, ValueError) as error:
-            raise InvalidInput(f"the URL of a database cannot be read: {error}") from error
+            raise InvalidInput(
+                "the URL of a database cannot be read (it may hold a password, so it is not "
+                "shown); write one such as postgresql://user@host/name"
+            ) from error
         self._url = made.set(drivername=_DRIVERS.get(made.drivername, made.drivername))
-        # A driver takes passwords in the query too.
-        self._shown = made.set(query={}).render_as_string(hide_password=True)
+        self._shown = shown(made)
         # SQLite would make the file.
         file = made.database or ""
         plain = made.drivername.startswith("sqlite") and not file.startswith(("file:", ":memory:"))
@@ -85,7 +88,11 @@ class Answer:
             ) from error
         except (sa.exc.SQLAlchemyError, UnicodeError) as error:
             cause: Any = getattr(error, "orig", None) or error
-            raise InvalidInput(f"{self._shown} cannot be read: {cause}") from error
+            said = " ".join(str(cause).split())
+            raise InvalidInput(
+                f"{self._shown} cannot be read: {said}; check the address, that the database "
+                "runs, and the query"
+            ) from error
 
     def _frame(self, names: list[str], rows: Any) -> pl.DataFrame:
         columns = zip(*rows, strict=True)

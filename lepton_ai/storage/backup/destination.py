@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import fsspec
 
 from lepton_ai.core.errors import Corrupt, InvalidInput, LeptonError, NotFound, Unavailable
 from lepton_ai.core.ids import new_id
+from lepton_ai.core.settings import holds_password
 from lepton_ai.storage.files import disk_errors, sync_directory
 
 __all__ = ["Destination"]
@@ -210,7 +210,7 @@ class Destination:
 
 def _opened(url: str) -> tuple[Any, str]:
     """Return the file system of a URL, and the path in it."""
-    if "://" in url and urlsplit(url).password:
+    if holds_password(url):
         raise InvalidInput(
             "the URL of a backup destination holds a password, which would be recorded and shown; "
             "give it as a setting of fsspec, such as FSSPEC_SFTP_PASSWORD"
@@ -236,5 +236,6 @@ def _errors(url: str) -> Iterator[None]:
     except Exception as error:  # every storage has its own errors
         raise Unavailable(
             f"the backup destination {url} does not answer as it should: "
-            f"{type(error).__name__}: {error}; check the URL, the disk and the credentials"
+            f"{type(error).__name__}: {' '.join(str(error).split())}; check the URL, "
+            "the disk and the credentials"
         ) from error

@@ -6,6 +6,7 @@ from sqlalchemy import Connection
 from lepton_ai.core.errors import Conflict, Corrupt
 from lepton_ai.storage.backup.snapshot import Rows
 from lepton_ai.storage.database import Database
+from lepton_ai.storage.meanings import shown
 from lepton_ai.storage.schema import metadata
 
 __all__ = ["empty_database", "fill_database"]
@@ -22,7 +23,7 @@ def fill_database(database: Database, revision: str, rows: Rows) -> None:
         for table in metadata.sorted_tables:
             if table.name in present and connection.execute(sa.select(table).limit(1)).first():
                 raise Conflict(
-                    f"the database {database.url.render_as_string(hide_password=True)} holds a "
+                    f"the database {shown(database.url)} holds a "
                     "workspace already; restore into an empty one"
                 )
         database.migrate(connection, revision)
