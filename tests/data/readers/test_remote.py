@@ -25,6 +25,7 @@ from lepton_ai.core.errors import (
 )
 from lepton_ai.data.read_table import read_table
 from lepton_ai.data.readers import web
+from lepton_ai.data.readers.address import without_secrets
 from lepton_ai.storage import Workspace
 
 FRAME = pl.DataFrame({"a": [1, 2], "b": ["x", "y"]})
@@ -179,7 +180,7 @@ def test_what_does_not_is_refused_in_one_line_without_secrets(
         "http://me:hidden@[::1/a.csv",
         "http://me:hidden@host:99999/a.csv",
         "http://me:hidden@127.0.0.1:1/a.csv?token=hidden",
-        "github://me:hidden@127.0.0.1:1/a.csv",
+        "ftp://me:hidden@127.0.0.1:1/a.csv?token=hidden",
     ],
 )
 def test_no_message_quotes_what_is_secret(
@@ -188,6 +189,14 @@ def test_no_message_quotes_what_is_secret(
     with pytest.raises(LeptonError) as caught:
         read_table(url, name="a")
     assert "hidden" not in str(caught.value) + caplog.text
+
+
+def test_what_a_library_quotes_is_left_out() -> None:
+    url = "github://me:hid%2Fden@repo/a.csv?token=secret"
+    said = "Max retries exceeded\n with url: /repos/me/hid/den/git?token=secret"
+    assert without_secrets(said, url) == (
+        "Max retries exceeded with url: /repos/***/***/git?token=***"
+    )
 
 
 def test_the_proxy_of_the_environment_is_asked(
