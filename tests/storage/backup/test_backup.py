@@ -405,7 +405,7 @@ def test_one_backup_or_pruning_at_a_time(
     pruner.join()
     (info,) = list_backups(url)
     assert list(verify_backup(workspace, url, info.id)) == []
-    monkeypatch.setattr(database, "_WAIT_SECONDS", 0.1)
+    monkeypatch.setattr(database, "WAIT_SECONDS", 0.1)
     if workspace.database.dialect == "sqlite":
         with workspace.database.alone("backup"), pytest.raises(Conflict, match="run the command"):
             create_backup(workspace, url)

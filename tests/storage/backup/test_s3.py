@@ -80,8 +80,8 @@ def test_no_request_is_made_twice(workspace: Workspace, client: BaseClient, url:
         create_backup(workspace, url)
     with requests() as asked:
         create_backup(workspace, url)
-    # Three folders, the bucket, the snapshot and its proof.
-    assert len(asked) <= 7
+    # The place's mark, three folders, the bucket, the snapshot and its proof.
+    assert len(asked) <= 8
     with requests() as asked:
         assert [*verify_backup(workspace, url)] == []
     assert sum("/packs/" in one for one in asked) == 5
