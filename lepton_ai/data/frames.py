@@ -22,7 +22,7 @@ def frame_of(data: Any) -> pl.DataFrame:
         if isinstance(data, pl.LazyFrame):
             frame = data.collect()
         elif isinstance(data, Mapping):
-            frame = pl.DataFrame(dict(data))
+            frame = pl.DataFrame({name: _numbers(values) for name, values in data.items()})
         elif isinstance(data, list) and data and all(isinstance(row, Mapping) for row in data):
             frame = pl.from_dicts(data, infer_schema_length=None)
         else:
@@ -36,6 +36,19 @@ def frame_of(data: Any) -> pl.DataFrame:
             f"a list of records; got {type(data).__name__}: {error}"
         ) from error
     return checked(frame)
+
+
+def _numbers(values: Any) -> Any:
+    """Return a list in which some numbers are whole and others not as numbers of one kind."""
+    if not isinstance(values, list | tuple) or {*map(type, values)} - {type(None)} != {int, float}:
+        return values
+    whole = [value for value in values if isinstance(value, int)]
+    # Beyond 2 to the 53rd not every whole number has one of the other kind.
+    return (
+        values
+        if any(abs(value) > 2**53 for value in whole)
+        else pl.Series(values, dtype=pl.Float64, strict=False)
+    )
 
 
 def checked(frame: pl.DataFrame) -> pl.DataFrame:

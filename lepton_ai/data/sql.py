@@ -1,5 +1,6 @@
 """sql: one SELECT over the workspace's datasets, by DuckDB, which sees nothing else."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
@@ -18,6 +19,7 @@ from lepton_ai.data.origins import origins
 from lepton_ai.data.query import Query
 from lepton_ai.data.statement import Name, names_of
 from lepton_ai.data.table import Table
+from lepton_ai.data.tags import main_name
 from lepton_ai.storage import Workspace
 
 __all__ = ["Answer", "sql"]
@@ -166,6 +168,8 @@ def _open(place: Workspace, name: Name) -> ImageSet | Table:
         return open_dataset(whole, place)
     except NotFound as error:
         known = sorted({info.name for info in datasets(place)})
+        if main_name(re.split("[:@]", whole)[0]) in known:
+            raise  # its message tells which versions there are
         raise NotFound(
             f"there is no dataset {whole!r} to select from; there are "
             f"{', '.join(known[:20]) or 'none yet'}"

@@ -29,6 +29,8 @@ _FUNCTIONS = frozenset(
 _REFUSED = frozenset(
     {"current_setting", "getenv", "getvariable", "json_serialize_plan", "write_log"}
 )
+# A version that is named without quotes.
+_VERSION = re.compile(r"\b(?:from|join)\s+([\w.]+[:@#]\w[\w.-]*)", re.IGNORECASE)
 # How DuckDB calls what changes rows, inside WITH too.
 _WRITING = "_QUERY_NODE"
 
@@ -51,7 +53,10 @@ def names_of(text: str) -> list[Name]:
             bare = re.sub(r"^\s*explain(\s+analyze)?\s", "", text, flags=re.IGNORECASE)
             ((tree,),) = connection.execute("SELECT json_serialize_sql(?)", [bare]).fetchall()
         except (duckdb.Error, ValueError) as error:  # a statement that its binding has no name for
-            raise meaning(error) from error
+            unquoted = _VERSION.search(text)
+            if unquoted is None:
+                raise meaning(error) from error
+            raise InvalidInput(f'put a version between double quotes: "{unquoted[1]}"') from error
     found = set[Name]()
     try:
         parsed = msgspec.json.decode(tree)

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -125,7 +125,8 @@ class Lineage:
         else:
             found = self._select(condition, newest_first=True, limit=1)
         if not found:
-            raise NotFound(self._missing(kind, name, version, alias))
+            wanted = f":{version}" if version is not None else f"@{alias}" if alias else ""
+            raise NotFound(self._missing(kind, name, name + wanted))
         return found[0]
 
     def list(self, kind: str, name: str | None = None) -> Nodes:
@@ -196,6 +197,7 @@ class Lineage:
                 )
             if by_kind:
                 return found[0]
+        self._refuse_version(text, allowed)
         what = "anything" if allowed is None else " or ".join(allowed)
         raise NotFound(
             f"{text!r} does not name {what} in this workspace: tried it as an id, as a name "
@@ -239,12 +241,24 @@ class Lineage:
         keeping = sa.select(holdings.c.node_id).where(holdings.c.address == address, ~own)
         return (nodes.c.kind == "dataset") & nodes.c.id.in_(keeping)
 
-    def _missing(self, kind: str, name: str, version: int | None, alias: str | None) -> str:
-        wanted = name + (f":{version}" if version is not None else f"@{alias}" if alias else "")
+    def _refuse_version(self, text: str, kinds: Sequence[str] | None) -> None:
+        """Refuse a version or alias of a name that has others.
+
+        Raises:
+            NotFound: the message lists them.
+        """
+        name = text[: max(text.rfind(":"), text.rfind("@"))]
+        condition = (nodes.c.name == name) & nodes.c.version.is_not(None)
+        if kinds is not None:
+            condition &= nodes.c.kind.in_(kinds)
+        if text.isprintable() and (found := self._select(condition, newest_first=True, limit=1)):
+            raise NotFound(self._missing(found[0].kind, name, text))
+
+    def _missing(self, kind: str, name: str, wanted: str) -> str:
         condition = (nodes.c.kind == kind) & (nodes.c.name == name)
         with self._database.read() as connection:
             query = sa.select(nodes.c.version).where(condition).order_by(nodes.c.version)
-            versions = [str(number) for number in connection.scalars(query)]
+            versions = [number for number in connection.scalars(query) if number is not None]
             names = [
                 *connection.scalars(
                     sa.select(nodes.c.name).where(nodes.c.kind == kind).distinct().limit(10)
@@ -253,7 +267,7 @@ class Lineage:
         if versions:
             known = self.aliases(kind, name)
             also = f" and aliases {', '.join(known)}" if known else ""
-            return f"there is no {kind} {wanted}; there are versions {', '.join(versions)}{also}"
+            return f"there is no {kind} {wanted}; there are versions {_spans(versions)}{also}"
         existing = f"there are: {', '.join(sorted(names))}" if names else f"there is no {kind} yet"
         return f"there is no {kind} {wanted}; {existing}"
 
@@ -306,3 +320,14 @@ def _file_sha256(path: str) -> bytes | None:
             return hashlib.file_digest(file, "sha256").digest()
     except (OSError, ValueError):
         return None
+
+
+def _spans(numbers: list[int]) -> str:
+    """Return ascending numbers in words, such as ``1 to 7, 9``."""
+    spans: list[list[int]] = []
+    for number in numbers:
+        if spans and number == spans[-1][1] + 1:
+            spans[-1][1] = number
+        else:
+            spans.append([number, number])
+    return ", ".join(f"{first} to {last}" if last > first else str(first) for first, last in spans)

@@ -413,3 +413,21 @@ def test_a_grant_cannot_be_forged(workspace: Workspace) -> None:
         connection.execute(sa.update(grants).values(scope="*"))
     with pytest.raises(Corrupt, match="was altered"):
         list_grants(workspace)
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ('SELECT * FROM "patients:9"', "no dataset patients:9; there are versions 1"),
+        ('SELECT * FROM "patients@gold"', "no dataset patients@gold; there are versions 1"),
+        ("SELECT * FROM patients:1", 'between double quotes: "patients:1"'),
+        ("SELECT * FROM patients p JOIN patients@gold g USING (id)", '"patients@gold"'),
+    ],
+)
+def test_a_version_that_is_not_there_or_not_quoted(
+    workspace: Workspace, query: str, said: str
+) -> None:
+    read_table({"id": [1]}, name="patients")
+    with pytest.raises((NotFound, InvalidInput)) as raised:
+        sql(query, workspace=workspace)
+    assert said in str(raised.value)

@@ -265,3 +265,12 @@ def test_images_are_no_table(datasets, workspace):
     images = read_images(datasets / "medical/hippocampus_mr/study1", workspace=workspace)
     with pytest.raises(InvalidInput, match="is not a table"):
         Table.open(workspace, images.node)
+
+
+def test_whole_numbers_beside_others_are_numbers(workspace):
+    table = read_table({"a": [0, None, 2.5], "b": (1.5, 2, 3)}, name="numbers")
+    assert table.to_polars().rows() == [(0.0, 1.5), (None, 2.0), (2.5, 3.0)]
+    assert table.append({"a": [1, 0.5], "b": [1, 2]}).to_polars()["a"].to_list()[3:] == [1.0, 0.5]
+    for odd in ([2**60 + 1, 0.5], [True, 0.5], [1, "a"], ["a", 1]):
+        with pytest.raises(InvalidInput):
+            read_table({"a": odd}, name="odd")

@@ -118,9 +118,11 @@ def test_what_is_not_found_is_told_with_what_exists(
     workspace: Workspace, graph: dict[str, Node]
 ) -> None:
     find = workspace.lineage.find
-    with pytest.raises(NotFound, match="no model lungs:7; there are versions 1, 2 and aliases ch"):
+    with pytest.raises(
+        NotFound, match="no model lungs:7; there are versions 1 to 2 and aliases ch"
+    ):
         find("model", "lungs", version=7)
-    with pytest.raises(NotFound, match="no model lungs@x; there are versions 1, 2"):
+    with pytest.raises(NotFound, match="no model lungs@x; there are versions 1 to 2"):
         find("model", "lungs", alias="x")
     with pytest.raises(NotFound, match="no model lung; there are: lungs"):
         find("model", "lung")
@@ -197,12 +199,17 @@ class TestResolve:
         assert workspace.lineage.resolve(digest) == graph["one"]
         assert workspace.lineage.resolve(digest.upper()) == graph["one"]
 
-    @pytest.mark.parametrize("text", ["nothing", "lungs:9", "lungs@x", "/no/file", "00" * 32, ""])
+    @pytest.mark.parametrize("text", ["nothing", "lung:9", "lung@x", "/no/file", "00" * 32, ""])
     def test_nothing(self, workspace: Workspace, graph: dict[str, Node], text: str) -> None:
         with pytest.raises(NotFound, match="does not name anything"):
             workspace.lineage.resolve(text)
         with pytest.raises(NotFound, match="does not name model or run"):
             workspace.lineage.resolve(text, kinds=["run", "model"])
+
+    @pytest.mark.parametrize("text", ["lungs:9", "lungs@x"])
+    def test_another_version(self, workspace: Workspace, graph: dict[str, Node], text: str) -> None:
+        with pytest.raises(NotFound, match=f"there is no model {text}; there are versions 1 to 2"):
+            workspace.lineage.resolve(text)
 
     @given(
         st.one_of(

@@ -86,9 +86,11 @@ def report(
         workspace: where a name is looked up.
 
     Raises:
-        InvalidInput: there is no such column.
+        InvalidInput: there is no such column, or a period of no value.
         NotFound: there is no such dataset.
     """
+    if period is not None and value is None:
+        raise InvalidInput("a period is that of a value; name its column: value, or --value")
     source = Source(data, workspace)
     source.check([name for name in (target, time, value) if name is not None])
     sample = source.sample(_ROWS, seed)
