@@ -15,7 +15,8 @@ __all__ = ["read_yaml"]
 def read_yaml(source: str | Path, what: str, *, most: int) -> Any:
     """Return what YAML says: that of a path, or the text itself.
 
-    Only true and false are truth values, as in YAML 1.2, and dates are text.
+    Words are words: only true and false are truth values, dates and times are text, and so is what
+    begins with a zero, such as the code 012.
 
     Args:
         what: it holds, in messages, such as ``rules``.
@@ -25,24 +26,29 @@ def read_yaml(source: str | Path, what: str, *, most: int) -> Any:
         NotFound: there is no such file.
         InvalidInput: it is no YAML, too long, refers to parts of itself, or has a key twice.
     """
-    text = source if isinstance(source, str) and "\n" in source else _text(Path(source), what)
+    whole = isinstance(source, str) and "\n" in source
+    text = str(source) if whole else _text(Path(source), what, most + 1)
     if len(text) > most:
-        raise InvalidInput(f"{what} may have {most:,} characters; here are {len(text):,}")
+        raise InvalidInput(f"{what} may have {most:,} characters; here are more")
     try:
-        # Anchors could make a small file large; what people write needs none.
-        if any(isinstance(e, yaml.AliasEvent) for e in yaml.parse(text, Loader=_Loader)):
-            raise InvalidInput(f"{what}: write without anchors and aliases (& and *)")
+        for event in yaml.parse(text, Loader=_Loader):
+            # Anchors could make a small file large; what people write needs none.
+            if isinstance(event, yaml.AliasEvent):
+                raise InvalidInput(f"{what}: write without anchors and aliases (& and *)")
+            if getattr(event, "tag", None):
+                raise InvalidInput(f"{what}: write without tags ({event.tag})")
         return _Loader(text).get_single_data()
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise InvalidInput(f"{what}: this is no YAML: {error}") from error
 
 
-def _text(path: Path, what: str) -> str:
+def _text(path: Path, what: str, most: int) -> str:
     try:
-        return path.expanduser().read_text(encoding="utf-8")
+        with path.expanduser().open(encoding="utf-8") as file:
+            return file.read(most)
     except FileNotFoundError as error:
         raise NotFound(f"there is no file {path} with {what}") from error
-    except (UnicodeDecodeError, OSError) as error:
+    except (ValueError, RuntimeError, OSError) as error:  # no UTF-8, a NUL, nobody's home
         raise InvalidInput(f"{path} cannot be read as text: {error}") from error
 
 
@@ -66,8 +72,20 @@ class _Loader(yaml.SafeLoader):  # type: ignore[misc]
         return made
 
 
+# As JSON writes them, and what is infinite.
+_INTEGER = r"[-+]?(?:0|[1-9][0-9]*)"
+_FORMS = {
+    "bool": "true|false",
+    "int": _INTEGER,
+    "float": rf"(?:{_INTEGER}(?:\.[0-9]*)?|[-+]?\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[-+]?\.inf|\.nan",
+}
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, form) for tag, form in forms if not tag.endswith((":bool", ":timestamp"))]
+    first: [
+        (tag, form) for tag, form in forms if tag.rpartition(":")[2] not in {*_FORMS, "timestamp"}
+    ]
     for first, forms in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("^(?:true|false)$"), list("tf"))
+for _name, _form in _FORMS.items():
+    _Loader.add_implicit_resolver(
+        f"tag:yaml.org,2002:{_name}", re.compile(f"^(?:{_form})$"), list("tf-+.0123456789")
+    )

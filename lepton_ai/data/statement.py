@@ -53,10 +53,11 @@ def names_of(text: str) -> list[Name]:
             bare = re.sub(r"^\s*explain(\s+analyze)?\s", "", text, flags=re.IGNORECASE)
             ((tree,),) = connection.execute("SELECT json_serialize_sql(?)", [bare]).fetchall()
         except (duckdb.Error, ValueError) as error:  # a statement that its binding has no name for
-            unquoted = _VERSION.search(text)
+            said, unquoted = meaning(error), _VERSION.search(text)
             if unquoted is None:
-                raise meaning(error) from error
-            raise InvalidInput(f'put a version between double quotes: "{unquoted[1]}"') from error
+                raise said from error
+            advice = f'a version is written between double quotes: "{unquoted[1]}"'
+            raise InvalidInput(f"{said}\n{advice}") from error
     found = set[Name]()
     try:
         parsed = msgspec.json.decode(tree)

@@ -41,9 +41,10 @@ def _alike(columns: Sequence[ColumnProfile], values: Sequence[pl.Series]) -> dic
         matrix = pearson_matrix(np.column_stack([numbers_of(values[place]) for place in numbers]))
         for one, place in enumerate(numbers):
             near = np.flatnonzero(np.abs(matrix[one, :one]) > _SAME)
-            twins = [numbers[at] for at in near if _follows(values[place], values[numbers[at]])]
-            if twins:
-                found[place] = twins[0]
+            twins = (numbers[at] for at in near if _follows(values[place], values[numbers[at]]))
+            twin = next(twins, None)
+            if twin is not None:
+                found[place] = twin
     firsts: dict[bytes, int] = {}
     for place in known:
         if columns[place].kind == "number":

@@ -1,6 +1,7 @@
 """Address: a URL taken apart, and what of it may be shown. A leaf."""
 
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+import re
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from lepton_ai.core.errors import InvalidInput
 
@@ -16,8 +17,15 @@ def parts_of(url: str) -> SplitResult:
     """Take a URL apart.
 
     Raises:
-        InvalidInput: it is none; the message does not quote it, as it may hold a password.
+        InvalidInput: it is none, or a chain of several; the message does not quote it, as it may
+            hold a password.
     """
+    # Brackets hold hosts such as [::1].
+    if "::" in re.sub(r"\[[^]]*\]", "", url):
+        raise InvalidInput(
+            "addresses that are chained by :: are not read, as they may keep copies of the file "
+            "unencrypted; give the file's own address, or save it by hand"
+        )
     try:
         return urlsplit(url)
     except ValueError as error:
@@ -36,8 +44,10 @@ def plain(url: str) -> str:
 def without_secrets(said: str, url: str) -> str:
     """Return an error's words on one line, without what is secret in the URL."""
     parts = parts_of(url)
-    query = [value for _, value in parse_qsl(parts.query)]
+    query = [part.rpartition("=")[2] for part in parts.query.split("&")]
+    secrets = {word for word in (parts.password, parts.username, parts.query, *query) if word}
     said = " ".join(said.split())
-    for secret in filter(None, (parts.password, parts.username, *query)):
-        said = said.replace(secret, "***").replace(unquote(secret), "***")
+    # The longest first: a part of another is in it.
+    for secret in sorted(secrets | {*map(unquote, secrets)}, key=len, reverse=True):
+        said = said.replace(secret, "***")
     return said

@@ -2,6 +2,7 @@
 
 import io
 import zlib
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from gzip import BadGzipFile, GzipFile
@@ -53,20 +54,24 @@ def opened(url: str, told: str) -> Iterator[BinaryIO]:
         Unavailable: it does not answer, or not to the end.
     """
     parts = parts_of(url)
-    headers = urllib3.make_headers(accept_encoding="identity", basic_auth=_user(parts))
+    headers = {"accept-encoding": "identity", **_user(parts, "authorization")}
+    packed = False
     try:
         with _pool(parts) as pool:
             response = pool.request("GET", url, headers=headers, preload_content=False)
             try:
                 _check(response, told)
-                yield _content(response, told)
+                packed = _is_packed(response, told)
+                yield _content(response, told, packed=packed)
             finally:
                 response.close()
     except (urllib3.exceptions.HTTPError, EOFError, BadGzipFile, zlib.error) as error:
+        if not (packed or isinstance(error, urllib3.exceptions.HTTPError)):
+            raise  # it is the file itself that is broken
         cause = getattr(error, "reason", None) or error
         # An address that cannot be parsed is quoted, with what is secret in it.
         quotes = isinstance(cause, urllib3.exceptions.LocationParseError)
-        said = "" if quotes else f": {' '.join(str(cause.args[-1]).split())}"
+        said = "" if quotes else f": {' '.join(str((*cause.args, '')[-2:][0]).split())}"
         raise Unavailable(
             f"{told} does not answer as it should: {type(cause).__name__}{said}; check the "
             "address and the network (HTTPS_PROXY names a proxy), then try again"
@@ -78,14 +83,14 @@ def _pool(parts: SplitResult) -> urllib3.PoolManager:
     how: dict[str, Any] = {"timeout": _SECONDS, "retries": _RETRIES}
     if not proxy or proxy_bypass(parts.hostname or ""):
         return urllib3.PoolManager(**how)
-    headers = urllib3.make_headers(proxy_basic_auth=_user(parts_of(proxy)))
+    headers = _user(parts_of(proxy), "proxy-authorization")
     return urllib3.ProxyManager(proxy, proxy_headers=headers, **how)
 
 
-def _user(parts: SplitResult) -> str | None:
-    """Return the user and the password of an address, as ``user:password``."""
+def _user(parts: SplitResult, header: str) -> dict[str, str]:
+    """Return the header that tells user and password of an address (RFC 7617)."""
     who, separator, _ = parts.netloc.rpartition("@")
-    return unquote(who) if separator else None
+    return {header: f"Basic {b64encode(unquote(who).encode()).decode()}"} if separator else {}
 
 
 def _check(response: urllib3.BaseHTTPResponse, told: str) -> None:
@@ -105,16 +110,18 @@ def _check(response: urllib3.BaseHTTPResponse, told: str) -> None:
         )
 
 
-def _content(response: urllib3.BaseHTTPResponse, told: str) -> BinaryIO:
-    """Return the stream of an answer; what was not asked to be compressed may be nevertheless."""
-    body = io.BufferedReader(_Body(response, told), _PIECE)
+def _is_packed(response: urllib3.BaseHTTPResponse, told: str) -> bool:
+    """Say whether an answer is compressed, though it was not asked to be."""
     packed = response.headers.get("content-encoding", "identity").lower()
-    if packed in ("gzip", "x-gzip"):
-        # Unlike urllib3's own, it misses an end that was cut off.
-        return cast("BinaryIO", GzipFile(fileobj=body))
-    if packed not in ("identity", ""):
+    if packed not in ("identity", "", "gzip", "x-gzip"):
         raise Unavailable(f"{told} sends {packed!r}, which was not asked for; save it by hand")
-    return body
+    return packed.endswith("gzip")
+
+
+def _content(response: urllib3.BaseHTTPResponse, told: str, *, packed: bool) -> BinaryIO:
+    body = io.BufferedReader(_Body(response, told), _PIECE)
+    # Unlike urllib3's own, it misses an end that was cut off.
+    return cast("BinaryIO", GzipFile(fileobj=body)) if packed else body
 
 
 class _Body(io.RawIOBase):
