@@ -135,7 +135,8 @@ def home_of(
 
 def holds_password(url: str) -> bool:
     """Say whether a URL holds a password, so that it must not be shown."""
-    return re.match(r"[^/]*://[^/]*:[^/]*@", url) is not None
+    # A password may have a slash in it, as those of object stores do.
+    return re.search(r"://[^@]*:[^@]*@", url) is not None
 
 
 def describe() -> dict[str, str]:

@@ -247,7 +247,7 @@ class Lineage:
         Raises:
             NotFound: the message lists them.
         """
-        name = text[: max(text.rfind(":"), text.rfind("@"))]
+        name = text[: max(text.rfind(":"), text.rfind("@"), 0)]
         condition = (nodes.c.name == name) & nodes.c.version.is_not(None)
         if kinds is not None:
             condition &= nodes.c.kind.in_(kinds)

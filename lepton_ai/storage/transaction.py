@@ -1,7 +1,7 @@
 """One unit of work: objects, nodes and rows that are stored together or not at all."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from itertools import chain
@@ -54,6 +54,7 @@ class Transaction:
         # By the node that holds them.
         self._held: dict[str, list[str]] = {}
         self._files: dict[str, str] = {}
+        self._afterwards: list[Callable[[], object]] = []
 
     def __enter__(self) -> Self:
         return self
@@ -79,6 +80,8 @@ class Transaction:
             # A commit that failed may still have reached the server. The packs stay then: if
             # nothing names them, a collection removes them.
             self._writer.release()
+        for work in self._afterwards:
+            work()
 
     def put(self, data: bytes | memoryview | BinaryIO) -> str:
         """Store bytes, or all that a binary stream has left, and return the address.
@@ -118,6 +121,10 @@ class Transaction:
     def file(self, location: str, address: str) -> None:
         """Keep an object as the file of a table, under its location."""
         self._files[location] = address
+
+    def afterwards(self, work: Callable[[], object]) -> None:
+        """Do something once the transaction is durable; nothing if it is undone."""
+        self._afterwards.append(work)
 
     @property
     def connection(self) -> Connection:

@@ -199,7 +199,9 @@ class TestResolve:
         assert workspace.lineage.resolve(digest) == graph["one"]
         assert workspace.lineage.resolve(digest.upper()) == graph["one"]
 
-    @pytest.mark.parametrize("text", ["nothing", "lung:9", "lung@x", "/no/file", "00" * 32, ""])
+    @pytest.mark.parametrize(
+        "text", ["nothing", "lungss", "lung:9", "lung@x", "/no/file", "00" * 32, ""]
+    )
     def test_nothing(self, workspace: Workspace, graph: dict[str, Node], text: str) -> None:
         with pytest.raises(NotFound, match="does not name anything"):
             workspace.lineage.resolve(text)

@@ -6,6 +6,7 @@ commit and the version's lineage node are written, and all becomes durable toget
 
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
@@ -98,7 +99,6 @@ class TableCommit:
         self.kept_out = 0
         self._draft: TableMetadata | None = None
         self._staged: IcebergTransaction | None = None
-        self._leaving: list[Path] = []
 
     def __enter__(self) -> Self:
         if self._own:
@@ -124,9 +124,6 @@ class TableCommit:
         if isinstance(error, OSError):
             with disk_errors(f"the table {self.name!r}"):
                 raise error
-        if error is None:
-            for path in self._leaving:
-                path.unlink(missing_ok=True)
 
     @property
     def metadata(self) -> TableMetadata:
@@ -158,7 +155,7 @@ class TableCommit:
 
     def remove_later(self, path: Path) -> None:
         """Remove a plain file once the commit is durable: until then it is needed."""
-        self._leaving.append(path)
+        self.transaction.afterwards(partial(path.unlink, missing_ok=True))
 
     def staged(self) -> IcebergTransaction:
         """Return PyIceberg's transaction, for changes of the schema before files are written."""

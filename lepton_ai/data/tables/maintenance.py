@@ -235,7 +235,9 @@ def drop(workspace: Workspace, name: str) -> int:
         NotFound: there is no such table or branch.
     """
     with TableCommit(workspace, name) as commit:
-        workspace.database.serialise(commit.transaction.connection, f"table:{name}")
+        # In the order in which rows enter, or the two would wait for each other.
+        for subject in (name + QUARANTINE, name):
+            workspace.database.serialise(commit.transaction.connection, f"table:{subject}")
         table = commit.catalog.get(name)
         if commit.branch != "main":
             if commit.branch not in table.refs():

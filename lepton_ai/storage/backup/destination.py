@@ -113,8 +113,8 @@ class Destination:
         for name, size in wanted.items():
             if present.get(name) != size:
                 raise Unavailable(
-                    f"{self.url} took {folder}/{name}, but shows {present.get(name, 0)} of its "
-                    f"{size} bytes, so there is no backup; check what answers at its address"
+                    f"{self.url} should hold {folder}/{name} now, but shows {present.get(name, 0)} "
+                    f"of its {size} bytes, so there is no backup; check what answers at its address"
                 )
 
     def write(self, name: str, chunks: Iterable[bytes]) -> int:
@@ -196,11 +196,23 @@ class Destination:
 
     def leftovers(self) -> Iterator[str]:
         """Remove what an interrupted backup left half written, and yield the names."""
-        if not self._local:
+        if self._is_bucket:
+            yield from self._uploads()
             return
-        for path in Path(self._root).glob("*/*.partial"):
-            path.unlink(missing_ok=True)
-            yield path.name
+        with _errors(self.url):
+            for path in self._filesystem.glob(f"{self._root}/*/*.partial"):
+                self._filesystem.rm_file(path)
+                yield path.rpartition("/")[2]
+
+    def _uploads(self) -> Iterator[str]:
+        """Give up the uploads that were begun, which S3 keeps without showing them."""
+        bucket, _, prefix = self._root.partition("/")
+        # Whoever may not list them leaves them to the rules of the bucket.
+        with suppress(OSError, AttributeError):
+            for upload in self._filesystem.list_multipart_uploads(bucket):
+                if upload["Key"].startswith(f"{prefix}/"):
+                    self._filesystem.abort_mpu(bucket, upload["Key"], upload["UploadId"])
+                    yield upload["Key"].rpartition("/")[2]
 
     def _path(self, name: str) -> str:
         if not _NAME.fullmatch(name):

@@ -49,5 +49,7 @@ def recorded(workspace: Workspace) -> list[Recorded]:
 
 def forget(workspace: Workspace, ids: Collection[str]) -> None:
     """Take backups off the record."""
+    if not ids:
+        return
     with workspace.database.write() as connection:
         connection.execute(sa.delete(backups).where(backups.c.id.in_(ids)))

@@ -11,9 +11,10 @@ import pytest
 
 from lepton_ai.data import tables
 from lepton_ai.data.catalog import open_dataset
+from lepton_ai.data.quality import Range, set_rules
 from lepton_ai.data.table import Table
 from lepton_ai.data.tables.commit import TableCommit
-from lepton_ai.storage import StorageFull, Workspace
+from lepton_ai.storage import StorageFull, Transaction, Workspace
 
 
 def stored(workspace: Workspace) -> set[Path]:
@@ -109,3 +110,25 @@ def test_files_are_durable_before_the_version_is(
     new = stored(workspace) - before
     assert new
     assert {path.resolve() for path in new} | {path.parent.resolve() for path in new} <= synced
+
+
+def test_a_drop_that_fails_keeps_what_was_kept_aside(
+    workspace: Workspace, table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_rules(workspace, "t", [Range(column="n", high=5)])
+    table.append({"n": [3, 9]})
+    before = stored(workspace)
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Transaction, "_finish", full)
+        with pytest.raises(OSError, match="No space left"):
+            tables.drop(workspace, "t")
+    assert stored(workspace) == before
+    kept = open_dataset("t.quarantine", workspace)
+    assert isinstance(kept, Table)
+    assert kept.to_polars()["n"].to_list() == [9]
+    tables.drop(workspace, "t")
+    assert stored(workspace) == set()

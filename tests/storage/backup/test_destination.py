@@ -8,6 +8,7 @@ import pytest
 from botocore.client import BaseClient
 
 from lepton_ai.core.errors import InvalidInput
+from lepton_ai.core.settings import holds_password
 from lepton_ai.storage.backup.destination import Destination
 from lepton_ai.storage.files import StorageFull
 
@@ -70,3 +71,24 @@ def test_a_password_in_the_address_is_refused_and_not_repeated() -> None:
         with pytest.raises(InvalidInput, match="FSSPEC_") as caught:
             opened("sftp://me:hidden@host/backups")
         assert "hidden" not in str(caught.value)
+
+
+def test_what_a_killed_backup_left_is_removed(tmp_path: Path) -> None:
+    place = Destination(f"memory://{tmp_path}", "workspace_0")
+    place.write("packs/p", [b"whole"])
+    place._filesystem.pipe_file(place._path("packs/q") + ".partial", b"half")
+    assert [*place.leftovers()] == ["q.partial"]
+    assert [*place.leftovers()] == []
+    assert place.sizes("packs") == {"p": 5}
+
+
+@pytest.mark.parametrize(
+    ("url", "held"),
+    [
+        ("s3://AKIA:ab/cd@bucket/p", True), ("sftp://u:p/w@h/x", True),
+        ("zip://a.zip::sftp://u:p@h/a", True), ("s3://bucket/a", False),
+        ("postgresql://user@host:5432/name", False), ("/mnt/backups", False),
+    ],
+)  # fmt: skip
+def test_passwords_are_seen_wherever_they_are(url: str, held: bool) -> None:
+    assert holds_password(url) is held
