@@ -181,6 +181,9 @@ def test_what_does_not_is_refused_in_one_line_without_secrets(
         "http://me:hidden@host:99999/a.csv",
         "http://me:hidden@127.0.0.1:1/a.csv?token=hidden",
         "ftp://me:hidden@127.0.0.1:1/a.csv?token=hidden",
+        "simplecache::http://me:hidden@127.0.0.1:1/a.csv",
+        "zip://a.csv::s3://me:hidden@bucket/a.zip",
+        "http://\u043f:hidden@127.0.0.1:1/a.csv",
     ],
 )
 def test_no_message_quotes_what_is_secret(
@@ -194,9 +197,13 @@ def test_no_message_quotes_what_is_secret(
 def test_what_a_library_quotes_is_left_out() -> None:
     url = "github://me:hid%2Fden@repo/a.csv?token=secret"
     said = "Max retries exceeded\n with url: /repos/me/hid/den/git?token=secret"
-    assert without_secrets(said, url) == (
-        "Max retries exceeded with url: /repos/***/***/git?token=***"
-    )
+    assert without_secrets(said, url) == ("Max retries exceeded with url: /repos/***/***/git?***")
+
+
+def test_parts_of_secrets_are_left_out() -> None:
+    url = "github://repo/a.csv?sig=a%2Fb&tok"
+    said = without_secrets("no /a.csv?sig=a%2Fb&tok: a/b or a%2Fb was refused", url)
+    assert said == "no /a.csv?***: *** or *** was refused"
 
 
 def test_the_proxy_of_the_environment_is_asked(
