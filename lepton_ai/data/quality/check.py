@@ -13,7 +13,15 @@ from polars import selectors
 from lepton_ai.core.errors import InvalidInput, LeptonError
 from lepton_ai.data.quality.rules import AnyRule, Context, sound
 
-__all__ = ["Finding", "QualityReport", "check", "measured", "rows_of"]
+__all__ = [
+    "Finding",
+    "QualityReport",
+    "check",
+    "measured",
+    "report_on",
+    "rows_of",
+    "rows_that_fail",
+]
 
 _EXAMPLES = 5
 _LONGEST = 40  # characters of a value that is shown
@@ -118,12 +126,13 @@ def rows_of(data: Any) -> pl.DataFrame:
 
 
 def measured(
-    frame: pl.DataFrame, rule: AnyRule, context: Context
+    frame: pl.DataFrame, rule: AnyRule, context: Context, columns: Sequence[str]
 ) -> tuple[Finding, pl.Series | None]:
     """Return what a rule finds, and where a row fails; None of a rule about the whole.
 
     Args:
         frame: as `rows_of` returns it.
+        columns: all there are, of which the frame may have only those that rules read.
 
     Raises:
         InvalidInput: the rule names columns that are not there, or that it cannot measure.
@@ -133,12 +142,13 @@ def measured(
     if missing:
         raise InvalidInput(
             f"the rule {rule.sentence()!r} names columns {missing} that are not there; there "
-            f"are {frame.columns}"
+            f"are {[*columns]}"
         )
     try:
         if rule.of_rows:
             wrong = rule.failing(frame, context).fill_null(value=False)
-            return _of_rows(frame, rule, frame.select(_wrong=wrong)["_wrong"])
+            fails = frame.select(_wrong=wrong)["_wrong"]
+            return rows_that_fail(frame, rule, fails), fails
         held, detail = rule.measure(frame, context)
     except LeptonError:
         raise
@@ -150,15 +160,14 @@ def measured(
     return _finding(rule, passed=held, detail=detail), None
 
 
-def _of_rows(
-    frame: pl.DataFrame, rule: AnyRule, wrong: pl.Series
-) -> tuple[Finding, pl.Series | None]:
+def rows_that_fail(frame: pl.DataFrame, rule: AnyRule, wrong: pl.Series) -> Finding:
+    """Return what a rule finds that fails in these rows of a frame."""
     places = wrong.arg_true()
     some = places[:_EXAMPLES]
     # Of rows that lack a value there is none to show.
     names = [] if rule.tag() == "not_null" else rule.columns()
     shown = frame.select(names)[some].unique(maintain_order=True).rows() if names else []
-    finding = _finding(
+    return _finding(
         rule,
         passed=not places.len(),
         failed=places.len(),
@@ -166,7 +175,6 @@ def _of_rows(
         detail=f"such as {', '.join(map(_example, shown))}" if shown else "",
         places=tuple(some.to_list()),
     )
-    return finding, wrong
 
 
 def _finding(rule: AnyRule, *, passed: bool, detail: str, **rest: Any) -> Finding:
@@ -195,7 +203,20 @@ def check(
         InvalidInput: a rule is wrong, or cannot be measured on these columns.
     """
     frame = rows_of(data)
-    found = tuple(measured(frame, sound(rule), context or Context())[0] for rule in rules)
+    known = context or Context()
+    return report_on(frame, [*map(sound, rules)], frame.columns, subject=subject, context=known)
+
+
+def report_on(
+    frame: pl.DataFrame,
+    rules: Sequence[AnyRule],
+    columns: Sequence[str],
+    *,
+    subject: str,
+    context: Context,
+) -> QualityReport:
+    """Measure rows against sound rules; arguments as of `measured` and `check`."""
+    found = tuple(measured(frame, rule, context, columns)[0] for rule in rules)
     return QualityReport(subject, frame.height, datetime.now(UTC), found)
 
 

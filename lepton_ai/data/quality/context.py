@@ -14,26 +14,22 @@ from lepton_ai.data.tables.scan import Scan
 from lepton_ai.data.tags import main_name
 from lepton_ai.storage import Workspace
 
-__all__ = ["entering_context", "version_context"]
+__all__ = ["entering_context", "other_datasets", "version_context"]
 
 
 def entering_context(
     workspace: Workspace, name: str, rules: Sequence[AnyRule], stays: Staying | None
 ) -> Context:
-    """Return what rules need of rows that come: the rows that are there.
+    """Return what rules need of the table that rows come to: those that are there, all of them.
 
     Args:
         name: of the table, or of a branch of it.
-        stays: which of the rows that are there stay, whose keys count; None: none of them.
+        stays: which of the rows that are there stay; None: none of them.
     """
-    keys: set[str] = set()
-    if stays is not None:
-        keys = {column for rule in rules if isinstance(rule, Unique) for column in rule.columns()}
-    present = _there(workspace, name, keys.union(stays.columns)) if stays and keys else None
+    keys = {column for rule in rules if isinstance(rule, Unique) for column in rule.columns()}
     compared = _compared(rules)
     return Context(
-        datasets=_others(workspace, rules),
-        present=None if present is None or stays is None else stays.of(present),
+        present=_there(workspace, name, keys.union(stays.columns)) if stays and keys else None,
         before=_there(workspace, name, compared) if compared else None,
     )
 
@@ -50,7 +46,7 @@ def version_context(table: Table, rules: Sequence[AnyRule]) -> Context:
     if compared and version is not None and version > 1:
         before = _table(table.workspace, f"{table.name}:{version - 1}")
     return Context(
-        datasets=_others(table.workspace, rules),
+        datasets=other_datasets(table.workspace, rules),
         before=None if before is None else _part(before, compared),
     )
 
@@ -59,8 +55,12 @@ def _compared(rules: Sequence[AnyRule]) -> set[str]:
     return {rule.column for rule in rules if isinstance(rule, Stable) and rule.dataset is None}
 
 
-def _others(workspace: Workspace, rules: Sequence[AnyRule]) -> dict[str, pl.DataFrame]:
-    """Return of each dataset that rules name the columns that they name."""
+def other_datasets(workspace: Workspace, rules: Sequence[AnyRule]) -> dict[str, pl.DataFrame]:
+    """Return of each dataset that rules name the columns that they name.
+
+    Raises:
+        InvalidInput: a dataset or a column is not there.
+    """
     wanted: dict[str, set[str]] = {}
     for rule in rules:
         if isinstance(rule, References):

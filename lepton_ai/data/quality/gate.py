@@ -1,6 +1,6 @@
 """The gate: what enters a table passes its rules, or is kept aside with its reasons."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -9,9 +9,15 @@ from msgspec import Struct
 
 from lepton_ai.core.errors import InvalidInput, NotFound
 from lepton_ai.data.entry import change_entry
-from lepton_ai.data.quality.check import Finding, QualityReport, measured, rows_of
-from lepton_ai.data.quality.context import entering_context
-from lepton_ai.data.quality.rules import AnyRule, sound
+from lepton_ai.data.quality.check import (
+    Finding,
+    QualityReport,
+    measured,
+    rows_of,
+    rows_that_fail,
+)
+from lepton_ai.data.quality.context import entering_context, other_datasets
+from lepton_ai.data.quality.rules import AnyRule, Context, Unique, sound
 from lepton_ai.data.quality.shown import discreet, hidden_columns
 from lepton_ai.data.tables.entering import ALL, Staying
 from lepton_ai.data.tags import main_name
@@ -23,6 +29,8 @@ from lepton_ai.storage.transaction import is_name
 __all__ = ["Gated", "Refused", "clear_rules", "gate", "set_rules"]
 
 REASONS = "_reasons"
+# What a rule found, and where a row fails; None of a rule about the whole.
+_Found = tuple[Finding, pl.Series | None]
 
 
 class Refused(InvalidInput):
@@ -107,59 +115,128 @@ def gate(
         InvalidInput: a rule cannot be measured on these rows.
     """
     columns = next(iter(frames)).columns
-    read = {column for rule in rules for column in rule.columns() if column in columns}
+    read = {column for rule in rules for column in rule.columns()}
+    told = read.union(stays.columns) if stays else read
     # Where rules read none, one column tells how many rows there are.
-    frame = rows_of(pl.concat([frame.select([*read] or columns[:1]) for frame in frames]))
+    chosen = [column for column in columns if column in told] or columns[:1]
+    coming = pl.concat([frame.select(chosen) for frame in frames])
+    frame = rows_of(coming)
     hidden = hidden_columns(workspace, name)
-    found = []
-    reasons = []
-    for rule in rules:
-        finding, fails = _measured(workspace, name, frame, rule, stays, hidden)
-        found.append(finding)
-        if rule.severity == "warning":
-            continue
-        if fails is not None:
-            reasons.append(pl.when(pl.lit(fails)).then(pl.lit(finding.sentence)))
-        elif not finding.passed:
+    context = _context(workspace, name, rules, stays)
+    there = context.present
+    if there is not None and stays:
+        context = msgspec.structs.replace(context, present=stays.of(there, coming))
+    found = [_measured(workspace, name, frame, columns, rule, context, hidden) for rule in rules]
+    for rule, (finding, fails) in zip(rules, found, strict=True):
+        if rule.severity == "error" and fails is None and not finding.passed:
             said = discreet(finding, hidden)
             but = f", but {said.detail}" if said.detail else " does not hold"
             raise Refused(
                 f"these rows may not enter {name}: {said.sentence}{but}. "
                 "Nothing was stored; mend the rows, or change the rules: lepton quality set"
             )
-    report = QualityReport(f"{name}, rows that came", frame.height, datetime.now(UTC), tuple(found))
-    if not reasons:
-        return Gated(pl.Series(REASONS, [None] * frame.height, dtype=pl.String), report)
-    whole = pl.concat_str(reasons, separator="; ", ignore_nulls=True)
-    said_of_rows = frame.select(pl.when(whole != "").then(whole).alias(REASONS))
-    return Gated(said_of_rows[REASONS], report)
+    if there is not None and stays:
+        found = _settled(
+            rules, found, frame, context, lambda enters: stays.of(there, coming.filter(enters))
+        )
+    findings = tuple(finding for finding, _ in found)
+    report = QualityReport(f"{name}, rows that came", frame.height, datetime.now(UTC), findings)
+    return Gated(_reasons(found, frame.height), report)
+
+
+def _context(
+    workspace: Workspace, name: str, rules: Sequence[AnyRule], stays: Staying | None
+) -> Context:
+    """Return what rules need besides the rows; no other datasets where one is not to be had."""
+    # Rules are about what is there, not about what whoever acts may see of it.
+    with acting_as(OWNER):
+        context = entering_context(workspace, name, rules, stays)
+        try:
+            others = other_datasets(workspace, rules)
+        except (InvalidInput, NotFound):
+            return context
+    return msgspec.structs.replace(context, datasets=others)
 
 
 def _measured(
     workspace: Workspace,
     name: str,
     frame: pl.DataFrame,
+    columns: Sequence[str],
     rule: AnyRule,
-    stays: Staying | None,
+    context: Context,
     hidden: frozenset[str],
-) -> tuple[Finding, pl.Series | None]:
+) -> _Found:
     """Return what a rule finds; a warning keeps nothing out, not even if it cannot be measured."""
     try:
-        # Rules are about what is there, not about what whoever acts may see of it.
-        with acting_as(OWNER):
-            context = entering_context(workspace, name, [rule], stays)
-        return measured(frame, rule, context)
+        if not context.datasets:
+            with acting_as(OWNER):
+                others = other_datasets(workspace, [rule])
+            context = msgspec.structs.replace(context, datasets=others)
+        return measured(frame, rule, context, columns)
     except (InvalidInput, NotFound):
-        names = tuple(rule.columns())
-        unknown = Finding(
-            rule.tag(), rule.sentence(), rule.severity, passed=False, columns=names,
-            detail="it cannot be measured on these rows",
-        )  # fmt: skip
-        if rule.severity == "warning":
-            return unknown, None
-        if hidden.isdisjoint(names):
+        if rule.severity == "error" and hidden.isdisjoint(rule.columns()):
             raise
+    unknown = Finding(
+        rule.tag(), rule.sentence(), rule.severity, passed=False, columns=tuple(rule.columns()),
+        detail="it cannot be measured on these rows",
+    )  # fmt: skip
+    if rule.severity == "warning":
+        return unknown, None
+    # Raised here, for the error that may say values not to come along.
     raise InvalidInput(
         f"these rows may not enter {name}: {discreet(unknown, hidden).sentence}, cannot be "
         "measured on them; ask whoever set the rules"
     )
+
+
+def _settled(
+    rules: Sequence[AnyRule],
+    found: list[_Found],
+    frame: pl.DataFrame,
+    context: Context,
+    staying: Callable[[pl.Series], pl.DataFrame],
+) -> list[_Found]:
+    """Return what rules find when only the rows that enter replace those that are there.
+
+    The key of a row that stays, as what comes for it is kept out, may keep out more rows; so on,
+    until no more stay.
+
+    Args:
+        found: in a context in which all rows that come enter.
+        staying: returns the rows that stay where some of those that come enter.
+    """
+    while context.present is not None:
+        enters = _reasons(found, frame.height).is_null()
+        present = staying(enters)
+        if present.height == context.present.height:
+            break
+        context = msgspec.structs.replace(context, present=present)
+        found = [
+            _again(frame, rule, fails, context, enters)
+            if isinstance(rule, Unique) and fails is not None
+            else (finding, fails)
+            for rule, (finding, fails) in zip(rules, found, strict=True)
+        ]
+    return found
+
+
+def _again(
+    frame: pl.DataFrame, rule: Unique, fails: pl.Series, context: Context, enters: pl.Series
+) -> _Found:
+    """Return what a rule about keys finds where it is measured again on the rows that enter."""
+    now = frame.select(_fails=pl.lit(fails) | (rule.failing(frame, context) & pl.lit(enters)))
+    return rows_that_fail(frame, rule, now["_fails"]), now["_fails"]
+
+
+def _reasons(found: Sequence[_Found], height: int) -> pl.Series:
+    """Return of each row the rules that keep it out; null where there is none."""
+    said = [
+        pl.when(pl.lit(fails)).then(pl.lit(finding.sentence))
+        for finding, fails in found
+        if fails is not None and finding.severity == "error"
+    ]
+    if not said:
+        return pl.Series(REASONS, [None] * height, dtype=pl.String)
+    whole = pl.concat_str(said, separator="; ", ignore_nulls=True)
+    return pl.select(pl.when(whole != "").then(whole).alias(REASONS))[REASONS]

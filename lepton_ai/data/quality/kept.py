@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from lepton_ai.data.quality.check import QualityReport, check
+from lepton_ai.data.quality.check import QualityReport, report_on, rows_of
 from lepton_ai.data.quality.context import version_context
 from lepton_ai.data.quality.rules import AnyRule, sound
 from lepton_ai.data.table import Table
@@ -25,12 +25,14 @@ def check_table(table: Table, rules: Sequence[AnyRule]) -> QualityReport:
         InvalidInput: a rule cannot be measured on these columns.
         AccessDenied: a rule reads a column that the principal sees masked, here or elsewhere.
     """
-    read = {column for rule in map(sound, rules) for column in rule.columns()}
+    kept = [*map(sound, rules)]
+    read = {column for rule in kept for column in rule.columns()}
     names = [name for name in table.columns if name in read]
     table.require(names, "check rules")
     # A table of which rules read nothing still has rows to count.
-    frame = table.to_polars(names or table.columns[:1])
-    report = check(frame, rules, subject=table.ref, context=version_context(table, rules))
+    frame = rows_of(table.to_polars(names or table.columns[:1]))
+    context = version_context(table, kept)
+    report = report_on(frame, kept, table.columns, subject=table.ref, context=context)
     with table.workspace.transaction() as transaction:
         keep(transaction, table.name, report, parents=[(table.record().id, "data")])
     return report

@@ -28,15 +28,15 @@ class Staying(Struct, frozen=True):
     """Which of the rows that are there stay when others come.
 
     Attributes:
-        of: returns of rows that are there those that stay.
-        columns: that tell it.
+        of: returns of rows that are there those that stay when some others enter.
+        columns: that tell it, of either.
     """
 
-    of: Callable[[pl.DataFrame], pl.DataFrame]
+    of: Callable[[pl.DataFrame, pl.DataFrame], pl.DataFrame]
     columns: Sequence[str] = ()
 
 
-ALL = Staying(lambda rows: rows)
+ALL = Staying(lambda there, entering: there)
 
 
 def admitted(

@@ -311,6 +311,44 @@ def test_keys_are_those_of_the_rows_that_stay(workspace: Workspace) -> None:
     assert quarantine("t").to_polars()["_reasons"].to_list() == ["mail is different in each row"]
 
 
+def test_the_key_of_a_row_that_stays_as_what_comes_is_kept_out_counts(
+    workspace: Workspace,
+) -> None:
+    rules = [Unique(key=("id",)), Unique(key=("mail",)), Range(column="age", low=0)]
+    set_rules(workspace, "t", rules)
+    there = {"id": [1, 2, 3, 5], "mail": ["a", "b", "c", "z"], "age": [20, 21, 22, 30]}
+    # Each takes the address of the one before, and the first may not enter: nor may the others.
+    came = {"id": [1, 2, 3, 4], "mail": ["x", "a", "b", "c"], "age": [-5, 1, 2, 3]}
+    table = read_table(there, name="t").upsert(came, on="id")
+    assert sorted(table.to_polars().rows()) == sorted(zip(*there.values(), strict=True))
+    mail = "mail is different in each row"
+    assert quarantine("t").to_polars()["_reasons"].to_list() == ["age is at least 0", *[mail] * 3]
+    assert [f.failed for f in check_history("t")[-1].findings] == [0, 3, 1]
+
+
+@given(
+    there=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 1)), max_size=6),
+    came=st.lists(st.tuples(st.integers(0, 5), st.integers(-1, 1)), max_size=6),
+)
+@settings(max_examples=15, deadline=None)
+def test_a_key_is_there_once_whatever_is_replaced(
+    there: list[tuple[int, int]],
+    came: list[tuple[int, int]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    workspace = Workspace.open(tmp_path_factory.mktemp("keys"))
+    set_rules(workspace, "t", [Unique(key=("mail",)), Range(column="age", low=0)])
+
+    def rows(some: list[tuple[int, int]]) -> pl.DataFrame:
+        schema = {"id": pl.Int64, "mail": pl.Int64, "age": pl.Int64}
+        return pl.DataFrame([(n, *one) for n, one in enumerate(some)], schema, orient="row")
+
+    table = read_table(rows(there), name="t", workspace=workspace)
+    after = table.upsert(rows(came), on="id").to_polars()
+    assert after["mail"].is_unique().all()
+    assert after["id"].is_unique().all()
+
+
 def test_keys_are_those_of_the_branch(workspace: Workspace) -> None:
     set_rules(workspace, "t", [Unique(key=("id",))])
     branch = read_table({"id": [1, 2]}, name="t").branch("trial")
@@ -433,6 +471,33 @@ def test_two_rules_refer_to_two_columns_of_one_dataset(workspace: Workspace) -> 
     assert [f.failed for f in check_table(stays, rules).findings] == [0, 1]
     with pytest.raises(InvalidInput, match="not there"):
         check_table(stays, [References(column="bed", dataset="wards", other="ward")])
+
+
+def test_what_rules_need_is_read_once(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lepton_ai.data.quality import context
+
+    read_table({"ward": ["a", "b"], "head": ["x", "y"]}, name="wards")
+    stays = read_table({"ward": ["a"], "head": ["y"], "id": [1]}, name="stays")
+    rules = [
+        References(column="ward", dataset="wards", other="ward"),
+        References(column="head", dataset="wards", other="head"),
+        Unique(key=("id",)),
+        Unique(key=("id", "ward")),
+    ]
+    set_rules(workspace, "stays", rules)
+    read: list[str] = []
+    for name in ("open_dataset", "_there"):
+        whole = getattr(context, name)
+
+        def counting(*args, name: str = name, whole=whole):
+            read.append(name)
+            return whole(*args)
+
+        monkeypatch.setattr(context, name, counting)
+    assert len(stays.append({"ward": ["b", "c"], "head": ["x", "y"], "id": [2, 3]})) == 2
+    assert sorted(read) == ["_there", "open_dataset"]
 
 
 def test_what_came_is_in_the_history_warnings_too(workspace: Workspace) -> None:
@@ -667,6 +732,18 @@ def test_wrong_columns_are_told() -> None:
     ):
         with pytest.raises(InvalidInput, match=r"not there|cannot be measured"):
             check(ROWS, [rule])
+
+
+def test_all_columns_there_are_are_told(workspace: Workspace) -> None:
+    table = read_table(ROWS, name="people")
+    rules = [Range(column="age", low=0), NotNull(column="name")]
+    with pytest.raises(InvalidInput) as told:
+        check_table(table, rules)
+    assert str(ROWS.columns) in str(told.value)
+    set_rules(workspace, "people", rules)
+    with pytest.raises(InvalidInput) as told:
+        table.append(ROWS)
+    assert str(ROWS.columns) in str(told.value)
 
 
 def test_checks_are_kept_version_by_version(workspace: Workspace) -> None:
