@@ -20,16 +20,19 @@ __all__ = ["entering_context", "other_datasets", "version_context"]
 def entering_context(
     workspace: Workspace, name: str, rules: Sequence[AnyRule], stays: Staying | None
 ) -> Context:
-    """Return what rules need of the table that rows come to: those that are there, all of them.
+    """Return what rules need of the table that rows come to: those that are there.
 
     Args:
         name: of the table, or of a branch of it.
-        stays: which of the rows that are there stay; None: none of them.
+        stays: which of the rows that are there stay, whose keys count; None: none of them.
     """
     keys = {column for rule in rules if isinstance(rule, Unique) for column in rule.columns()}
     compared = _compared(rules)
+    present = None
+    if stays and keys:
+        present = _there(workspace, name, keys.union(stays.columns, stays.on))
     return Context(
-        present=_there(workspace, name, keys.union(stays.columns)) if stays and keys else None,
+        present=None if present is None or stays is None else stays.of(present),
         before=_there(workspace, name, compared) if compared else None,
     )
 

@@ -1,6 +1,6 @@
 """The gate: what enters a table passes its rules, or is kept aside with its reasons."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -17,6 +17,7 @@ from lepton_ai.data.quality.check import (
     rows_that_fail,
 )
 from lepton_ai.data.quality.context import entering_context, other_datasets
+from lepton_ai.data.quality.replaced import taken
 from lepton_ai.data.quality.rules import AnyRule, Context, Unique, sound
 from lepton_ai.data.quality.shown import discreet, hidden_columns
 from lepton_ai.data.tables.entering import ALL, Staying
@@ -116,7 +117,7 @@ def gate(
     """
     columns = next(iter(frames)).columns
     read = {column for rule in rules for column in rule.columns()}
-    told = read.union(stays.columns) if stays else read
+    told = read.union(stays.on) if stays else read
     # Where rules read none, one column tells how many rows there are.
     chosen = [column for column in columns if column in told] or columns[:1]
     coming = pl.concat([frame.select(chosen) for frame in frames])
@@ -124,8 +125,10 @@ def gate(
     hidden = hidden_columns(workspace, name)
     context = _context(workspace, name, rules, stays)
     there = context.present
-    if there is not None and stays:
-        context = msgspec.structs.replace(context, present=stays.of(there, coming))
+    if there is not None and stays and stays.on:
+        # Where all that come enter, each replaces those of its key.
+        rest = there.join(coming, on=[*stays.on], how="anti")
+        context = msgspec.structs.replace(context, present=rest)
     found = [_measured(workspace, name, frame, columns, rule, context, hidden) for rule in rules]
     for rule, (finding, fails) in zip(rules, found, strict=True):
         if rule.severity == "error" and fails is None and not finding.passed:
@@ -135,10 +138,8 @@ def gate(
                 f"these rows may not enter {name}: {said.sentence}{but}. "
                 "Nothing was stored; mend the rows, or change the rules: lepton quality set"
             )
-    if there is not None and stays:
-        found = _settled(
-            rules, found, frame, context, lambda enters: stays.of(there, coming.filter(enters))
-        )
+    if there is not None and stays and stays.on:
+        found = _with_taken(found, rules, frame, coming, there, stays.on)
     findings = tuple(finding for finding, _ in found)
     report = QualityReport(f"{name}, rows that came", frame.height, datetime.now(UTC), findings)
     return Gated(_reasons(found, frame.height), report)
@@ -190,43 +191,30 @@ def _measured(
     )
 
 
-def _settled(
-    rules: Sequence[AnyRule],
+def _with_taken(
     found: list[_Found],
+    rules: Sequence[AnyRule],
     frame: pl.DataFrame,
-    context: Context,
-    staying: Callable[[pl.Series], pl.DataFrame],
+    coming: pl.DataFrame,
+    there: pl.DataFrame,
+    on: Sequence[str],
 ) -> list[_Found]:
-    """Return what rules find when only the rows that enter replace those that are there.
-
-    The key of a row that stays, as what comes for it is kept out, may keep out more rows; so on,
-    until no more stay.
-
-    Args:
-        found: in a context in which all rows that come enter.
-        staying: returns the rows that stay where some of those that come enter.
-    """
-    while context.present is not None:
-        enters = _reasons(found, frame.height).is_null()
-        present = staying(enters)
-        if present.height == context.present.height:
-            break
-        context = msgspec.structs.replace(context, present=present)
-        found = [
-            _again(frame, rule, fails, context, enters)
-            if isinstance(rule, Unique) and fails is not None
-            else (finding, fails)
-            for rule, (finding, fails) in zip(rules, found, strict=True)
-        ]
-    return found
-
-
-def _again(
-    frame: pl.DataFrame, rule: Unique, fails: pl.Series, context: Context, enters: pl.Series
-) -> _Found:
-    """Return what a rule about keys finds where it is measured again on the rows that enter."""
-    now = frame.select(_fails=pl.lit(fails) | (rule.failing(frame, context) & pl.lit(enters)))
-    return rows_that_fail(frame, rule, now["_fails"]), now["_fails"]
+    """Return what rules find where a row that is kept out replaces none."""
+    kept_out = _reasons(found, frame.height).is_not_null()
+    keys = {
+        place: rule.key
+        for place, rule in enumerate(rules)
+        if isinstance(rule, Unique) and rule.severity == "error" and {*rule.key} <= {*there.columns}
+    }
+    if not (keys and kept_out.any()):
+        return found
+    done = [*found]
+    for place, rows in taken(there, coming, on, kept_out, keys).items():
+        fails = found[place][1]
+        assert fails is not None
+        now = fails.scatter(rows, values=True)
+        done[place] = rows_that_fail(frame, rules[place], now), now
+    return done
 
 
 def _reasons(found: Sequence[_Found], height: int) -> pl.Series:

@@ -82,7 +82,7 @@ def upsert(
         fitting = [fitted(frame, schema) for frame in frames]
         if not on or any(name not in schema for name in on):
             raise InvalidInput(f"the key must be some of {list(schema)}; got {list(on)}")
-        stays = Staying(lambda there, rows: there.join(rows, on=list(on), how="anti"), on)
+        stays = Staying(lambda rows: rows, on=on)
         coming = pl.concat([*admitted(commit, fitting, stays=stays)])
         keys = _keys(coming, list(on))
         there = keys.head(0)
@@ -154,7 +154,7 @@ def _replace(
         hint = row_filter(where, commit.table.schema())
         kept = _rewritten(commit, schema, rest, hint, removed)
         coming = [fitted(frame, schema) for frame in frames]
-        stays = Staying(lambda there, entering: rest(there), goes.meta.root_names())
+        stays = Staying(rest, goes.meta.root_names())
         coming = [*admitted(commit, coming, stays=stays)] if coming else []
         added = commit.write(frame for part in (kept, coming) for frame in part)
         if not removed and not added:

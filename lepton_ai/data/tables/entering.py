@@ -28,15 +28,17 @@ class Staying(Struct, frozen=True):
     """Which of the rows that are there stay when others come.
 
     Attributes:
-        of: returns of rows that are there those that stay when some others enter.
-        columns: that tell it, of either.
+        of: returns of rows that are there those that stay whatever comes.
+        columns: that tell it.
+        on: the key by which each row that enters replaces those that are there.
     """
 
-    of: Callable[[pl.DataFrame, pl.DataFrame], pl.DataFrame]
+    of: Callable[[pl.DataFrame], pl.DataFrame]
     columns: Sequence[str] = ()
+    on: Sequence[str] = ()
 
 
-ALL = Staying(lambda there, entering: there)
+ALL = Staying(lambda rows: rows)
 
 
 def admitted(

@@ -326,6 +326,13 @@ def test_the_key_of_a_row_that_stays_as_what_comes_is_kept_out_counts(
     assert [f.failed for f in check_history("t")[-1].findings] == [0, 3, 1]
 
 
+def test_a_key_that_is_none_is_not_taken(workspace: Workspace) -> None:
+    set_rules(workspace, "t", [Unique(key=("x",)), Range(column="age", low=0)])
+    table = read_table({"id": [1, 2], "x": [float("nan"), 2.0], "age": [1, 2]}, name="t")
+    table = table.upsert({"id": [1, 2], "x": [5.0, float("nan")], "age": [-1, 7]}, on="id")
+    assert sorted(table.to_polars()["age"]) == [1, 7]
+
+
 @given(
     there=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 1)), max_size=6),
     came=st.lists(st.tuples(st.integers(0, 5), st.integers(-1, 1)), max_size=6),
