@@ -24,6 +24,7 @@ from lepton_ai.data.quality import (
 from lepton_ai.data.quality.repaired import read_repaired
 from lepton_ai.data.quality.shown import kept_rules
 from lepton_ai.data.table import Table
+from lepton_ai.data.tags import main_name
 from lepton_ai.storage import Workspace
 
 __all__ = ["quality"]
@@ -136,7 +137,7 @@ def quarantine_(dataset: str, csv: Path | None, as_json: bool) -> None:
         print_rows(frame.to_dicts(), as_json=as_json, empty="nothing is kept aside")
         return
     # Of a wide table, what the rules look at says why; the file has all of it.
-    read = {c for rule in kept_rules(Workspace.open(), dataset) for c in rule.columns()}
+    read = {c for rule in kept_rules(Workspace.open(), main_name(dataset)) for c in rule.columns()}
     named = [c for c in frame.columns if c in read] or frame.columns[:-3]
     rows = frame.select(named[:_WIDE], why="_reasons").head(_SHOWN).to_dicts()
     print_rows(rows, as_json=False, empty="nothing is kept aside")

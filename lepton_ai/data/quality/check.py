@@ -11,6 +11,7 @@ from narwhals.exceptions import NarwhalsError
 from polars import selectors
 
 from lepton_ai.core.errors import InvalidInput, LeptonError
+from lepton_ai.core.words import first_line
 from lepton_ai.data.quality.rules import AnyRule, Context, sound
 
 __all__ = [
@@ -155,7 +156,7 @@ def measured(
     except (*_UNFIT, NarwhalsError, pl.exceptions.PolarsError) as error:
         kinds = {name: str(frame.schema[name]) for name in names}
         raise InvalidInput(
-            f"the rule {rule.sentence()!r} cannot be measured on {kinds}: {error}"
+            f"the rule {rule.sentence()!r} cannot be measured on {kinds}: {first_line(error)}"
         ) from error
     return _finding(rule, passed=held, detail=detail), None
 

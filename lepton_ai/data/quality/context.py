@@ -7,6 +7,7 @@ import polars as pl
 
 from lepton_ai.core.errors import InvalidInput, NotFound
 from lepton_ai.data.catalog import open_dataset
+from lepton_ai.data.images.imageset import ImageSet
 from lepton_ai.data.quality.rules import AnyRule, Context, References, Stable, Unique
 from lepton_ai.data.table import Table
 from lepton_ai.data.tables.entering import Staying
@@ -47,10 +48,10 @@ def version_context(table: Table, rules: Sequence[AnyRule]) -> Context:
     version = table.dataset.version
     before = None
     if compared and version is not None and version > 1:
-        before = _table(table.workspace, f"{table.name}:{version - 1}")
+        before = _opened(table.workspace, f"{table.name}:{version - 1}")
     return Context(
         datasets=other_datasets(table.workspace, rules),
-        before=None if before is None else _part(before, compared),
+        before=_part(before, compared) if isinstance(before, Table) else None,
     )
 
 
@@ -72,9 +73,11 @@ def other_datasets(workspace: Workspace, rules: Sequence[AnyRule]) -> dict[str, 
             wanted.setdefault(rule.dataset, set()).add(rule.column)
     found = {}
     for name, columns in wanted.items():
-        other = _table(workspace, name)
+        other = _opened(workspace, name)
         if other is None:
             raise InvalidInput(f"rules refer to the table {name!r}, which is not there")
+        if not isinstance(other, Table):
+            raise InvalidInput(f"rules refer to {name!r}, which is no table; they need one")
         missing = sorted(columns.difference(other.columns))
         if missing:
             raise InvalidInput(
@@ -100,12 +103,11 @@ def _there(workspace: Workspace, name: str, wanted: set[str]) -> pl.DataFrame | 
     return scan.frame(names) if names else None
 
 
-def _table(workspace: Workspace, name: str) -> Table | None:
+def _opened(workspace: Workspace, name: str) -> ImageSet | Table | None:
     try:
-        found = open_dataset(name, workspace)
+        return open_dataset(name, workspace)
     except NotFound:
         return None
-    return found if isinstance(found, Table) else None
 
 
 def _part(table: Table, wanted: set[str]) -> pl.DataFrame | None:

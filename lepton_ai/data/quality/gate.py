@@ -122,7 +122,7 @@ def gate(
     chosen = [column for column in columns if column in told] or columns[:1]
     coming = pl.concat([frame.select(chosen) for frame in frames])
     frame = rows_of(coming)
-    hidden = hidden_columns(workspace, name)
+    hidden = hidden_columns(workspace, name, read)
     context = _context(workspace, name, rules, stays)
     there = context.present
     if there is not None and stays and stays.on:

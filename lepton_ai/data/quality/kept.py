@@ -44,6 +44,6 @@ def keep(
     report: QualityReport,
     parents: Sequence[tuple[str, str]] = (),
 ) -> None:
-    """Write a check into the lineage, without the values that it shows."""
+    """Write a check of a table or a branch into the lineage, without the values that it shows."""
     facts = msgspec.to_builtins(report.without_values())
-    transaction.node("check", name, facts=facts, parents=parents)
+    transaction.node("check", name.partition("#")[0], facts=facts, parents=parents)

@@ -4,6 +4,7 @@ import msgspec
 import polars as pl
 
 from lepton_ai.core.errors import InvalidInput
+from lepton_ai.core.words import first_line
 from lepton_ai.data.expression import expression
 from lepton_ai.data.quality.row_rules import (
     Expression,
@@ -75,7 +76,9 @@ def _refuse_wrong(rule: AnyRule) -> None:
             pl.select(pl.lit("").str.contains(rule.pattern))
             pl.select(pl.lit("").str.contains(f"^(?:{rule.pattern})$"))
         except pl.exceptions.PolarsError as error:
-            raise InvalidInput(f"{rule.pattern!r} is no regular expression: {error}") from error
+            raise InvalidInput(
+                f"{rule.pattern!r} is no regular expression: {first_line(error)}"
+            ) from error
     if isinstance(rule, Expression):
         expression(rule.formula)
     if isinstance(rule, Unique) and not rule.key:

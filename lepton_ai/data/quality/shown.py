@@ -1,5 +1,7 @@
 """Shown: rules and kept checks, without what they tell of columns that are not seen in clear."""
 
+from collections.abc import Collection
+
 import msgspec
 
 from lepton_ai.core.errors import InvalidInput, NotFound
@@ -28,7 +30,8 @@ def rules_of(workspace: Workspace, name: str) -> list[AnyRule]:
         InvalidInput: the name says a version too, of which there are none.
     """
     rules = kept_rules(workspace, main_name(_named(name)))
-    _sight(workspace, name).require({c for r in rules for c in r.columns()}, "read the rules")
+    named = {column for rule in rules for column in rule.columns()}
+    _sight(workspace, name, named).require(named, "read the rules")
     return rules
 
 
@@ -41,9 +44,10 @@ def check_history(name: str, workspace: Workspace | None = None) -> list[Quality
         InvalidInput: the name says a version too; the history is that of all of them.
     """
     place = workspace or Workspace.open()
-    nodes = place.lineage.list("check", _named(name))
+    nodes = place.lineage.list("check", _named(name).partition("#")[0])
     reports = [msgspec.convert(node.facts, QualityReport) for node in nodes]
-    hidden = hidden_columns(place, name)
+    named = {c for report in reports for f in report.findings for c in f.columns or ()}
+    hidden = hidden_columns(place, name, named)
     return [
         msgspec.structs.replace(
             report, findings=tuple(discreet(finding, hidden) for finding in report.findings)
@@ -52,9 +56,9 @@ def check_history(name: str, workspace: Workspace | None = None) -> list[Quality
     ]
 
 
-def hidden_columns(workspace: Workspace, name: str) -> frozenset[str]:
-    """Return the columns of a table that whoever acts does not see in clear."""
-    view = _sight(workspace, name)
+def hidden_columns(workspace: Workspace, name: str, named: Collection[str]) -> frozenset[str]:
+    """Return the columns of a table, and of these, that whoever acts does not see in clear."""
+    view = _sight(workspace, name, named)
     return view.masked.union(view.refused)
 
 
@@ -73,10 +77,19 @@ def _named(name: str) -> str:
     return name
 
 
-def _sight(workspace: Workspace, name: str) -> Sight:
-    """Return what whoever acts sees of a table; rules may be there before it is."""
+def _sight(workspace: Workspace, name: str, named: Collection[str]) -> Sight:
+    """Return what whoever acts sees of a table, and of what is named as its columns.
+
+    Rules may be there before it is.
+    """
     who = current_principal()
     try:
-        return sight(workspace, workspace.lineage.find("dataset", name), who)
+        view = sight(workspace, workspace.lineage.find("dataset", name), who)
+        newest = workspace.lineage.find("dataset", main_name(name))
     except NotFound:
         return Sight(who.name, name)
+    if not (view.masked or view.refused):
+        return view
+    # What is no column of today may be one that is hidden, as it was called another day.
+    odd = {*named}.difference(newest.facts.get("types", ()), view.refused)
+    return msgspec.structs.replace(view, masked=view.masked | odd)

@@ -26,8 +26,9 @@ class Complete(OfColumn, frozen=True, kw_only=True, tag="complete"):
         """Return whether it holds, and what was measured."""
         values = frame[self.column].drop_nulls()
         known = values.len() / frame.height if frame.height else 1.0
-        lacking = counted(frame.height - values.len(), "row")
-        return known >= self.share, f"{known:.1%} of the rows have one, not {lacking}"
+        lacking = frame.height - values.len()
+        some = f"{known:.1%} of the rows have one, {counted(lacking, 'row')} "
+        return known >= self.share, some + ("has none" if lacking == 1 else "have none")
 
     def sentence(self) -> str:
         """Return the rule as people say it."""
@@ -117,6 +118,11 @@ class Stable(OfColumn, frozen=True, kw_only=True, tag="stable"):
         return f"{self.column} is distributed as {model} (index at most {self.most:g})"
 
 
+def _sum(values: pl.Series) -> Any:
+    # That of 64-bit integers would begin anew beyond the largest.
+    return (values.cast(pl.Int128) if values.dtype.is_integer() else values).sum()
+
+
 # A figure of a column's values, none of which is missing; None where they are too few.
 _FIGURES: Mapping[str, Callable[[pl.Series], Any]] = {
     "mean": lambda values: values.mean(),
@@ -124,7 +130,7 @@ _FIGURES: Mapping[str, Callable[[pl.Series], Any]] = {
     "std": lambda values: values.std(),
     "min": lambda values: values.min(),
     "max": lambda values: values.max(),
-    "sum": lambda values: values.sum(),
+    "sum": _sum,
     "distinct": lambda values: values.n_unique(),
 }
 

@@ -73,7 +73,7 @@ def admitted(
         rules = [rule for rule in rules if rule.of_rows]
     gated = gate(commit.workspace, commit.name, coming, rules, stays=stays)
     if rules:
-        keep(commit.transaction, name, gated.report)
+        keep(commit.transaction, commit.name, gated.report)
     commit.kept_out = gated.kept_out
     if gated.kept_out:
         commit.aside = commit.workspace.keys.token(f"aside {_content(gated.failed(coming))}")

@@ -11,11 +11,13 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from polars.testing import assert_frame_equal
 
 from lepton_ai.core.errors import AccessDenied, InvalidInput, NotFound
 from lepton_ai.data.catalog import open_dataset
 from lepton_ai.data.entry import ColumnEntry, change_entry
+from lepton_ai.data.images.read import read_images
 from lepton_ai.data.quality import (
     Complete,
     Context,
@@ -861,7 +863,7 @@ def test_an_extreme_is_a_value_of_a_row(workspace: Workspace) -> None:
 def test_a_share_is_told_as_it_was_asked_for() -> None:
     (found,) = check({"x": [None] + [1] * 9999}, [Complete(column="x", share=0.99999)]).findings
     assert found.sentence == "x is known in at least 99.999% of the rows"
-    assert found.detail == "100.0% of the rows have one, not 1 row"
+    assert found.detail == "100.0% of the rows have one, 1 row has none"
 
 
 def test_a_row_that_two_mend_enters_once(workspace: Workspace) -> None:
@@ -900,3 +902,63 @@ def test_a_formula_of_narrow_numbers_may_be_negative() -> None:
     frame = frame.cast({"begin": pl.UInt8}).with_columns(code=pl.Series(["abc", "abcdef"]))
     for formula in ("end - begin >= 0", "length(code) - 5 >= 0"):
         assert check(frame, [Expression(formula=formula)]).findings[0].places == (0,)
+
+
+def test_a_column_of_another_day_tells_no_values_where_any_is_masked(workspace: Workspace) -> None:
+    rule = OneOf(column="diag", values=("HIV", "flu"))
+    set_rules(workspace, "people", [rule])
+    read_table({"diag": ["HIV"], "age": [1]}, name="people")
+    clear_rules(workspace, "people")
+    # Written anew under other names, which no version says to be the same.
+    read_table({"diagnosis": ["HIV"], "age": [1]}, name="people")
+    set_rules(workspace, "people", [rule])
+    hide(workspace, "people", "diagnosis")
+    with acting_as("visitor"):
+        assert "HIV" not in str(check_history("people"))
+        with pytest.raises(AccessDenied, match="read the rules"):
+            rules_of(workspace, "people")
+        with pytest.raises(InvalidInput, match="which you see masked") as refused:
+            open_dataset("people").append({"age": [3]})
+        assert "HIV" not in str(refused.value)
+
+
+def test_a_sum_goes_beyond_64_bits() -> None:
+    for kind in (pl.Int64, pl.UInt64):
+        frame = pl.DataFrame({"n": [2**62] * 4}, schema={"n": kind})
+        (found,) = check(frame, [Statistic(column="n", of="sum", high=2**63)]).findings
+        assert (found.passed, found.detail) == (False, "it is 1.84467e+19")
+
+
+def test_what_is_told_is_one_line() -> None:
+    for rule in (Length(column="x", low=1), Pattern(column="x", pattern="(")):
+        with pytest.raises(InvalidInput, match=r"cannot be measured|no regular") as told:
+            check({"x": [[1]]}, [rule])
+        assert "\n" not in str(told.value)
+
+
+def test_the_history_has_the_checks_of_branches(workspace: Workspace) -> None:
+    table = read_table({"n": [1]}, name="t")
+    check_table(table.branch("trial").append({"n": [2]}), [NotNull(column="n")])
+    assert [r.subject for r in check_history("t")] == ["t#trial:2"]
+    assert check_history("t#trial") == check_history("t")
+
+
+def test_the_quarantine_of_a_branch_shows_what_its_rules_read(workspace: Workspace) -> None:
+    from lepton_ai.apps.cli.quality import quality
+
+    rows = {"a": [1], "b": [2], "n": [99]}
+    branch = read_table(rows, name="t").branch("trial")
+    set_rules(workspace, "t", [Range(column="n", high=9)])
+    branch.append(rows)
+    shown = CliRunner().invoke(quality, ["quarantine", "t#trial"]).output
+    assert shown.split()[:2] == ["n", "why"]
+
+
+def test_a_set_of_images_is_there_and_no_table(workspace: Workspace, tmp_path: Path) -> None:
+    for number in range(3):
+        Image.new("L", (8, 8), number).save(tmp_path / f"{number}.png")
+    read_images(tmp_path, name="scans")
+    with pytest.raises(InvalidInput, match="'scans', which is no table"):
+        check_table(
+            read_table({"a": [1]}, name="t"), [References(column="a", dataset="scans", other="a")]
+        )
