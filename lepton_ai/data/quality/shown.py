@@ -1,5 +1,6 @@
 """Shown: rules and kept checks, without what they tell of columns that are not seen in clear."""
 
+import re
 from collections.abc import Collection
 
 import msgspec
@@ -9,6 +10,7 @@ from lepton_ai.data.access import Sight, sight
 from lepton_ai.data.entry import get_entry
 from lepton_ai.data.quality.check import Finding, QualityReport
 from lepton_ai.data.quality.rules import AnyRule
+from lepton_ai.data.tables.types import schema_of
 from lepton_ai.data.tags import main_name
 from lepton_ai.security.principal import current_principal
 from lepton_ai.storage import Workspace
@@ -47,7 +49,9 @@ def check_history(name: str, workspace: Workspace | None = None) -> list[Quality
     nodes = place.lineage.list("check", _named(name).partition("#")[0])
     reports = [msgspec.convert(node.facts, QualityReport) for node in nodes]
     named = {c for report in reports for f in report.findings for c in f.columns or ()}
-    hidden = hidden_columns(place, name, named)
+    # Checks of branches are among them, where more may be masked: t#trial:3, t#trial, rows ...
+    about = {name, *(re.split("[:,]", report.subject)[0] for report in reports)}
+    hidden = frozenset[str]().union(*(hidden_columns(place, one, named) for one in about))
     return [
         msgspec.structs.replace(
             report, findings=tuple(discreet(finding, hidden) for finding in report.findings)
@@ -84,12 +88,13 @@ def _sight(workspace: Workspace, name: str, named: Collection[str]) -> Sight:
     """
     who = current_principal()
     try:
-        view = sight(workspace, workspace.lineage.find("dataset", name), who)
-        newest = workspace.lineage.find("dataset", main_name(name))
+        node = workspace.lineage.find("dataset", name)
     except NotFound:
         return Sight(who.name, name)
+    view = sight(workspace, node, who)
     if not (view.masked or view.refused):
         return view
     # What is no column of today may be one that is hidden, as it was called another day.
-    odd = {*named}.difference(newest.facts.get("types", ()), view.refused)
+    types = node.facts.get("types")
+    odd = {*named}.difference(schema_of(types) if types else (), view.refused)
     return msgspec.structs.replace(view, masked=view.masked | odd)

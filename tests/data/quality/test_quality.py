@@ -15,6 +15,7 @@ from PIL import Image
 from polars.testing import assert_frame_equal
 
 from lepton_ai.core.errors import AccessDenied, InvalidInput, NotFound
+from lepton_ai.data import tables
 from lepton_ai.data.catalog import open_dataset
 from lepton_ai.data.entry import ColumnEntry, change_entry
 from lepton_ai.data.images.read import read_images
@@ -962,3 +963,15 @@ def test_a_set_of_images_is_there_and_no_table(workspace: Workspace, tmp_path: P
         check_table(
             read_table({"a": [1]}, name="t"), [References(column="a", dataset="scans", other="a")]
         )
+
+
+def test_what_is_masked_in_a_branch_alone_is_not_told_of_it(workspace: Workspace) -> None:
+    branch = read_table({"n": [1]}, name="t").branch("trial")
+    source = read_table({"n": [987654]}, name="source")
+    hide(workspace, "source", "n")
+    rule = Statistic(column="n", of="sum", high=987654)
+    tables.append(workspace, branch.name, [source.to_polars()], [(source.record().id, "data")])
+    check_table(open_dataset("t#trial"), [rule])
+    assert "987,654" in str(check_history("t"))
+    with acting_as("visitor"):
+        assert "statistic of n, which you see masked" in str(check_history("t"))
