@@ -34,9 +34,9 @@ __all__ = ["erase"]
 @click.option(
     "--keep",
     multiple=True,
-    help="A derived dataset without a person's rows, such as sums, or a set of documents whose "
-    "files that cannot be searched are not theirs: your statement, kept in the report; may be "
-    "repeated.",
+    help="A derived dataset without a person's rows, such as sums, or a set, model or imported "
+    "file of which what cannot be searched is not theirs: your statement, kept in the report; "
+    "may be repeated.",
 )
 @click.option("--dry-run", is_flag=True, help="Say what would go, and change nothing.")
 @click.option("--retrain", is_flag=True, help="Train the models concerned again on what is left.")
@@ -161,8 +161,8 @@ _SAID = {
     "objects": "stored contents that name the person",
     "records": "records to blacken",
     "files": "files in the workspace's directory",
-    "not searched": "documents that cannot be searched (look at them yourself; then --keep SET "
-    "states that they are not theirs)",
+    "not searched": "what cannot be searched (look at it yourself; then --keep NAME, as named "
+    "first, states that it is not theirs)",
     "without text": "documents with pages that are pictures, which are not searched, by set",
     "stale models": "models that learned from it",
     "withdrawn models": "models that hold rows themselves, and go",
@@ -204,8 +204,8 @@ def _show(report: ErasureReport, *, as_json: bool) -> None:
         click.echo(f"NOT SEARCHED: {unread}")
     if report.not_searched:
         click.echo(
-            "look at these yourself and delete what is theirs; then --keep SET states that the "
-            "rest of a set is not"
+            "look at these yourself and delete what is theirs; then --keep NAME, with the set, "
+            "model or imported file that is named first, states that the rest of it is not"
         )
     if report.complete:
         click.echo("complete: nothing here or in a backup names the person any more")

@@ -53,8 +53,9 @@ def erase_subject(
     Args:
         identifiers: what the person is known under; see `Subject`.
         columns: that hold identifiers, beside those tagged ``subject``.
-        keep: datasets that hold no person's rows, though they were made from such, and sets of
-            documents of which what cannot be looked into is not theirs; the report says so.
+        keep: datasets that hold no person's rows, though they were made from such, and sets,
+            models and imported files of which what cannot be looked into is not theirs; the
+            report says so.
         renew_backups: whether to reach the backups; without, the report says that it is not
             complete.
         gone: places of backups of which whoever acts states that what cannot be found there

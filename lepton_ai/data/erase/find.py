@@ -54,8 +54,8 @@ class Found(Struct):
         predictions: ids of receipts that name them.
         described: names of datasets whose entry in the catalog names them.
         files: other files in the workspace's directory that name them.
-        unread: documents and other files that could not be looked into, and why.
-        bare: documents that have pages without text, such as scans, by set.
+        unread: contents and other files that could not be looked into, and why.
+        bare: how many contents have pages without text, such as scans, by what holds them.
         derived: nodes of tables made from such versions, without a column to find them by.
         models: nodes of models that learned from any of this.
         withdrawn: ids of the models among them that hold rows of theirs themselves.
@@ -96,8 +96,8 @@ def find(
 
     Args:
         columns: that hold identifiers, beside those tagged ``subject``.
-        keep: datasets that hold no person's rows though made from such, as sums do, and sets of
-            documents of which what cannot be looked into is not theirs.
+        keep: datasets that hold no person's rows though made from such, as sums do, and what
+            holds contents that cannot be looked into and are not theirs, as ``unread`` names it.
         sights: what an earlier look for the same person saw, by address; no content changes
             under its address.
 
@@ -123,9 +123,9 @@ def find(
             judged.add(name)
     found.named = named_tables(workspace, subject)
     _look_at_sources(workspace, subject, found)
+    _tell_unread(workspace, found, keep)
     look_at_rows(workspace, subject, found)
     _look_at_files(workspace, subject, found)
-    _tell_unread(workspace, found, keep)
     learned = _follow(workspace, found, judged | set(keep))
     _look_at_vocabularies(workspace, subject, found, learned)
     return found
@@ -238,26 +238,53 @@ def _look_at_files(workspace: Workspace, subject: Subject, found: Found) -> None
         if sight.holds:
             found.files.append(path)
         else:
-            found.unread += [f"file {path}: {why}" for why in sight.unread]
+            found.unread += [f"file {path}: {why}; move or delete it" for why in sight.unread]
 
 
 def _tell_unread(workspace: Workspace, found: Found, keep: Collection[str]) -> None:
-    """Name the documents that were not looked into as a whole, unless they go anyway."""
+    """Name the contents that were not looked into as a whole, unless they go anyway."""
     left = {
         address: sight
         for address, sight in found.sights.items()
         if (sight.unread or sight.bare) and address not in found.objects
     }
-    for name in table_names(workspace) if left else ():
-        seen = {address: path for address, path in documents_at(workspace, name) if address in left}
-        if bare := sum(left[address].bare > 0 for address in seen):
-            found.bare[name] = bare
+    if not left:
+        return
+    held = _held(workspace, left)  # before what is listed, since documents may come meanwhile
+    places = {
+        (name, address): path
+        for name in table_names(workspace)
+        for address, path in documents_at(workspace, name)
+        if address in left
+    }
+    for address in held.keys() - {address for _, address in places}:
+        documents = all(node.facts.get("format") == "documents" for node in held[address])
+        if documents and left[address].unread:
+            # No version lists it any more: nobody can look at it, and nobody misses it.
+            found.objects.add(address)
+        else:
+            sources = [node for node in held[address] if node.kind == "source"]
+            path = min((node.facts["path"] for node in sources), default="")
+            names = {n.name.partition("#")[0] for n in held[address] if n.kind != "source"}
+            places |= {(name, address): path for name in names or {path}}
+    for (name, address), path in sorted(places.items(), key=lambda item: (item[0][0], item[1])):
+        if left[address].bare:
+            found.bare[name] = found.bare.get(name, 0) + 1
         if name not in keep:
-            found.unread += [
-                f"{name}: {path}: {why}"
-                for address, path in sorted(seen.items(), key=lambda item: item[1])
-                for why in left[address].unread
-            ]
+            where = name if path in ("", name) else f"{name}: {path}"
+            found.unread += [f"{where}: {why}" for why in left[address].unread]
+
+
+def _held(workspace: Workspace, addresses: Collection[str]) -> dict[str, list[Node]]:
+    """Return the nodes that hold each of some contents."""
+    query = sa.select(holdings.c.node_id, holdings.c.address)
+    with workspace.database.read() as connection:
+        rows = [row for row in connection.execute(query) if row.address in addresses]
+    known = workspace.lineage.nodes({row.node_id for row in rows})
+    held: dict[str, list[Node]] = {}
+    for row in rows:
+        held.setdefault(row.address, []).append(known[row.node_id])
+    return held
 
 
 def _other_files(workspace: Workspace) -> Iterable[Path]:

@@ -53,14 +53,14 @@ class ErasureReport(Struct, frozen=True, kw_only=True):
         objects: how many stored contents were destroyed, keys and bytes.
         stale_models: models that learned from what is gone, and still serve.
         withdrawn_models: models that held rows themselves, and are gone.
-        kept: derived datasets that were declared to hold nothing of anyone, and sets of documents
-            of which what cannot be looked into was declared not to be theirs.
+        kept: derived datasets that were declared to hold nothing of anyone, and sets, models and
+            imported files of which what cannot be looked into was declared not to be theirs.
         backups: what became of them.
         left: what still names the person, and why; empty when the erasure is complete.
         not_searched: what could not be looked into, such as encrypted documents, and why; empty
             when the erasure is complete.
-        without_text: how many documents of each set have pages that are pictures, as scans are,
-            in which nobody looked for the person.
+        without_text: how many documents of each set, or other contents of what holds them, have
+            pages that are pictures, as scans are, in which nobody looked for the person.
     """
 
     id: str

@@ -4,6 +4,7 @@ import base64
 import gzip
 import json
 import shutil
+import zipfile
 from collections.abc import Callable
 from datetime import date, timedelta
 from hashlib import sha256
@@ -50,6 +51,7 @@ from lepton_ai.storage.nodes import read_node
 from lepton_ai.storage.schema import metadata, nodes, objects
 from tests.data.erase import papers
 from tests.data.erase.test_content import mail, zipped
+from tests.data.readers.books import excel
 
 WHO = "CANARY-7731"
 NAME = "Zdenka Wrzesniewska"
@@ -455,9 +457,38 @@ def test_documents_that_cannot_be_searched_keep_an_erasure_open(
     assert report.kept == ("letters",)
     letters = open_dataset("letters", workspace)
     assert letters.paths == ["a.pdf", "scan.pdf"]
+    stored = contents_of(workspace)
     letters.delete("path = 'a.pdf'").expire(keep=1)
+    digest = sha256((folder / "a.pdf").read_bytes()).hexdigest()
+    assert digest in stored
     report, _ = erase_subject(workspace, [WHO, NAME])
     assert (report.not_searched, report.without_text) == ((), {"letters": 1})
+    assert stored - contents_of(workspace) >= {digest}
+
+
+def test_whatever_cannot_be_searched_is_told(workspace: Workspace, tmp_path: Path) -> None:
+    sheet = tmp_path / "sheet.xlsx"
+    sheet.write_bytes(excel(["pid"], ["P-1"]))
+    with zipfile.ZipFile(sheet, "a") as archive:
+        archive.writestr("xl/embeddings/ole.bin", b"\xd0\xcf\x11\xe0")
+    read_table(sheet)
+    scans = tmp_path / "scans"
+    write_phantoms(scans, count=2)
+    picture = next(scans.rglob("*.dcm"))
+    picture.write_bytes(picture.read_bytes() + papers.encrypted(WHO, "secret"))
+    read_images(scans)
+    note = workspace.home / "note.zip"
+    note.write_bytes(zipped("a", b"well")[:-9])
+    report, _ = erase_subject(workspace, [WHO])
+    assert report.not_searched == (
+        f"{sheet}: an old or encrypted Office file is not looked into",
+        f"scans: {picture}: it is encrypted",
+        f"file {note}: damaged, or not what it begins like; move or delete it",
+    )
+    assert not report.complete
+    note.unlink()
+    report, _ = erase_subject(workspace, [WHO], keep=["scans", str(sheet)])
+    assert report.complete
 
 
 def test_files_in_the_workspace_are_deleted_or_named(workspace: Workspace) -> None:
