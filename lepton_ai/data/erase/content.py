@@ -4,7 +4,7 @@ import polars as pl
 from msgspec import Struct
 
 from lepton_ai.data.erase.subject import Subject
-from lepton_ai.data.erase.wrappings import BROKEN, Part, Unread, unwrapping
+from lepton_ai.data.erase.wrappings import BROKEN, TOO_MUCH, Part, Unread, unwrapping
 
 __all__ = ["Sight", "holds", "look"]
 
@@ -81,6 +81,6 @@ class _Looking:
             return False
         self._room -= len(part)
         if depth == _DEEPEST or self._room < 0:
-            self.unread.add("it unfolds to too much")
+            self.unread.add(TOO_MUCH.why)
             return self._subject.named_in_bytes(part)
         return self.holds(part, depth + 1)

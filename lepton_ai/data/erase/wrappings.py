@@ -10,9 +10,11 @@ import re
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from email.errors import InvalidBase64LengthDefect, MessageError
 from email.header import decode_header
+from functools import partial
+from typing import IO
 
 import polars as pl
 import pyarrow as pa
@@ -21,7 +23,7 @@ from pyarrow import parquet
 
 from lepton_ai.data.pdf.read import read_pdf
 
-__all__ = ["BROKEN", "Part", "Unread", "unwrapping"]
+__all__ = ["BROKEN", "TOO_MUCH", "Part", "Unread", "unwrapping"]
 
 # What a small archive may unfold to; more than that is not looked into, and said so.
 _MOST = 2**31
@@ -39,6 +41,7 @@ class Unread(Struct, frozen=True):
     bare: int = 0
 
 
+TOO_MUCH = Unread("it unfolds to too much")
 # Bytes are looked into in turn; text is of print, whose blanks are guessed.
 Part = bytes | str | pl.DataFrame | Unread
 Unwrap = Callable[[bytes], Iterator[Part]]
@@ -62,23 +65,39 @@ def _texts(table: pa.Table) -> pl.DataFrame:
 
 def _zip(data: bytes) -> Iterator[Part]:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        room = _MOST
-        for info in archive.infolist():
-            yield info.filename.encode()
-            room -= info.file_size
-            if room < 0:
-                yield Unread("it unfolds to too much")
-                return
-            yield Unread("encrypted") if info.flag_bits & 1 else archive.read(info)
+        yield from _members(
+            (
+                info.filename,
+                info.file_size,
+                Unread("encrypted") if info.flag_bits & 1 else partial(archive.read, info),
+            )
+            for info in archive.infolist()
+        )
 
 
 def _tar(data: bytes) -> Iterator[Part]:
     with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
-        for info in archive:
-            yield info.name.encode(errors="surrogateescape")
-            file = archive.extractfile(info) if info.isfile() else None
-            if file is not None:
-                yield file.read()
+        yield from _members(
+            (info.name, info.size, file.read if (file := _file(archive, info)) else b"")
+            for info in archive
+        )
+
+
+def _file(archive: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes] | None:
+    # What a link leads to is a member of its own.
+    return archive.extractfile(info) if info.isfile() else None
+
+
+def _members(members: Iterable[tuple[str, int, Part | Callable[[], bytes]]]) -> Iterator[Part]:
+    """Yield the names and contents of members, given with the sizes that they are said to have."""
+    room = _MOST
+    for name, size, content in members:
+        yield name.encode(errors="surrogateescape")
+        if not 0 <= size <= room:
+            yield TOO_MUCH
+            return
+        room -= size
+        yield content() if callable(content) else content
 
 
 def _stream(
@@ -89,7 +108,7 @@ def _stream(
             unpacked = file.read(_MOST)
             yield unpacked
             if len(unpacked) == _MOST:
-                yield Unread("it unfolds to too much")
+                yield TOO_MUCH
 
     return unwrap
 
@@ -98,7 +117,11 @@ def _zlib(data: bytes) -> Iterator[Part]:
     machine = zlib.decompressobj()
     yield machine.decompress(data, _MOST)
     if machine.unconsumed_tail:
-        yield Unread("it unfolds to too much")
+        yield TOO_MUCH
+    elif not machine.eof:
+        raise EOFError
+    # Another stream may follow.
+    yield machine.unused_data
 
 
 def _pdf(data: bytes) -> Iterator[Part]:
@@ -144,8 +167,8 @@ def _header(value: str) -> Iterator[bytes]:
 
 def _markup(data: bytes) -> Iterator[Part]:
     # A word processor parts a word for its own ends, and a record parts a name by its elements.
-    yield _TAG.sub(b"", _BREAK.sub(b"\n", data))
-    yield _TAG.sub(b"\n", data)
+    # What is left as it was would be taken apart again and again.
+    yield from {_TAG.sub(b"", _BREAK.sub(b"\n", data)), _TAG.sub(b"\n", data)} - {data}
 
 
 def _rtf(data: bytes) -> Iterator[Part]:
@@ -159,9 +182,10 @@ def _closed(why: str) -> Unwrap:
     return lambda data: iter([Unread(why)])
 
 
-_TAG = re.compile(rb"<[^>]*>")
+# None of these goes over the same bytes again and again, whatever they are.
+_TAG = re.compile(rb"<[^<>]*>")
 _BREAK = re.compile(
-    rb"</(?:[\w-]+:)?(?:p|h[1-6]?|si|c|t[dhr]|li|div|title)\s*>|<(?:[\w-]+:)?(?:br|tab|cr)\b[^>]*>",
+    rb"</(?:[\w-]+:)?(?:p|h[1-6]?|si|c|t[dhr]|li|div|title)\s*>|<(?:[\w-]+:)?(?:br|tab|cr)\b[^<>]*>",
     re.IGNORECASE,
 )
 _RTF_BREAK = re.compile(rb"\\(?:par|line|cell|row|tab)\b ?")
@@ -170,7 +194,7 @@ _RTF_SIGN = re.compile(rb"\\u(-?[0-9]{1,5}) ?(?:\\'[0-9a-fA-F]{2}|[^\\{}\s])?")
 _RTF_BYTE = re.compile(rb"\\'([0-9a-fA-F]{2})")
 _RTF_REST = re.compile(rb"\\[a-z]+-?[0-9]* ?|\\\*|[{}\r\n]")
 # A mailbox's line before each of its e-mails; the next line is the first of a header.
-_POSTMARK = re.compile(rb"^From [^\n]*[0-9]{4}[^\n]*\n(?=[!-9;-~]+:)", re.MULTILINE)
+_POSTMARK = re.compile(rb"^From (?=[^\n]*[0-9]{4})[^\n]*\n(?=[!-9;-~]+:)", re.MULTILINE)
 # A line of a header comes first, and somewhere is said what hides the text from a plain look.
 _HEADED = rb"\s*(?:From [^\n]*\n)?[!-9;-~]+:"
 _NO_CODE = re.compile(rb"[^A-Za-z0-9+/]")
@@ -198,9 +222,9 @@ _WRAPPINGS: list[tuple[re.Pattern[bytes], Unwrap]] = [
         (rb"\{\\rtf", _rtf),
         (rb".{257}ustar", _tar),
         (_POSTMARK.pattern, _mailbox),
-        (rb"\s*(?:\xef\xbb\xbf)?\s*<[A-Za-z?!]", _markup),
+        (rb"\s*(?:\xef\xbb\xbf\s*)?<[A-Za-z?!]", _markup),
         # Also in a medical image's file, and behind what a mail server put in front.
-        (rb"(?:.{128}DICM.*?|.{0,1023}?)%PDF-[0-9].*?[0-9]\s+obj\b", _pdf),
+        (rb"(?>.{128}DICM.*?%PDF-[0-9]|.{0,1023}?%PDF-[0-9]).*?[0-9]\s+obj\b", _pdf),
     )
 ]
 _MAIL = re.compile(_HEADED)

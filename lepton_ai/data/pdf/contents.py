@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 from pypdf import PageObject, PdfReader
+from pypdf._codecs import adobe_glyphs
 from pypdf.generic import (
     ByteStringObject,
     DictionaryObject,
@@ -26,6 +27,9 @@ _MOST_MEMORY = 3 * 2**30
 _END = re.compile(rb"startxref\s+([0-9]{1,15})\s+%%EOF")
 _TABLE = re.compile(rb"\s*(?:xref|[0-9]+\s+[0-9]+\s+obj)\b")
 _DEEPEST_PAGE = 50
+_FONTS = {"/Type0", "/Type1", "/MMType1", "/TrueType", "/Type3"}
+# The name of a glyph that no list has, and that says itself which letter it is.
+_CODE = re.compile(r"/u(?:ni)?[0-9A-Fa-f]{4,6}")
 
 
 def main() -> None:
@@ -78,6 +82,13 @@ class _Contents:
                 self._take(reference.get_object())
             except Exception as error:
                 self._missed(error)
+        try:
+            for page in self._reader.pages:
+                # What is shown as a page need not say that it is one.
+                if _said(page, "/Type") != "/Page":
+                    self._take_page(page)
+        except Exception as error:
+            self._missed(error)
 
     def _missed(self, error: Exception) -> None:
         self.unread.append(f"a part of it cannot be read ({type(error).__name__})")
@@ -98,6 +109,8 @@ class _Contents:
                 texts.append(value[1:])
             elif isinstance(value, dict):
                 ahead += [*value.keys(), *value.values()]
+                if isinstance(value, DictionaryObject) and not _font_is_read(value):
+                    self.unread.append("a font of it does not say which letters it shows")
             elif isinstance(value, list):
                 ahead += value
         # No name reaches over what separates them.
@@ -107,24 +120,41 @@ class _Contents:
             self._take_shown(item)
 
     def _take_shown(self, item: DictionaryObject) -> None:
-        kind, form = item.get("/Type"), item.get("/Subtype")
-        if (
-            form == "/Type0"
-            and "/ToUnicode" not in item
-            and str(item.get("/Encoding"))[:9] in ("/Identity",)
-        ):
-            self.unread.append("a font of it does not say which letters it shows")
+        kind, form = _said(item, "/Type"), _said(item, "/Subtype")
         if kind == "/Page":
-            page = PageObject(self._reader)
-            page.update({**_inherited(item), **item})
-            text = page.extract_text()
-            self.texts.append(text)
-            shown = page.get_contents()
-            self.bare += not text.strip() and shown is not None and bool(shown.get_data().strip())
+            self._take_page(item)
         if isinstance(item, StreamObject) and form != "/Image" and kind != "/XRef":
             self.parts.append(item.get_data())
             if form == "/Form":
                 self.texts.append(PageObject(self._reader).extract_xform_text(item))  # type: ignore[arg-type]
+
+    def _take_page(self, item: DictionaryObject) -> None:
+        page = PageObject(self._reader)
+        page.update({**_inherited(item), **item})
+        text = page.extract_text()
+        self.texts.append(text)
+        shown = page.get_contents()
+        self.bare += not text.strip() and shown is not None and bool(shown.get_data().strip())
+
+
+def _said(item: DictionaryObject, key: str) -> Any:
+    """Return what stands under a key, which may be an object of its own."""
+    value = item.get(key)
+    return None if value is None else value.get_object()
+
+
+def _font_is_read(item: DictionaryObject) -> bool:
+    """Say whether what a font shows can be told, as is also true of what is no font."""
+    form = _said(item, "/Subtype")
+    if form not in _FONTS or "/ToUnicode" in item:
+        return True
+    encoding = _said(item, "/Encoding")
+    if form == "/Type0":
+        return not str(encoding).startswith("/Identity")
+    if not isinstance(encoding, DictionaryObject):
+        return True
+    names = [name for name in _said(encoding, "/Differences") or () if isinstance(name, str)]
+    return all(name in adobe_glyphs or _CODE.fullmatch(name) for name in names)
 
 
 def _references(reader: PdfReader) -> Iterator[IndirectObject]:

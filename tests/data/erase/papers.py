@@ -159,6 +159,46 @@ def _unreferenced(who: str) -> bytes:
     return _bytes(writer)
 
 
+def _typed_elsewhere(who: str) -> bytes:
+    """Let a page and its font say what they are by references."""
+    return raw(
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        b"<< /Type 6 0 R /Parent 2 0 R /Resources << /Font << /F 5 0 R >> >> /Contents 4 0 R >>",
+        packed(_split(who)),
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+        b"/Page",
+    )
+
+
+def _untyped(who: str) -> bytes:
+    """Leave out that a page is one."""
+    return raw(
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        b"<< /Parent 2 0 R /Resources << /Font << /F 5 0 R >> >> /Contents 4 0 R >>",
+        packed(_split(who)),
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+    )
+
+
+def _split(who: str) -> bytes:
+    half = who.encode()[:3], who.encode()[3:]
+    return b"BT /F 12 Tf 20 200 Td [(%b) -20 (%b)] TJ ET" % half
+
+
+def own_letters(font: bytes, *others: bytes) -> bytes:
+    """Return a page in a font of its own."""
+    return raw(
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        b"<< /Type /Page /Parent 2 0 R /Resources << /Font << /F %b >> >> /Contents 4 0 R >>"
+        % font,
+        packed(b"BT /F 12 Tf 20 200 Td (\001\002\003) Tj ET"),
+        *others,
+    )
+
+
 def encrypted(who: str, password: str = "", algorithm: str = "AES-256") -> bytes:
     writer = _paper(b"(" + who.encode() + b") Tj")
     writer.encrypt(password, "the owner's", algorithm=algorithm)
@@ -177,7 +217,8 @@ PLACES: dict[str, Callable[[str], bytes]] = {
     "attachment": _attachment, "name of an attachment": _attached_name, "bookmark": _bookmark,
     "name": _name, "older revision": _older, "page that is not shown": _unreferenced,
     "encrypted for its owner alone": encrypted, "RC4": lambda who: encrypted(who, "", "RC4-128"),
-    "not at the start": _late,
+    "not at the start": _late, "page of a type told elsewhere": _typed_elsewhere,
+    "page of no type": _untyped,
 }  # fmt: skip
 
 

@@ -5,7 +5,9 @@ import gzip
 import io
 import lzma
 import tarfile
+import time
 import zipfile
+import zlib
 from collections.abc import Callable
 from email.message import EmailMessage
 
@@ -55,6 +57,22 @@ def found(data: bytes) -> None:
 def test_archives_are_looked_into(pack: Callable[[bytes], bytes]) -> None:
     found(pack(PLAIN))
     found(zipped("inner", pack(pack(PLAIN))))
+
+
+def test_every_zlib_stream_of_a_file_is_looked_into() -> None:
+    found(zlib.compress(b"nobody") + zlib.compress(PLAIN))
+    found(zlib.compress(PLAIN) + b"\n")
+
+
+def sparse() -> bytes:
+    """Return an archive with a file of 8 GiB that are not written."""
+    info = tarfile.TarInfo("a")
+    info.type, info.size = tarfile.GNUTYPE_SPARSE, 0
+    head = bytearray(info.tobuf(tarfile.GNU_FORMAT))
+    head[483:495] = b"%011o\0" % (2**33 - 1)  # its real size
+    head[148:156] = b" " * 8
+    head[148:156] = b"%06o\0 " % sum(head)
+    return bytes(head) + bytes(1024)
 
 
 def test_names_in_archives_and_tables_are_looked_into() -> None:
@@ -170,12 +188,43 @@ def test_mailboxes_of_many_emails_are_looked_into(
         (papers.encrypted(WHO, "secret", "RC4-128"), "encrypted"),
         (papers.letter(WHO)[:-50], "cannot be read"), (papers.letter(WHO)[:300], "cannot be read"),
         (mail(papers.encrypted(WHO, "secret")).as_bytes(), "encrypted"),
+        (zlib.compress(b"much is said")[:-5], "damaged"), (sparse(), "too much"),
+        (papers.own_letters(b"5 0 R", b"<< /Type /Font /Subtype /TrueType /Encoding 6 0 R >>",
+                            b"<< /Differences [1 /g0 /g1 /g2] >>"), "letters"),
+        (papers.own_letters(b"<< /Type /Font /Subtype /Type3 /Encoding "
+                            b"<< /Differences [1 /A /G17] >> >>"), "letters"),
+        (papers.own_letters(b"<< /Type /Font /Subtype 5 0 R /Encoding 6 0 R >>", b"/Type0",
+                            b"/Identity-H"), "letters"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_looked_into_is_told(data: bytes, why: str) -> None:
     sight = look(CANARY, data)
     assert not sight.holds
     assert why in sight.unread[0]
+
+
+def test_fonts_that_name_their_letters_are_read() -> None:
+    names = b"<< /Differences [1 /A /uni0042 /u00043 /.notdef] >>"
+    font = b"<< /Type /Font /Subtype /TrueType /BaseFont /A /Encoding 5 0 R >>"
+    paper = papers.own_letters(font, names)
+    assert look(Subject(["ABC1"]), paper).unread == ()
+
+
+@pytest.mark.parametrize(
+    ("begin", "again"),
+    [
+        (b"<p>", b"<5 "), (b"<p>", b"<br "), (b"From ", b"1"), (b"From a 2026\n", b"a"),
+        (bytes(128) + b"DICM", b"%PDF-1"), (b"", b"\n "),
+    ],
+)  # fmt: skip
+def test_no_text_takes_ages(begin: bytes, again: bytes) -> None:
+    seconds = []
+    for size in (2**18, 2**20):
+        start = time.process_time()
+        look(NOBODY, begin + again * (size // len(again)))
+        seconds.append(time.process_time() - start)
+    # Four times as much, not sixteen times as long; very little time is not compared.
+    assert seconds[1] < 8 * max(seconds[0], 0.1)
 
 
 def test_pages_that_are_pictures_are_told() -> None:
