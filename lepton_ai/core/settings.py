@@ -11,7 +11,7 @@ from msgspec import Meta, Struct, ValidationError, convert, structs
 
 from lepton_ai.core.errors import InvalidInput
 
-__all__ = ["Settings", "describe", "holds_password", "home_of"]
+__all__ = ["Settings", "describe", "holds_password", "home_of", "without_password"]
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -135,8 +135,13 @@ def home_of(
 
 def holds_password(url: str) -> bool:
     """Say whether a URL holds a password, so that it must not be shown."""
+    return without_password(url) != url
+
+
+def without_password(url: str) -> str:
+    """Return a URL as it may be shown."""
     # A password may have a slash in it, as those of object stores do.
-    return re.search(r"://[^@]*:[^@]*@", url) is not None
+    return re.sub(r"(://[^@:]*):[^@]*@", r"\1@", url)
 
 
 def describe() -> dict[str, str]:

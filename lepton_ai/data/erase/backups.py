@@ -4,7 +4,8 @@ from collections.abc import Collection, Iterable
 
 from msgspec import Struct
 
-from lepton_ai.core.errors import InvalidInput, LeptonError, NotFound, Unavailable
+from lepton_ai.core.errors import InvalidInput, LeptonError
+from lepton_ai.core.settings import without_password
 from lepton_ai.data.erase.report import BackupRenewed
 from lepton_ai.security.principal import current_principal
 from lepton_ai.storage import Workspace
@@ -36,11 +37,15 @@ def recorded_backups(workspace: Workspace, gone: Collection[str] = ()) -> list[P
     ids: dict[str, set[str]] = {}
     for backup in recorded(workspace):
         ids.setdefault(backup.url, set()).add(backup.id)
-    said = {place_of(url): url for url in gone}
-    for url in said.keys() - ids:
-        known = ", ".join(sorted(ids)) or "none"
-        raise InvalidInput(f"no backup was made to {said[url]}; the places of backups are: {known}")
-    return [Place(url, frozenset(ids[url]), url in said) for url in sorted(ids)]
+    # Older versions recorded passwords too; what is said of such a place need not repeat them.
+    said = {without_password(place_of(url)) for url in gone}
+    known = {without_password(url) for url in ids}
+    if odd := sorted(said - known):
+        raise InvalidInput(
+            f"no backup was made to {odd[0]}; the places of backups are: "
+            f"{', '.join(sorted(known)) or 'none'}"
+        )
+    return [Place(url, frozenset(ids[url]), without_password(url) in said) for url in sorted(ids)]
 
 
 def renew_all(
@@ -58,19 +63,19 @@ def renew_all(
 def _renewed(
     workspace: Workspace, place: Place, clean: Collection[str], *, renew: bool
 ) -> BackupRenewed:
-    url = place.url
+    url, shown = place.url, without_password(place.url)
     if not renew:
-        return BackupRenewed(url, error="left alone; ask again without --no-backups")
+        return BackupRenewed(shown, error="left alone; ask again without --no-backups")
     try:
         old = [info.id for info in list_backups(url, workspace.id)]
-    except (NotFound, Unavailable) as error:
-        return _missing(place, BackupRenewed(url), place.ids - {*clean}, f"{error}. ")
+    except LeptonError as error:
+        return _missing(place, BackupRenewed(shown), place.ids - {*clean}, f"{error}. ")
     try:
         new = create_backup(workspace, url, new_place=place.gone).id
         prune_backups(workspace, url, keep=1)
     except LeptonError as error:
-        return BackupRenewed(url, error=str(error))
-    done = BackupRenewed(url, new, tuple(old))
+        return BackupRenewed(shown, error=str(error))
+    done = BackupRenewed(shown, new, tuple(old))
     # What is not there and was to be on this very disk never came to be, and left the record.
     still = {backup.id for backup in recorded(workspace) if backup.url == url}
     return _missing(place, done, still - {*clean, *old, new})

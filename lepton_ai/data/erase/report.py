@@ -18,6 +18,7 @@ class BackupRenewed(Struct, frozen=True):
     """What was done to the backups of one destination.
 
     Attributes:
+        url: of the destination, without a password.
         backup: the new one, made after the erasure; empty where there was none to renew.
         removed: older ones, which held the person.
         error: why it could not be done, where it could not.

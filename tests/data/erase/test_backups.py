@@ -1,5 +1,7 @@
 """Erasing a person from backups, after one that was killed while it was made."""
 
+import base64
+import json
 import signal
 import subprocess
 import sys
@@ -8,11 +10,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from lepton_ai.core.errors import InvalidInput
 from lepton_ai.core.settings import Settings
 from lepton_ai.data.erase import erase_subject
 from lepton_ai.data.tables.create import store_table
 from lepton_ai.storage import Workspace
 from lepton_ai.storage.backup import create_backup, list_backups, recorded, restore_backup
+from lepton_ai.storage.backup.record import record
 
 WHO = "CANARY-7731"
 
@@ -110,3 +114,22 @@ def test_a_killed_backup_on_a_disk_that_is_elsewhere_is_asked_for(
     disk.rmdir()
     away.rename(disk)
     assert erase_subject(planted, [WHO])[0].complete
+
+
+def test_a_place_that_was_recorded_with_its_password_keeps_no_erasure_from_its_end(
+    planted: Workspace,
+) -> None:
+    url = "sftp://ada:hunter2@disk.invalid/backups"
+    record(planted, "backup_1", url, "")
+    report, signed = erase_subject(planted, [WHO])
+    assert report.left == ()
+    (place,) = report.backups
+    assert place.url == "sftp://ada@disk.invalid/backups"
+    assert f"--gone {place.url}" in place.error
+    with pytest.raises(InvalidInput, match="ada@disk") as caught:
+        erase_subject(planted, [WHO], gone=["sftp://eve:hunter2@disk.invalid"])
+    said, _ = erase_subject(planted, [WHO], gone=[place.url])
+    assert said.complete
+    assert "hunter2" not in f"{report} {base64.b64decode(json.loads(signed)['payload'])} {said}"
+    assert "hunter2" not in str(caught.value)
+    assert recorded(planted) == []
